@@ -8,12 +8,7 @@ use std::{
 
 fn hello_service(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hello-service"));
-    command
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .env("RUST_LOG", "info")
-        .env("NO_COLOR", "1");
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_LOG", "info");
     command
 }
 

@@ -1,0 +1,224 @@
+//! The record on disk: written whole before every side effect, and never by two processes at a time.
+
+use crate::record::{Record, VERSION};
+use serde::Deserialize;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const RECORD: &str = "record.json";
+const LOCK: &str = "lock";
+
+/// The record, open for writing; holds the lock on its directory.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    /// What is, or will be at the next [`Journal::save`], on disk.
+    pub record: Record,
+    _lock: File,
+}
+
+/// Why the record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process drives this node.
+    #[error("another node-agent is at work on this node; `node-agent status` shows what it does")]
+    Locked,
+    /// Not JSON, or not a record.
+    #[error(
+        "failed to read the record {path}: {cause}; nothing was done. See with `node-agent status` and the load \
+         balancer whether this node is in service, bring it back by hand if not, then move the file away"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
+    /// Written by a newer version of this program.
+    #[error(
+        "failed to read the record {path}: it has version {found} and this program knows up to {VERSION}; \
+         nothing was done. Install the newer node-agent again"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The disk does not let us.
+    #[error("failed to {what} {path}: {cause}; free or repair the disk, then run `node-agent resume`")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + 'a {
+    move |cause| JournalError::Io { what, path: path.to_owned(), cause }
+}
+
+/// Reads the record without locking it, for people who look.
+///
+/// # Errors
+/// [`JournalError`]; an absent record is `None`.
+pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let path = dir.join(RECORD);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(io_error("read the record", &path)(cause)),
+    };
+    let corrupt = |cause| JournalError::Corrupt { path: path.clone(), cause };
+    // The version first: a newer record need not have our shape.
+    let Version { version: found } = serde_json::from_slice(&text).map_err(corrupt)?;
+    if found > VERSION {
+        return Err(JournalError::Newer { path, found });
+    }
+    serde_json::from_slice(&text).map(Some).map_err(corrupt)
+}
+
+impl Journal {
+    /// Locks the directory (made if absent, for root's eyes only) and reads the record in it.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] at once when another process holds it.
+    pub fn open(dir: &Path) -> Result<Opened, JournalError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(io_error("make the directory", dir))?;
+        let path = dir.join(LOCK);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let lock = lock.map_err(io_error("open the lock", &path))?;
+        match lock.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked),
+            Err(TryLockError::Error(cause)) => return Err(io_error("lock", &path)(cause)),
+        }
+        Ok(Opened { found: read(dir)?, dir: dir.to_owned(), lock })
+    }
+
+    /// Writes the record: temporary file, fsync, rename, fsync of the directory. When this returns, the record
+    /// survives a power cut.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; the record on disk is the one before.
+    pub fn save(&self) -> Result<(), JournalError> {
+        let path = self.dir.join(RECORD);
+        let temporary = self.dir.join("record.json.new");
+        let write = || {
+            let mut file =
+                OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
+            serde_json::to_writer_pretty(&mut file, &self.record)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().map_err(io_error("write the record", &path))
+    }
+}
+
+/// A locked directory and the record found in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The record, if there is one.
+    pub found: Option<Record>,
+    dir: PathBuf,
+    lock: File,
+}
+
+impl Opened {
+    /// Makes it the journal of this instance. Another instance's record, as an image baked in the middle of a
+    /// maintenance carries it, is set aside and not acted on.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when it cannot be set aside.
+    pub fn for_instance(self, instance_id: &str, region: &str) -> Result<Journal, JournalError> {
+        let record = match self.found {
+            Some(record) if record.instance_id == instance_id => record,
+            Some(foreign) => {
+                let aside = self.dir.join(format!("foreign-{}.json", file_name(&foreign.instance_id)));
+                std::fs::rename(self.dir.join(RECORD), &aside)
+                    .map_err(io_error("set aside the record", &aside))?;
+                tracing::warn!(
+                    "the record was that of {}, not ours: set aside as {}",
+                    foreign.instance_id,
+                    aside.display()
+                );
+                Record::new(instance_id, region)
+            }
+            None => Record::new(instance_id, region),
+        };
+        Ok(Journal { dir: self.dir, record, _lock: self.lock })
+    }
+}
+
+/// An instance id as read from a file must not name a path elsewhere.
+fn file_name(id: &str) -> String {
+    id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn journal(dir: &Path, id: &str) -> Journal {
+        Journal::open(dir).unwrap().for_instance(id, "eu-west-1").unwrap()
+    }
+
+    #[test]
+    fn what_was_saved_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), "i-1").save().unwrap();
+        assert_eq!(read(dir.path()).unwrap(), Some(Record::new("i-1", "eu-west-1")));
+        assert_eq!(journal(dir.path(), "i-1").record.instance_id, "i-1");
+    }
+
+    #[test]
+    fn two_processes_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = journal(dir.path(), "i-1");
+        assert!(matches!(Journal::open(dir.path()), Err(JournalError::Locked)));
+    }
+
+    #[test]
+    fn nobody_else_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("state");
+        journal(&dir, "i-1").save().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&dir.join(RECORD))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_damaged_or_newer_record_is_refused_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, part) in
+            [("{\"version\": 1", "EOF while parsing"), ("{\"version\": 7}", "it has version 7"), ("", "EOF")]
+        {
+            std::fs::write(dir.path().join(RECORD), text).unwrap();
+            let error = Journal::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("nothing was done"), "{error}");
+            assert_eq!(std::fs::read_to_string(dir.path().join(RECORD)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn the_record_of_another_instance_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), "i-baked").save().unwrap();
+        assert_eq!(journal(dir.path(), "i-new").record, Record::new("i-new", "eu-west-1"));
+        assert!(dir.path().join("foreign-i-baked.json").exists());
+        assert_eq!(read(dir.path()).unwrap(), None);
+    }
+}

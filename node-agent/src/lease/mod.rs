@@ -1,0 +1,222 @@
+//! The lease: who may be out. Decisions only, on values just read; docs/lease.md explains the protocol.
+
+pub mod tag;
+
+use crate::policy::Policy;
+use std::collections::BTreeMap;
+pub use tag::{Hold, LeaseTag, Reading};
+
+/// All lease tags of one target group, by instance id, as one read showed them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leases(BTreeMap<String, Reading>);
+
+/// What to do about a slot, after a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// One is free: claim it.
+    Free,
+    /// All are taken, by these.
+    Taken(String),
+}
+
+/// What the read after our settled claim says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The slot is ours.
+    Confirmed,
+    /// Our tag does not show this claim: write it again.
+    NotVisible,
+    /// An operator broke our lease: give up.
+    Broken,
+    /// Too many claim at once: all that see it step down and try again later.
+    StepDown(String),
+}
+
+/// Why nobody may start in this group now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// The owner has paused maintenance.
+    #[error("maintenance is paused: {0}; remove the tag node-agent/paused from the target group to go on")]
+    Paused(String),
+    /// Maintenance failed on other nodes.
+    #[error(
+        "{count} node(s) failed maintenance and at most {limit} may: {nodes}; repair them and run \
+         `node-agent resume` or a successful maintenance there, or raise the tag node-agent/max-failures"
+    )]
+    Failures {
+        /// How many.
+        count: usize,
+        /// `node-agent/max-failures`.
+        limit: u32,
+        /// Which, and how.
+        nodes: String,
+    },
+}
+
+impl Leases {
+    /// Picks the leases out of a target group's tags.
+    pub fn from_tags(tags: &BTreeMap<String, String>) -> Leases {
+        let lease = |(key, value): (&String, &String)| {
+            tag::owner(key).map(|owner| (owner.to_owned(), Reading::parse(value)))
+        };
+        Leases(tags.iter().filter_map(lease).collect())
+    }
+
+    /// The lease of one instance.
+    pub fn of(&self, instance: &str) -> Option<&Reading> {
+        self.0.get(instance)
+    }
+
+    /// Every lease with its owner.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Reading)> {
+        self.0.iter().map(|(id, reading)| (id.as_str(), reading))
+    }
+
+    /// Those that take a slot, by the target id that they have in the group.
+    pub fn holders(&self) -> impl Iterator<Item = &str> {
+        let holders = self.iter().filter(|(_, reading)| reading.takes_slot());
+        holders.map(|(id, reading)| match reading {
+            Reading::Tag(tag) => tag.target.as_deref().unwrap_or(id),
+            Reading::Unreadable(_) => id,
+        })
+    }
+
+    fn others<'a>(&'a self, me: &str) -> impl Iterator<Item = (&'a str, &'a Reading)> {
+        self.iter().filter(move |(id, _)| *id != me)
+    }
+
+    fn other_holders<'a>(&'a self, me: &str) -> impl Iterator<Item = (&'a str, &'a Reading)> {
+        self.others(me).filter(|(_, reading)| reading.takes_slot())
+    }
+
+    /// K as it binds us: a lowered K acts at once, a raised one when the holders of the smaller have gone.
+    pub fn slots(&self, me: &str, policy: &Policy) -> u32 {
+        let written = self.other_holders(me).filter_map(|(_, reading)| match reading {
+            Reading::Tag(tag) => tag.max_unavailable,
+            Reading::Unreadable(_) => None,
+        });
+        written.fold(policy.max_unavailable, u32::min)
+    }
+
+    /// May anybody start in this group? Our own failure does not count: our next success clears it.
+    ///
+    /// # Errors
+    /// [`Stopped`] with the reason and the way out.
+    pub fn may_start(&self, me: &str, policy: &Policy) -> Result<(), Stopped> {
+        if let Some(reason) = &policy.paused {
+            return Err(Stopped::Paused(reason.clone()));
+        }
+        let failures: Vec<_> = self.others(me).filter(|(_, reading)| reading.is_failure()).collect();
+        if failures.len() <= policy.max_failures as usize {
+            return Ok(());
+        }
+        Err(Stopped::Failures { count: failures.len(), limit: policy.max_failures, nodes: list(&failures) })
+    }
+
+    /// Is a slot free for us?
+    pub fn slot(&self, me: &str, policy: &Policy) -> Slot {
+        let holders: Vec<_> = self.other_holders(me).collect();
+        if holders.len() < self.slots(me, policy) as usize { Slot::Free } else { Slot::Taken(list(&holders)) }
+    }
+
+    /// What has become of our claim, once it has settled. The key alone is not enough: a stale read may show
+    /// an earlier claim of ours.
+    pub fn confirm(&self, me: &str, epoch: &str, policy: &Policy) -> Claim {
+        match self.of(me) {
+            Some(Reading::Tag(tag)) if tag.hold == Hold::Broken => Claim::Broken,
+            Some(Reading::Tag(tag)) if tag.hold == Hold::Held && tag.epoch == epoch => {
+                match self.slot(me, policy) {
+                    Slot::Free => Claim::Confirmed,
+                    Slot::Taken(by) => Claim::StepDown(by),
+                }
+            }
+            _ => Claim::NotVisible,
+        }
+    }
+}
+
+fn list(leases: &[(&str, &Reading)]) -> String {
+    let describe = |(id, reading): &(&str, &Reading)| match reading {
+        Reading::Unreadable(_) => format!("{id} (a lease tag that this version cannot read)"),
+        Reading::Tag(tag) => {
+            let since = tag.at.map(|at| format!(" since {}", at.strftime("%H:%M:%SZ"))).unwrap_or_default();
+            format!("{id} ({}{since})", tag.hold)
+        }
+    };
+    leases.iter().map(describe).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leases(entries: &[(&str, &str)]) -> Leases {
+        let tag = |(id, value): &(&str, &str)| (format!("node-agent/lease/{id}"), (*value).to_owned());
+        Leases::from_tags(&entries.iter().map(tag).collect())
+    }
+
+    fn k(max_unavailable: u32) -> Policy {
+        Policy { max_unavailable, ..Policy::default() }
+    }
+
+    #[test]
+    fn a_slot_is_free_until_k_others_hold_one() {
+        assert_eq!(leases(&[]).slot("me", &k(1)), Slot::Free);
+        let one = leases(&[("a", "v1 p=held e=1 k=2"), ("b", "v1 p=waiting e=1"), ("c", "v1 p=failed e=1")]);
+        assert_eq!(one.slot("me", &k(1)), Slot::Taken("a (held)".into()));
+        assert_eq!(one.slot("me", &k(2)), Slot::Free);
+        assert_eq!(one.slot("a", &k(1)), Slot::Free);
+    }
+
+    #[test]
+    fn halted_and_unreadable_tags_take_a_slot_and_broken_ones_do_not() {
+        for value in ["v1 p=halted e=1", "v7 p=resting", "garbage"] {
+            assert!(matches!(leases(&[("a", value)]).slot("me", &k(1)), Slot::Taken(_)), "{value}");
+        }
+        assert_eq!(leases(&[("a", "v1 p=broken e=1")]).slot("me", &k(1)), Slot::Free);
+    }
+
+    #[test]
+    fn the_smallest_k_among_the_holders_binds() {
+        let held_with_one = leases(&[("a", "v1 p=held e=1 k=1")]);
+        assert!(matches!(held_with_one.slot("me", &k(3)), Slot::Taken(_)));
+        let waiting_with_one = leases(&[("a", "v1 p=waiting e=1 k=1"), ("b", "v1 p=held e=1 k=3")]);
+        assert_eq!(waiting_with_one.slot("me", &k(3)), Slot::Free);
+    }
+
+    #[test]
+    fn a_claim_needs_its_own_epoch_visible() {
+        let now = |value| leases(&[("me", value)]).confirm("me", "new", &k(1));
+        assert_eq!(now("v1 p=held e=new k=1"), Claim::Confirmed);
+        assert_eq!(now("v1 p=held e=old k=1"), Claim::NotVisible);
+        assert_eq!(now("v1 p=failed e=new"), Claim::NotVisible);
+        assert_eq!(now("v1 p=broken e=new"), Claim::Broken);
+        assert_eq!(leases(&[]).confirm("me", "new", &k(1)), Claim::NotVisible);
+    }
+
+    #[test]
+    fn two_claims_that_see_each_other_both_step_down() {
+        let both = leases(&[("a", "v1 p=held e=1 k=1"), ("b", "v1 p=held e=2 k=1")]);
+        assert!(matches!(both.confirm("a", "1", &k(1)), Claim::StepDown(_)));
+        assert!(matches!(both.confirm("b", "2", &k(1)), Claim::StepDown(_)));
+    }
+
+    #[test]
+    fn one_bad_patch_stops_the_others_but_not_its_own_node() {
+        let failed = leases(&[("a", "v1 p=failed e=1 at=2026-01-02T03:04:05Z"), ("b", "v1 p=halted e=1")]);
+        let message = failed.may_start("me", &k(1)).unwrap_err().to_string();
+        assert!(
+            message.starts_with("2 node(s) failed") && message.contains("a (failed since 03:04:05Z)"),
+            "{message}"
+        );
+        assert_eq!(failed.may_start("me", &Policy { max_failures: 2, ..k(1) }), Ok(()));
+        assert_eq!(leases(&[("me", "v1 p=failed e=1")]).may_start("me", &k(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_pause_stops_everybody_and_says_why() {
+        let policy = Policy { paused: Some("release day".into()), ..k(1) };
+        let message = leases(&[]).may_start("me", &policy).unwrap_err().to_string();
+        assert!(message.starts_with("maintenance is paused: release day"), "{message}");
+    }
+}

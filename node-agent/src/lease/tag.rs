@@ -1,0 +1,222 @@
+//! One lease tag: its key, its value, and how a value written by somebody else is read.
+
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What every lease tag's key begins with; the instance id follows.
+pub const PREFIX: &str = "node-agent/lease/";
+
+/// The longest tag value that every reader accepts, in characters.
+/// (The API model says 256, the user guide 255.)
+pub const MAX_VALUE: usize = 255;
+
+/// What the owner of a tag is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hold {
+    /// In the queue for a slot.
+    Waiting,
+    /// Takes a slot: about to leave the group, out of it, or on the way back.
+    Held,
+    /// Takes a slot: stopped on the way, a person is needed.
+    Halted,
+    /// Back in service after a failed maintenance; takes no slot.
+    Failed,
+    /// Declared dead by an operator; takes no slot.
+    Broken,
+}
+
+impl Hold {
+    const ALL: [Hold; 5] = [Hold::Waiting, Hold::Held, Hold::Halted, Hold::Failed, Hold::Broken];
+
+    fn word(self) -> &'static str {
+        match self {
+            Hold::Waiting => "waiting",
+            Hold::Held => "held",
+            Hold::Halted => "halted",
+            Hold::Failed => "failed",
+            Hold::Broken => "broken",
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// A lease tag's value, as we write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseTag {
+    /// What the owner is doing.
+    pub hold: Hold,
+    /// Nonce of this claim: tells a claim from an earlier one of the same owner.
+    pub epoch: String,
+    /// Place in the queue; smaller goes first.
+    pub ticket: u64,
+    /// Raised while waiting, so that a reader sees that the owner lives.
+    pub sequence: u64,
+    /// The K that the owner went by: nobody may go by a larger one while this tag takes a slot.
+    pub max_unavailable: Option<u32>,
+    /// The owner's target id in a group of type `ip`, where it is not the instance id.
+    pub target: Option<String>,
+    /// The operation, for people.
+    pub operation: String,
+    /// When it was written, for people.
+    pub at: Option<Timestamp>,
+}
+
+impl fmt::Display for LeaseTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v1 p={} e={} t={} s={}", self.hold, self.epoch, self.ticket, self.sequence)?;
+        if let Some(k) = self.max_unavailable {
+            write!(f, " k={k}")?;
+        }
+        if let Some(target) = &self.target {
+            write!(f, " i={}", legal(target))?;
+        }
+        if !self.operation.is_empty() {
+            write!(f, " op={}", legal(&self.operation))?;
+        }
+        if let Some(at) = self.at {
+            write!(f, " at={}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Tag values allow letters, digits, space and `_ . : / = + - @`; fields end at a space, so none is kept.
+fn legal(text: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c) { c } else { '-' };
+    text.chars().map(keep).take(64).collect()
+}
+
+/// A lease tag as found on a target group, whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// The part that we understand.
+    Tag(LeaseTag),
+    /// Not one of our values: counts as held, since it may be a newer version's.
+    Unreadable(String),
+}
+
+impl Reading {
+    /// Reads a tag's value. Any version is read by its `p=`; the rest is taken where it can be understood.
+    pub fn parse(value: &str) -> Reading {
+        let fields: BTreeMap<&str, &str> =
+            value.split_ascii_whitespace().filter_map(|field| field.split_once('=')).collect();
+        let word = fields.get("p").copied().unwrap_or_default();
+        let Some(hold) = Hold::ALL.into_iter().find(|hold| hold.word() == word) else {
+            return Reading::Unreadable(value.to_owned());
+        };
+        let number = |key| fields.get(key).and_then(|text: &&str| text.parse().ok());
+        // A `k` that cannot be read is taken for the smallest: the owner may have meant just that.
+        let max_unavailable = fields.get("k").map(|text| text.parse().unwrap_or(1).max(1));
+        Reading::Tag(LeaseTag {
+            hold,
+            epoch: fields.get("e").copied().unwrap_or_default().to_owned(),
+            ticket: number("t").unwrap_or(u64::MAX),
+            sequence: number("s").unwrap_or(0),
+            max_unavailable,
+            target: fields.get("i").map(|text| (*text).to_owned()),
+            operation: fields.get("op").copied().unwrap_or_default().to_owned(),
+            at: fields.get("at").and_then(|text| text.parse().ok()),
+        })
+    }
+
+    /// What the owner is doing; `None` for an unreadable value.
+    pub fn hold(&self) -> Option<Hold> {
+        match self {
+            Reading::Tag(tag) => Some(tag.hold),
+            Reading::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the owner takes one of the K slots.
+    pub fn takes_slot(&self) -> bool {
+        matches!(self.hold(), Some(Hold::Held | Hold::Halted) | None)
+    }
+
+    /// Whether it counts against `node-agent/max-failures`.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.hold(), Some(Hold::Failed | Hold::Halted))
+    }
+}
+
+/// The instance that a lease key belongs to. The strict IAM variant puts a role id in front
+/// (`AROA...:i-...`), so it is what follows the last `:` or `/`.
+pub fn owner(key: &str) -> Option<&str> {
+    let rest = key.strip_prefix(PREFIX)?;
+    rest.rsplit([':', '/']).next().filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_tag() -> impl Strategy<Value = LeaseTag> {
+        (
+            prop::sample::select(Hold::ALL.to_vec()),
+            "[0-9a-f]{1,16}",
+            any::<u64>(),
+            any::<u64>(),
+            prop::option::of(1..=20u32),
+            prop::option::of("[0-9.]{7,15}"),
+            "[A-Za-z0-9:/.-]{1,64}",
+            prop::option::of(0..4_000_000_000i64),
+        )
+            .prop_map(|(hold, epoch, ticket, sequence, max_unavailable, target, operation, at)| {
+                LeaseTag {
+                    hold,
+                    epoch,
+                    ticket,
+                    sequence,
+                    max_unavailable,
+                    target,
+                    operation,
+                    at: at.map(|second| Timestamp::from_second(second).unwrap()),
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(tag in any_tag()) {
+            let value = tag.to_string();
+            prop_assert!(value.len() <= MAX_VALUE);
+            prop_assert!(value.chars().all(|c| c.is_ascii_alphanumeric() || " _.:/=+-@".contains(c)));
+            prop_assert_eq!(Reading::parse(&value), Reading::Tag(tag));
+        }
+
+        #[test]
+        fn whatever_cannot_be_read_takes_a_slot(value in "\\PC*") {
+            let reading = Reading::parse(&value);
+            if matches!(reading, Reading::Unreadable(_)) {
+                prop_assert!(reading.takes_slot());
+            }
+        }
+    }
+
+    #[test]
+    fn any_version_is_read_by_its_phase() {
+        assert_eq!(Reading::parse("v9 p=waiting future=1").hold(), Some(Hold::Waiting));
+        assert_eq!(Reading::parse("v2 p=paused").hold(), None);
+        assert_eq!(Reading::parse("").hold(), None);
+    }
+
+    #[test]
+    fn a_k_that_cannot_be_read_counts_as_one() {
+        let Reading::Tag(tag) = Reading::parse("v1 p=held e=1 k=many") else { panic!("readable") };
+        assert_eq!(tag.max_unavailable, Some(1));
+    }
+
+    #[test]
+    fn the_owner_is_the_instance_with_and_without_a_role_id() {
+        assert_eq!(owner("node-agent/lease/i-1"), Some("i-1"));
+        assert_eq!(owner("node-agent/lease/AROAEXAMPLE:i-1"), Some("i-1"));
+        assert_eq!(owner("node-agent/lease/"), None);
+        assert_eq!(owner("node-agent/paused"), None);
+    }
+}

@@ -1,0 +1,445 @@
+//! What a node has to remember: the maintenance under way, and how the last ones ended.
+
+use crate::phase::{Course, Outcome, Phase};
+use crate::settings::Settings;
+use crate::target_group::{HealthCheck, Target, TargetType};
+use crate::time::{Length, Moment};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The version of the format below. A record with a higher one is never overwritten.
+pub const VERSION: u32 = 1;
+
+/// More boots than this in one operation: something reboots the machine again and again.
+const MOST_BOOTS: u32 = 3;
+
+/// How many finished operations are kept.
+const KEPT: usize = 50;
+
+/// The record on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The format's version.
+    pub version: u32,
+    /// Whose record it is: an image baked from a node in maintenance carries that node's.
+    pub instance_id: String,
+    /// Kept, because after a boot the metadata service may be late.
+    pub region: String,
+    /// The maintenance under way.
+    pub operation: Option<Operation>,
+    /// The last finished ones, oldest first.
+    pub finished: Vec<Finished>,
+    /// Lease writes of finished operations whose outcome is unknown: one may still land and leave a ghost.
+    #[serde(default)]
+    pub ghosts: Vec<Ghost>,
+}
+
+/// A lease tag that may yet appear although its operation is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ghost {
+    /// The target group.
+    pub arn: String,
+    /// When the request was sent.
+    pub sent: Moment,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The same in a second run of the same request: SSM_COMMAND_ID, or a random one.
+    pub id: String,
+    /// Stay out after the drain, until `rejoin`.
+    pub stay_out: bool,
+    /// When to reboot.
+    pub reboot: RebootWhen,
+    /// The SSM agent runs us: it reboots the machine when we exit with 194.
+    pub under_ssm: bool,
+    /// Program and arguments to run once drained; empty: none.
+    pub command: Vec<String>,
+    /// The settings in force.
+    pub settings: Settings,
+}
+
+/// When to reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum RebootWhen {
+    /// Never.
+    Never,
+    /// When the command or the system says that it is needed.
+    IfRequired,
+    /// Always.
+    Always,
+}
+
+/// A maintenance under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// What was asked for.
+    pub request: Request,
+    /// The phase to do next, or again.
+    pub phase: Phase,
+    /// When the operation began.
+    pub began: Moment,
+    /// When the phase began; anew after a reboot.
+    pub phase_began: Moment,
+    /// The phases that ended.
+    pub history: Vec<PhaseRun>,
+    /// Our target groups, by ARN; empty until they are found.
+    pub groups: Vec<Group>,
+    /// `out` is on record: from here on a DeregisterTargets may have been sent.
+    pub out: bool,
+    /// It was so at some time, whatever became of it.
+    #[serde(default)]
+    pub was_out: bool,
+    /// How far the command is.
+    pub command: CommandState,
+    /// The reboot that was asked for.
+    pub reboot: Option<RebootAsked>,
+    /// How many boots this operation has seen.
+    pub boots: u32,
+    /// How often somebody else registered us while out, or deregistered us on the way back.
+    pub interferences: u32,
+    /// How often we were blocked before leaving.
+    pub blocked: u32,
+    /// Why it did not go as asked: the first reason counts.
+    pub failure: Option<Failure>,
+}
+
+/// Why a maintenance did not go as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Where.
+    pub phase: Phase,
+    /// Why, and what to do.
+    pub reason: String,
+    /// Only a change of the configuration helps.
+    pub configuration: bool,
+}
+
+/// How far the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandState {
+    /// Not begun.
+    NotRun,
+    /// Begun; if nobody is there to see its end, it counts as failed.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended well, and asks for a reboot (exit code 194).
+    RebootNeeded,
+    /// Ended badly, or nobody saw its end.
+    Failed,
+}
+
+/// A reboot that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebootAsked {
+    /// When, and in which boot.
+    pub at: Moment,
+    /// How often.
+    pub times: u32,
+}
+
+/// One target group of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What its targets are.
+    pub target_type: TargetType,
+    /// How the load balancer checks us; after a boot the local check must not depend on the API.
+    pub health_check: HealthCheck,
+    /// Our registrations, exactly as they were.
+    pub pairs: Vec<Target>,
+    /// How long the load balancer shows us as draining.
+    pub deregistration_delay: Length,
+    /// How long it then gives us less than our share.
+    pub slow_start: Length,
+    /// Our claim to a slot, from before it is written until its removal is acknowledged.
+    pub claim: Option<ClaimOnRecord>,
+    /// Our tag said `failed` before this operation.
+    pub failed_before: bool,
+    /// When DeregisterTargets was acknowledged.
+    pub deregistered: Option<Moment>,
+    /// DeregisterTargets requests whose outcome is unknown.
+    pub unresolved_deregisters: Vec<Moment>,
+    /// Lease writes whose outcome is unknown.
+    pub unresolved_tags: Vec<Moment>,
+    /// The group was deleted meanwhile.
+    pub gone: bool,
+}
+
+/// A claim to a slot, as on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimOnRecord {
+    /// Its nonce.
+    pub epoch: String,
+    /// The K that it was made under.
+    pub max_unavailable: u32,
+    /// When it was made, for people; kept, so that the tag can be written again just as it was.
+    pub at: Timestamp,
+}
+
+/// A phase that ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseRun {
+    /// Which.
+    pub phase: Phase,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub began: Timestamp,
+    /// How long it took, in seconds; by the wall clock when a reboot lies within.
+    pub seconds: f64,
+    /// Why it ended so, unless it is ok.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+// Seconds are measured, never NaN.
+impl Eq for PhaseRun {}
+
+/// How a maintenance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As asked.
+    Succeeded,
+    /// Not as asked, and the node is back in service.
+    FailedButRestored,
+    /// The node never left service.
+    NothingChanged,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Succeeded => "succeeded",
+            Verdict::FailedButRestored => "failed, but the node is back in service",
+            Verdict::NothingChanged => "nothing changed",
+        })
+    }
+}
+
+/// A finished maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The request's id.
+    pub id: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What `maintain` ended, or ends, with.
+    pub exit_code: u8,
+    /// When.
+    pub at: Timestamp,
+    /// Why it did not go as asked.
+    pub reason: Option<String>,
+    /// Its phases.
+    pub phases: Vec<PhaseRun>,
+    /// How many boots it saw.
+    pub boots: u32,
+}
+
+impl Record {
+    /// The record of a node that has done nothing yet.
+    pub fn new(instance_id: &str, region: &str) -> Record {
+        Record {
+            version: VERSION,
+            instance_id: instance_id.to_owned(),
+            region: region.to_owned(),
+            operation: None,
+            finished: Vec::new(),
+            ghosts: Vec::new(),
+        }
+    }
+
+    /// Moves the operation to the finished ones.
+    pub fn finish(&mut self, operation: &Operation, at: Timestamp) -> Finished {
+        let finished = Finished {
+            id: operation.request.id.clone(),
+            verdict: operation.verdict(),
+            exit_code: operation.exit_code(),
+            at,
+            reason: operation.failure.as_ref().map(|failure| failure.reason.clone()),
+            phases: operation.history.clone(),
+            boots: operation.boots,
+        };
+        self.finished.push(finished.clone());
+        let surplus = self.finished.len().saturating_sub(KEPT);
+        self.finished.drain(..surplus);
+        self.operation = None;
+        for group in &operation.groups {
+            let ghost = |sent: &Moment| Ghost { arn: group.arn.clone(), sent: sent.clone() };
+            self.ghosts.extend(group.unresolved_tags.iter().map(ghost));
+        }
+        finished
+    }
+}
+
+impl Operation {
+    /// An operation that has not begun.
+    pub fn new(request: Request, now: Moment) -> Operation {
+        Operation {
+            request,
+            phase: Phase::CheckGroup,
+            phase_began: now.clone(),
+            began: now,
+            history: Vec::new(),
+            groups: Vec::new(),
+            out: false,
+            was_out: false,
+            command: CommandState::NotRun,
+            reboot: None,
+            boots: 0,
+            interferences: 0,
+            blocked: 0,
+            failure: None,
+        }
+    }
+
+    /// A new process takes it up, perhaps after a boot. Before `out` that means giving up: whoever asked is gone,
+    /// and nobody leaves service hours later. Halted means looking again: a person or a boot asks for it.
+    pub fn take_up(&mut self, now: &Moment) {
+        let booted = !self.phase_began.same_boot(now);
+        if booted {
+            self.boots += 1;
+            // Time limits count anew: the boot itself is nobody's fault.
+            self.phase_began = now.clone();
+        }
+        let (next, why) = match self.phase {
+            Phase::CheckGroup | Phase::AcquireLease => {
+                (Phase::ReleaseLease, "stopped before the node left service")
+            }
+            Phase::Deregister if !self.out => (Phase::ReleaseLease, "stopped before the node left service"),
+            Phase::Deregister if booted => {
+                (Phase::Register, "the machine rebooted while the node left service")
+            }
+            Phase::Drained | Phase::Halted => (Phase::CheckHealth, ""),
+            phase if self.boots > MOST_BOOTS && phase < Phase::Done => (
+                Phase::Halted,
+                "the machine booted more than 3 times in one maintenance; find out what reboots it",
+            ),
+            _ => return,
+        };
+        if !why.is_empty() {
+            let failure =
+                Failure { phase: self.phase, reason: format!("{}: {why}", self.phase), configuration: false };
+            self.failure.get_or_insert(failure);
+        }
+        self.phase = next;
+        self.phase_began = now.clone();
+    }
+
+    /// What its way through the phases depends on.
+    pub fn course(&self) -> Course {
+        Course { out: self.out, stay_out: self.request.stay_out }
+    }
+
+    /// The groups that still exist.
+    pub fn live_groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| !group.gone)
+    }
+
+    /// How it has gone so far.
+    pub fn verdict(&self) -> Verdict {
+        match (self.was_out, &self.failure) {
+            (false, _) => Verdict::NothingChanged,
+            (true, None) => Verdict::Succeeded,
+            (true, Some(_)) => Verdict::FailedButRestored,
+        }
+    }
+
+    /// The exit code that goes with the verdict.
+    pub fn exit_code(&self) -> u8 {
+        match self.verdict() {
+            Verdict::Succeeded => crate::exit::DONE,
+            Verdict::FailedButRestored => crate::exit::FAILED,
+            Verdict::NothingChanged if self.failure.as_ref().is_some_and(|f| f.configuration) => {
+                crate::exit::USAGE
+            }
+            Verdict::NothingChanged => crate::exit::NOTHING_CHANGED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation() -> Operation {
+        let request = Request {
+            id: "one".into(),
+            stay_out: false,
+            reboot: RebootWhen::Always,
+            under_ssm: false,
+            command: Vec::new(),
+            settings: Settings::default(),
+        };
+        let now = Moment { boot_id: "boot".into(), uptime_ms: 0, utc: Timestamp::UNIX_EPOCH };
+        Operation::new(request, now)
+    }
+
+    fn failed(configuration: bool) -> Option<Failure> {
+        Some(Failure { phase: Phase::CheckGroup, reason: "no".into(), configuration })
+    }
+
+    #[test]
+    fn the_exit_code_follows_the_verdict() {
+        let code = |was_out, failure| Operation { was_out, failure, ..operation() }.exit_code();
+        assert_eq!(code(true, None), 0);
+        assert_eq!(code(true, failed(false)), 1);
+        assert_eq!(code(false, failed(false)), 75);
+        assert_eq!(code(false, failed(true)), 2);
+    }
+
+    #[test]
+    fn taken_up_before_out_it_gives_up_and_after_out_it_goes_on() {
+        let later = |boot: &str| Moment { boot_id: boot.into(), uptime_ms: 5, utc: Timestamp::UNIX_EPOCH };
+        let taken_up = |phase, out, boot: &str| {
+            let mut operation = Operation { phase, out, was_out: out, ..operation() };
+            operation.take_up(&later(boot));
+            operation.phase
+        };
+        assert_eq!(taken_up(Phase::AcquireLease, false, "boot"), Phase::ReleaseLease);
+        assert_eq!(taken_up(Phase::Deregister, false, "boot"), Phase::ReleaseLease);
+        assert_eq!(taken_up(Phase::Deregister, true, "boot"), Phase::Deregister);
+        assert_eq!(taken_up(Phase::Deregister, true, "another"), Phase::Register);
+        assert_eq!(taken_up(Phase::Reboot, true, "another"), Phase::Reboot);
+        assert_eq!(taken_up(Phase::Halted, true, "boot"), Phase::CheckHealth);
+    }
+
+    #[test]
+    fn a_machine_that_boots_again_and_again_is_halted() {
+        let mut operation = Operation { phase: Phase::CheckHealth, out: true, was_out: true, ..operation() };
+        for boot in ["second", "third", "fourth", "fifth"] {
+            assert_eq!(operation.phase, Phase::CheckHealth);
+            operation.take_up(&Moment { boot_id: boot.into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH });
+        }
+        assert_eq!(operation.phase, Phase::Halted);
+    }
+
+    #[test]
+    fn only_the_last_fifty_are_kept() {
+        let mut record = Record::new("i-1", "eu-west-1");
+        for number in 0..60 {
+            let mut operation = operation();
+            operation.request.id = number.to_string();
+            record.finish(&operation, Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(record.finished.len(), 50);
+        assert_eq!(record.finished[0].id, "10");
+    }
+
+    #[test]
+    fn a_record_is_read_back_as_it_was_written() {
+        let mut record = Record::new("i-1", "eu-west-1");
+        record.operation = Some(operation());
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+}

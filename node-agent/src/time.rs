@@ -1,0 +1,107 @@
+//! Two kinds of time: lengths that people write, and moments that outlive a process.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A length of time as people write it: `500ms`, `30s`, `2m 30s`, `4h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Length(pub Duration);
+
+impl Length {
+    /// A length of whole seconds.
+    pub const fn from_secs(seconds: u64) -> Length {
+        Length(Duration::from_secs(seconds))
+    }
+}
+
+impl FromStr for Length {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Length, String> {
+        let parsed = text.parse::<SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok());
+        parsed
+            .map(Length)
+            .ok_or_else(|| format!("{text:?} is not a length of time such as 500ms, 30s, 10m or 4h"))
+    }
+}
+
+impl TryFrom<String> for Length {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Length, String> {
+        text.parse()
+    }
+}
+
+impl From<Length> for String {
+    fn from(length: Length) -> String {
+        length.to_string()
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Beyond any length that a person writes, the largest one that can be printed will do.
+        let signed = SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX);
+        f.pad(&format!("{signed:#}"))
+    }
+}
+
+/// A moment that can be compared later, also by another process and after a reboot.
+///
+/// Measured on CLOCK_BOOTTIME, which nobody sets and which counts suspended time; the wall clock is kept for
+/// people only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The boot in which it was measured.
+    pub boot_id: String,
+    /// Milliseconds since that boot.
+    pub uptime_ms: u64,
+    /// The wall clock then.
+    pub utc: Timestamp,
+}
+
+impl Moment {
+    /// How much time has passed from here to `now`, at the least: after a reboot only the time since the boot
+    /// is known.
+    pub fn at_least_until(&self, now: &Moment) -> Duration {
+        let since = if self.boot_id == now.boot_id { self.uptime_ms } else { 0 };
+        Duration::from_millis(now.uptime_ms.saturating_sub(since))
+    }
+
+    /// Whether both were measured in the same boot.
+    pub fn same_boot(&self, other: &Moment) -> bool {
+        self.boot_id == other.boot_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_read_and_printed_as_people_write_them() {
+        for (text, seconds) in [("30s", 30), ("4h", 14_400), ("2m 30s", 150), ("90 seconds", 90)] {
+            let length: Length = text.parse().unwrap();
+            assert_eq!(length, Length::from_secs(seconds));
+            assert_eq!(length.to_string().parse(), Ok(length));
+        }
+        assert_eq!("500ms".parse(), Ok(Length(Duration::from_millis(500))));
+        for bad in ["", "soon", "-5s", "30"] {
+            let error = bad.parse::<Length>().unwrap_err();
+            assert!(error.contains("such as 500ms"), "{error}");
+        }
+    }
+
+    #[test]
+    fn after_a_reboot_only_the_time_since_the_boot_is_known() {
+        let moment =
+            |boot: &str, uptime_ms| Moment { boot_id: boot.into(), uptime_ms, utc: Timestamp::UNIX_EPOCH };
+        assert_eq!(moment("a", 1000).at_least_until(&moment("a", 4000)), Duration::from_secs(3));
+        assert_eq!(moment("a", 9000).at_least_until(&moment("b", 4000)), Duration::from_secs(4));
+    }
+}

@@ -1,12 +1,29 @@
 //! Takes an EC2 instance out of its load balancer, patches or reboots it, and brings it back.
+//!
+//! Arrows run one way: `cli` -> `driver` -> `steps` -> `ports` <- `adapters`. The pure parts (`phase`, `lease`,
+//! `guard`, `policy`, `record`, `target_group`) import none of these. ARCHITECTURE.md has the map.
 
+pub mod adapters;
+pub mod cli;
+pub mod driver;
 pub mod exit;
 pub mod guard;
+pub mod identity;
 pub mod journal;
 pub mod lease;
+mod lease_tags;
+pub mod load_balancer;
+pub mod membership;
 pub mod phase;
 pub mod policy;
+pub mod ports;
+pub mod progress;
+pub mod reading;
 pub mod record;
 pub mod settings;
+mod steps;
 pub mod target_group;
 pub mod time;
+mod waiting;
+
+pub use cli::run;

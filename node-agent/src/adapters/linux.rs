@@ -1,0 +1,197 @@
+//! The machine, when it is a real one.
+
+use crate::ports::{CommandEnd, Machine, MachineError, Stop};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::time::{ClockId, clock_gettime};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// How long `dnf needs-restarting` may take.
+const RESTART_CHECK_LIMIT: Duration = Duration::from_secs(120);
+
+/// This machine.
+#[derive(Debug)]
+pub struct Linux {
+    /// A file whose content is new after each boot.
+    pub boot_id_path: PathBuf,
+    /// The command that reboots.
+    pub reboot_command: Vec<String>,
+}
+
+#[async_trait]
+impl Machine for Linux {
+    fn boot_id(&self) -> io::Result<String> {
+        let text = std::fs::read_to_string(&self.boot_id_path)?;
+        Ok(text.trim().to_owned())
+    }
+
+    fn uptime(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+
+    fn utc(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn reboot(&self) -> Result<(), MachineError> {
+        let status = command(&self.reboot_command)?.status().await;
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(error("reboot with", &self.reboot_command, &status.to_string())),
+            Err(cause) => Err(error("reboot with", &self.reboot_command, &cause.to_string())),
+        }
+    }
+
+    async fn run(
+        &self,
+        argv: &[String],
+        limit: Duration,
+        grace: Duration,
+        mut stop: Stop,
+    ) -> Result<CommandEnd, MachineError> {
+        // A group of its own, so that whatever it starts can be ended with it.
+        let child = command(argv)?.process_group(0).spawn();
+        let mut child = child.map_err(|cause| error("run", argv, &cause.to_string()))?;
+        let why = tokio::select! {
+            status = child.wait() => return ended(argv, status),
+            () = tokio::time::sleep(limit) => CommandEnd::TimedOut,
+            _ = stop.wait_for(|asked| *asked) => CommandEnd::Stopped,
+        };
+        signal(&child, Signal::TERM);
+        if tokio::time::timeout(grace, child.wait()).await.is_err() {
+            signal(&child, Signal::KILL);
+            // A process that even SIGKILL does not end is stuck in the kernel; waiting for it would never end.
+            let _ = tokio::time::timeout(grace, child.wait()).await;
+        }
+        Ok(why)
+    }
+
+    async fn reboot_required(&self) -> bool {
+        if ["/run/reboot-required", "/var/run/reboot-required"].iter().any(|path| Path::new(path).exists()) {
+            return true;
+        }
+        // Exit code 1 means yes, 0 no. Anything else means that the tool failed; then a reboot is the safe answer.
+        let argv = ["dnf", "needs-restarting", "-r"].map(str::to_owned);
+        let Ok(mut dnf) = command(&argv) else { return false };
+        let status = dnf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        match tokio::time::timeout(RESTART_CHECK_LIMIT, status).await {
+            Ok(Ok(status)) => status.code() != Some(0),
+            // Neither marker nor dnf: a system that says nothing (Debian without pending updates).
+            Ok(Err(cause)) => cause.kind() != io::ErrorKind::NotFound,
+            Err(_) => true,
+        }
+    }
+}
+
+fn command(argv: &[String]) -> Result<Command, MachineError> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(error("run", argv, "the command is empty"));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    Ok(command)
+}
+
+fn error(what: &str, argv: &[String], cause: &str) -> MachineError {
+    MachineError { what: format!("{what} `{}`", argv.join(" ")), cause: cause.to_owned() }
+}
+
+fn ended(argv: &[String], status: io::Result<ExitStatus>) -> Result<CommandEnd, MachineError> {
+    let status = status.map_err(|cause| error("wait for", argv, &cause.to_string()))?;
+    Ok(match status.code() {
+        Some(code) => CommandEnd::Exited(code),
+        None => CommandEnd::Killed(status.signal().unwrap_or(0)),
+    })
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(id) = id {
+        // It may have ended this very moment; there is nobody left to signal then.
+        let _ = kill_process_group(id, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::watch;
+
+    fn linux() -> Linux {
+        Linux { boot_id_path: "/proc/sys/kernel/random/boot_id".into(), reboot_command: vec!["true".into()] }
+    }
+
+    fn sh(script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).to_vec()
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_command_ends_with_its_code_or_signal() {
+        let (_never, stop) = watch::channel(false);
+        let run = |script| {
+            let stop = stop.clone();
+            async move { linux().run(&sh(script), LONG, LONG, stop).await.unwrap() }
+        };
+        assert_eq!(run("exit 7").await, CommandEnd::Exited(7));
+        assert_eq!(run("kill -9 $$").await, CommandEnd::Killed(9));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_does_not_exist_is_named() {
+        let (_never, stop) = watch::channel(false);
+        let missing = vec!["/nonexistent/patch".to_owned()];
+        let error = linux().run(&missing, LONG, LONG, stop).await.unwrap_err();
+        assert!(error.to_string().starts_with("failed to run `/nonexistent/patch`: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_stopped_command_takes_its_children_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("child");
+        let (ask, stop) = watch::channel(false);
+        // The child ignores SIGTERM, so only SIGKILL to the group ends it.
+        let script = format!(
+            "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; sleep 60' & wait",
+            mark.display()
+        );
+        let running =
+            tokio::spawn(
+                async move { linux().run(&sh(&script), LONG, Duration::from_millis(100), stop).await },
+            );
+        while !mark.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        ask.send(true).unwrap();
+        assert_eq!(running.await.unwrap().unwrap(), CommandEnd::Stopped);
+        let child = std::fs::read_to_string(mark).unwrap();
+        let stat = format!("/proc/{}/stat", child.trim());
+        // Killed children are gone or, until somebody reaps them, zombies.
+        while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_stopped() {
+        let (_never, stop) = watch::channel(false);
+        let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, stop).await.unwrap();
+        assert_eq!(end, CommandEnd::TimedOut);
+    }
+
+    #[test]
+    fn the_boot_id_is_read_without_its_line_end() {
+        let id = linux().boot_id().unwrap();
+        assert_eq!(id.len(), 36);
+        assert!(linux().uptime() > Duration::ZERO);
+    }
+}

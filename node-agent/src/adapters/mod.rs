@@ -1,0 +1,4 @@
+//! The real machine and the real service.
+
+pub mod http_service;
+pub mod linux;

@@ -1,0 +1,124 @@
+//! Finds out who and where we are, and puts the driver together.
+
+use super::{Complaint, signals};
+use crate::adapters::http_service::HttpService;
+use crate::adapters::linux::Linux;
+use crate::driver::Driver;
+use crate::exit;
+use crate::identity::{Identity, identify};
+use crate::journal::{Journal, JournalError};
+use crate::load_balancer::LoadBalancer;
+use crate::ports::{Machine, Service};
+use crate::progress::Progress;
+use crate::record::Operation;
+use crate::settings::Settings;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_elasticloadbalancingv2::Client;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A connection that takes longer than this is not coming.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// This node and its way to the API.
+pub(super) struct Node {
+    pub(super) identity: Identity,
+    pub(super) region: String,
+    pub(super) load_balancer: LoadBalancer,
+}
+
+fn usage(error: impl Into<anyhow::Error>) -> Complaint {
+    Complaint::new(exit::USAGE, error)
+}
+
+/// Everything that must be right before anything is begun: region, credentials, instance id.
+pub(super) async fn node(settings: &Settings) -> Result<Node, Complaint> {
+    let config = aws(settings, settings.region.clone()).await;
+    let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
+        return Err(usage(anyhow::anyhow!(
+            "failed to find the AWS region: neither AWS_REGION, nor the profile, nor the instance metadata service names \
+             one; set AWS_REGION or give --region"
+        )));
+    };
+    if let Some(provider) = config.credentials_provider() {
+        provider.provide_credentials().await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            usage(anyhow::anyhow!(
+                "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set a profile \
+                 or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ))
+        })?;
+    }
+    let identity = identify(settings).await.map_err(usage)?;
+    Ok(Node { identity, region, load_balancer: LoadBalancer::new(Client::new(&config)) })
+}
+
+/// A client without asking anybody anything: right after a boot the metadata service, DNS and credentials may be
+/// late, and the record knows the region.
+pub(super) async fn load_balancer(settings: &Settings, region: &str) -> LoadBalancer {
+    LoadBalancer::new(Client::new(&aws(settings, Some(region.to_owned())).await))
+}
+
+async fn aws(settings: &Settings, region: Option<String>) -> aws_config::SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(settings.api_timeout())
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts);
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    loader.load().await
+}
+
+/// The machine as the settings describe it.
+pub(super) fn machine(settings: &Settings) -> Arc<dyn Machine> {
+    Arc::new(Linux {
+        boot_id_path: settings.boot_id_path.clone(),
+        reboot_command: settings.reboot_command.clone(),
+    })
+}
+
+/// Our own service.
+pub(super) fn service() -> Result<Arc<dyn Service>, Complaint> {
+    let service = HttpService::new()
+        .map_err(|error| usage(anyhow::Error::new(error).context("failed to set up HTTP")))?;
+    Ok(Arc::new(service))
+}
+
+/// The exit code that goes with a record that cannot be used.
+pub(super) fn journal_complaint(error: JournalError) -> Complaint {
+    let code = match error {
+        JournalError::Locked => exit::NOTHING_CHANGED,
+        JournalError::Corrupt { .. } | JournalError::Newer { .. } | JournalError::Io { .. } => exit::HALTED,
+    };
+    Complaint::new(code, error)
+}
+
+/// A driver for this operation.
+pub(super) fn driver(
+    journal: Journal,
+    operation: Operation,
+    identity: Identity,
+    load_balancer: LoadBalancer,
+    progress: &Progress,
+) -> Result<Driver, Complaint> {
+    Ok(Driver {
+        journal,
+        machine: machine(&operation.request.settings),
+        operation,
+        identity,
+        load_balancer,
+        service: service()?,
+        stop: signals::listen()?,
+        progress: progress.clone(),
+        random: rand::make_rng(),
+        lease_seen: Instant::now(),
+    })
+}

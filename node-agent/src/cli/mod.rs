@@ -1,0 +1,153 @@
+//! The command line: what a person, SSM or systemd asks for.
+
+mod check;
+mod gather;
+mod log;
+mod maintain;
+mod resume;
+mod signals;
+mod status;
+mod verdict;
+
+use crate::exit;
+use crate::record::RebootWhen;
+use crate::settings::{Flags, Settings};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done as asked; for check: yes
+  1    the maintenance failed and the node is back in service; for check: no
+  2    wrong usage or configuration, nothing was done
+  3    halted: the lease is kept, a person is needed (node-agent status says why)
+  75   nothing was changed, try again later
+  194  asks the SSM agent for a reboot";
+
+/// Takes this node out of its load balancer, patches or reboots it, and brings it back.
+#[derive(Debug, Parser)]
+#[command(name = "node-agent", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Configuration file [default: /etc/node-agent/config.toml, if it exists]
+    #[arg(long, env = "NODE_AGENT_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// How to write the log, on standard error
+    #[arg(long, env = "NODE_AGENT_LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take this node out, run the command, reboot, bring it back
+    Maintain(MaintainArgs),
+    /// Drive whatever is unfinished; never takes a node out
+    Resume,
+    /// Take this node out and leave it out, until rejoin
+    Drain,
+    /// Bring back a node that drain took out, or that halted
+    Rejoin,
+    /// May this node go down now? yes 0, no 1, with the reasons
+    Check(CheckArgs),
+    /// This node, its target groups, and who holds the lease
+    Status(StatusArgs),
+}
+
+#[derive(Debug, Args)]
+struct MaintainArgs {
+    /// Reboot: always, or if the command (exit code 194) or the system asks for it
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "always", default_value = "never")]
+    reboot: RebootWhen,
+    /// Only say what would be done, and whether it could begin now
+    #[arg(long)]
+    dry_run: bool,
+    /// The command to run while the node is out, after `--`
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Ask instead whether `maintain` could take this node out now
+    #[arg(long)]
+    start: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// An error for the screen: what failed, why and what to do, with its exit code.
+#[derive(Debug)]
+struct Complaint {
+    error: anyhow::Error,
+    exit_code: u8,
+}
+
+impl Complaint {
+    fn new(exit_code: u8, error: impl Into<anyhow::Error>) -> Complaint {
+        Complaint { error: error.into(), exit_code }
+    }
+}
+
+/// Runs the program with these arguments (the first is its name) and returns its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors. There is nowhere to say that the screen is gone.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
+        }
+    };
+    match start(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(complaint) => {
+            let _ = writeln!(std::io::stderr(), "node-agent: {:#}", complaint.error);
+            ExitCode::from(complaint.exit_code)
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<u8, Complaint> {
+    let settings =
+        Settings::load(cli.config.as_deref(), &cli.flags).map_err(|e| Complaint::new(exit::USAGE, e))?;
+    let progress = log::begin(cli.log_format, std::io::stderr().is_terminal());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Complaint::new(exit::NOTHING_CHANGED, e))?;
+    let ended = runtime.block_on(async {
+        match cli.verb {
+            Verb::Maintain(args) => maintain::maintain(settings, &progress, args).await,
+            Verb::Drain => maintain::drain(settings, &progress).await,
+            Verb::Resume => resume::resume(settings, &progress).await,
+            Verb::Rejoin => resume::rejoin(settings, &progress).await,
+            Verb::Check(args) => check::check(&settings, &args).await,
+            Verb::Status(args) => status::status(&settings, &args).await,
+        }
+    });
+    progress.end();
+    ended
+}
+
+/// Writes to standard output. A reader that has gone is no reason to fail.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

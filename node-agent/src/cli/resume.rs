@@ -1,0 +1,116 @@
+//! `resume` and `rejoin`: go on from the record.
+
+use super::{Complaint, gather, say, verdict};
+use crate::driver::DriveError;
+use crate::exit;
+use crate::identity::{Identity, identify};
+use crate::journal::Journal;
+use crate::lease::Leases;
+use crate::lease::tag::PREFIX;
+use crate::phase::Phase;
+use crate::progress::Progress;
+use crate::record::{Ghost, Operation, Record};
+use crate::settings::Settings;
+
+/// Drives whatever is unfinished. At boot this brings a node back; it never takes one out.
+pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
+    let (journal, identity) = open(&settings).await?;
+    let now = moment(&settings)?;
+    match &journal.record.operation {
+        None => idle(journal, &settings).await,
+        Some(operation) if operation.phase == Phase::Drained && !operation.overdue(&now) => {
+            say("drained: out of service until `node-agent rejoin`\n");
+            Ok(exit::DONE)
+        }
+        Some(_) => go_on(journal, identity, &settings, progress).await,
+    }
+}
+
+/// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
+pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
+    let (journal, identity) = open(&settings).await?;
+    match &journal.record.operation {
+        None => {
+            say("already so: this node has no maintenance to come back from\n");
+            Ok(exit::DONE)
+        }
+        Some(_) => go_on(journal, identity, &settings, progress).await,
+    }
+}
+
+async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
+    let opened = Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?;
+    // The metadata service may be late after a boot; the record knows who we are, unless it is another's.
+    let identity = match (identify(settings).await, &opened.found) {
+        (Ok(identity), _) => identity,
+        (Err(error), Some(found)) if found.operation.is_some() => {
+            tracing::warn!("{error}; going on as {}, as the record says", found.instance_id);
+            remembered(found)
+        }
+        (Err(error), _) => return Err(Complaint::new(exit::NOTHING_CHANGED, error)),
+    };
+    let region = opened.found.as_ref().map(|found| found.region.clone()).unwrap_or_default();
+    let journal = opened.for_instance(&identity.instance_id, &region).map_err(gather::journal_complaint)?;
+    Ok((journal, identity))
+}
+
+fn remembered(record: &Record) -> Identity {
+    let groups = record.operation.iter().flat_map(|operation| &operation.groups);
+    let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);
+    Identity {
+        instance_id: record.instance_id.clone(),
+        addresses: by_address.map(|pair| pair.id.clone()).collect(),
+        auto_scaling: None,
+    }
+}
+
+async fn go_on(
+    mut journal: Journal,
+    identity: Identity,
+    settings: &Settings,
+    progress: &Progress,
+) -> Result<u8, Complaint> {
+    let now = moment(settings)?;
+    let Some(mut operation) = journal.record.operation.take() else { return Ok(exit::DONE) };
+    operation.take_up(&now);
+    tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
+    let load_balancer = gather::load_balancer(&operation.request.settings, &journal.record.region).await;
+    let driver = gather::driver(journal, operation, identity, load_balancer, progress)?;
+    verdict::drive(driver).await
+}
+
+fn moment(settings: &Settings) -> Result<crate::time::Moment, Complaint> {
+    gather::machine(settings).now().map_err(|error| Complaint::new(exit::HALTED, DriveError::from(error)))
+}
+
+/// Nothing is unfinished. A lease write of an earlier operation, whose answer was lost, may have landed since.
+async fn idle(mut journal: Journal, settings: &Settings) -> Result<u8, Complaint> {
+    if journal.record.ghosts.is_empty() {
+        say("nothing to resume\n");
+        return Ok(exit::DONE);
+    }
+    let now = moment(settings)?;
+    let load_balancer = gather::load_balancer(settings, &journal.record.region).await;
+    let arns: Vec<String> = journal.record.ghosts.iter().map(|ghost| ghost.arn.clone()).collect();
+    let me = journal.record.instance_id.clone();
+    let tags =
+        load_balancer.tags(&arns).await.map_err(|error| Complaint::new(exit::NOTHING_CHANGED, error))?;
+    for (arn, tags) in &tags {
+        if Leases::from_tags(tags).of(&me).is_some_and(crate::lease::Reading::takes_slot) {
+            tracing::warn!("removing a lease on {arn} that no maintenance of ours holds");
+            let removed = load_balancer.remove_tag(arn, &format!("{PREFIX}{me}")).await;
+            removed.map_err(|error| Complaint::new(exit::NOTHING_CHANGED, error))?;
+        }
+    }
+    let quarantine = settings.quarantine.0;
+    journal.record.ghosts.retain(|ghost: &Ghost| ghost.sent.at_least_until(&now) < quarantine);
+    journal.save().map_err(gather::journal_complaint)?;
+    say("nothing to resume\n");
+    Ok(exit::DONE)
+}
+
+impl Operation {
+    fn overdue(&self, now: &crate::time::Moment) -> bool {
+        self.phase_began.at_least_until(now) >= self.request.settings.drained_limit.0
+    }
+}

@@ -1,0 +1,67 @@
+//! Drives, and tells how it ended.
+
+use super::{Complaint, say};
+use crate::driver::{Driver, End};
+use crate::exit;
+use crate::record::{Finished, PhaseRun, Verdict};
+use std::fmt::Write;
+
+/// Drives to the end, prints the verdict and the table of phases, and returns the exit code.
+pub(super) async fn drive(mut driver: Driver) -> Result<u8, Complaint> {
+    let was_out = driver.operation.out;
+    let end = driver.drive().await.map_err(|error| {
+        let out = was_out || driver.operation.out;
+        Complaint::new(if out { exit::HALTED } else { exit::NOTHING_CHANGED }, error)
+    })?;
+    driver.progress.end();
+    let phases = &driver.operation.history;
+    Ok(match end {
+        End::Finished(finished) => tell(&finished),
+        End::Halted(reason) => {
+            say(&format!(
+                "{}halted: the node keeps its lease and nobody else starts\n{reason}\n",
+                table(phases)
+            ));
+            exit::HALTED
+        }
+        End::Drained => {
+            let limit = driver.operation.request.settings.drained_limit;
+            say(&format!(
+                "{}drained: out of service until `node-agent rejoin`, for {limit} at most\n",
+                table(phases)
+            ));
+            exit::DONE
+        }
+        End::RebootMe => {
+            say("drained: asking the SSM agent for the reboot (exit code 194)\n");
+            exit::REBOOT
+        }
+    })
+}
+
+/// Prints a finished maintenance and returns its exit code.
+pub(super) fn tell(finished: &Finished) -> u8 {
+    let mut text = table(&finished.phases);
+    let _ = writeln!(text, "{}", finished.verdict);
+    if let Some(reason) = &finished.reason {
+        let _ = writeln!(text, "{reason}");
+        if finished.verdict == Verdict::FailedButRestored {
+            let _ = writeln!(
+                text,
+                "the node is back in service; no other node starts while its lease tag says failed"
+            );
+        }
+    }
+    say(&text);
+    finished.exit_code
+}
+
+fn table(phases: &[PhaseRun]) -> String {
+    let mut text = format!("{:<16} {:<10} {:>9}\n", "phase", "outcome", "seconds");
+    for run in phases {
+        let _ = writeln!(text, "{:<16} {:<10} {:>9.1}", run.phase, run.outcome, run.seconds);
+    }
+    let total: f64 = phases.iter().map(|run| run.seconds).sum();
+    let _ = writeln!(text, "{:<27} {total:>9.1}", "in all");
+    text
+}

@@ -1,0 +1,205 @@
+//! The driver: does the phase on record, puts its outcome on record, goes on to the next.
+
+use crate::identity::Identity;
+use crate::journal::{Journal, JournalError};
+use crate::load_balancer::LoadBalancer;
+use crate::phase::{self, NoSuchWay, Outcome, Phase};
+use crate::ports::{Machine, Service, Stop};
+use crate::progress::Progress;
+use crate::record::{Failure, Finished, Operation, PhaseRun};
+use crate::steps;
+use crate::time::Moment;
+use rand::rngs::StdRng;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Everything that a maintenance needs.
+pub struct Driver {
+    /// Where the record is kept.
+    pub journal: Journal,
+    /// The maintenance under way; [`Driver::save`] puts it on record.
+    pub operation: Operation,
+    /// Who we are.
+    pub identity: Identity,
+    /// The API.
+    pub load_balancer: LoadBalancer,
+    /// The machine that we run on.
+    pub machine: Arc<dyn Machine>,
+    /// The service that we take out.
+    pub service: Arc<dyn Service>,
+    /// Becomes true when somebody asks us to stop.
+    pub stop: Stop,
+    /// The line on the terminal.
+    pub progress: Progress,
+    /// For jitter and nonces.
+    pub random: StdRng,
+    /// When the lease was last seen to be there.
+    pub lease_seen: Instant,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("operation", &self.operation).finish_non_exhaustive()
+    }
+}
+
+/// Where the driver stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Done; the verdict is in there.
+    Finished(Finished),
+    /// Halted, and why.
+    Halted(String),
+    /// Out by hand, until `rejoin`.
+    Drained,
+    /// The SSM agent is to reboot the machine and run us again.
+    RebootMe,
+}
+
+/// Why the driver cannot go on. The record on disk is as it was at the last durable write.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The record cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The boot id cannot be read.
+    #[error("failed to read the boot id: {0}; set boot_id_path to a file that is new after each boot")]
+    BootId(#[from] std::io::Error),
+    /// The record asks for something that cannot be.
+    #[error(
+        "failed to go on from the record: {0}; look at it with `node-agent status --json` and bring the node back by hand"
+    )]
+    NoSuchWay(#[from] NoSuchWay),
+}
+
+/// Why a step did not end ok.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// It cannot be done.
+    #[error("{0}")]
+    Failed(String),
+    /// It cannot be done until something outside changes that only a person changes.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// Not now.
+    #[error("{0}")]
+    Blocked(String),
+    /// We were asked to stop.
+    #[error("asked to stop")]
+    Cancelled,
+    /// Leave, so that the SSM agent reboots the machine.
+    #[error("a reboot by the SSM agent")]
+    RebootMe,
+    /// The driver itself cannot go on.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+}
+
+impl From<JournalError> for StepError {
+    fn from(error: JournalError) -> StepError {
+        StepError::Drive(error.into())
+    }
+}
+
+/// What a step returns.
+pub type Step<T = ()> = Result<T, StepError>;
+
+impl Driver {
+    /// Drives the operation until it is done, halted or drained.
+    ///
+    /// # Errors
+    /// [`DriveError`] when the record cannot be kept; everything else is an outcome.
+    pub async fn drive(&mut self) -> Result<End, DriveError> {
+        self.save()?;
+        loop {
+            let phase = self.operation.phase;
+            match phase {
+                Phase::Done => return Ok(End::Finished(self.finish()?)),
+                Phase::Drained => return Ok(End::Drained),
+                Phase::Halted => {
+                    steps::halted::mark(self).await?;
+                    return Ok(End::Halted(self.failure()));
+                }
+                _ => (),
+            }
+            tracing::info!(phase = phase.name(), "{phase} begins");
+            self.progress.begin(phase.name());
+            let began = self.now()?;
+            let ended = match steps::run(phase, self).await {
+                Ok(()) => Ok(()),
+                Err(StepError::Drive(error)) => return Err(error),
+                Err(StepError::RebootMe) => return Ok(End::RebootMe),
+                Err(error) => Err(error),
+            };
+            self.end_phase(phase, &began, ended).await?;
+        }
+    }
+
+    /// Puts the outcome of a phase and the phase that follows on record, in one write.
+    async fn end_phase(&mut self, phase: Phase, began: &Moment, ended: Step) -> Result<(), DriveError> {
+        let now = self.now()?;
+        let (outcome, reason) = match &ended {
+            Ok(()) => (Outcome::Ok, None),
+            Err(StepError::Blocked(reason)) => (Outcome::Blocked, Some(reason.clone())),
+            Err(StepError::Cancelled) => (Outcome::Cancelled, Some(StepError::Cancelled.to_string())),
+            Err(error) => (Outcome::Failed, Some(error.to_string())),
+        };
+        let next = phase::next(phase, outcome, self.operation.course())?;
+        // After a boot the phase on record began before it; people care for the time that passed.
+        let began = if self.operation.phase_began.same_boot(began) {
+            began.utc
+        } else {
+            self.operation.phase_began.utc
+        };
+        let seconds = now.utc.duration_since(began).as_secs_f64().max(0.0);
+        match &reason {
+            None => tracing::info!(phase = phase.name(), seconds, "{phase} ended after {seconds:.1} s"),
+            Some(why) => {
+                tracing::warn!(phase = phase.name(), seconds, %outcome, "{phase} {outcome} after {seconds:.1} s: {why}");
+            }
+        }
+        if let (Outcome::Failed | Outcome::Cancelled, Some(reason)) = (outcome, &reason) {
+            let configuration = matches!(ended, Err(StepError::Misconfigured(_)));
+            self.fail(phase, reason, configuration);
+        }
+        self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
+        if next == Phase::CheckGroup {
+            self.operation.blocked += 1;
+            // A lease is never held while blocked.
+            self.give_back_all().await?;
+        }
+        self.operation.phase = next;
+        self.operation.phase_began = self.now()?;
+        self.save()?;
+        Ok(())
+    }
+
+    /// Notes why the maintenance does not go as asked. The first reason is the one that counts.
+    pub(crate) fn fail(&mut self, phase: Phase, reason: &str, configuration: bool) {
+        let failure = Failure { phase, reason: format!("{phase}: {reason}"), configuration };
+        self.operation.failure.get_or_insert(failure);
+    }
+
+    fn failure(&self) -> String {
+        let last = self.operation.history.iter().rev().find_map(|run| run.reason.clone());
+        last.or_else(|| self.operation.failure.as_ref().map(|f| f.reason.clone())).unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> Result<Finished, DriveError> {
+        let finished = self.journal.record.finish(&self.operation, self.machine.utc());
+        self.journal.save()?;
+        self.progress.end();
+        Ok(finished)
+    }
+
+    /// Puts the operation on record, durably.
+    pub(crate) fn save(&mut self) -> Result<(), DriveError> {
+        self.journal.record.operation = Some(self.operation.clone());
+        Ok(self.journal.save()?)
+    }
+
+    /// This moment.
+    pub(crate) fn now(&self) -> Result<Moment, DriveError> {
+        Ok(self.machine.now()?)
+    }
+}

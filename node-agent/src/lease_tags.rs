@@ -1,0 +1,179 @@
+//! Writing our own lease tags. Every send is on record before it is made, and stays there until its outcome is
+//! known or can no longer come (docs/lease.md, rules R1, R2 and R4).
+
+use crate::driver::{DriveError, Driver, Step, StepError};
+use crate::lease::tag::PREFIX;
+use crate::lease::{Hold, LeaseTag, Leases};
+use crate::load_balancer::CallError;
+use crate::record::ClaimOnRecord;
+use crate::target_group::TargetType;
+use rand::RngExt;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// While out, the tag is looked for this often: whoever manages the group's tags may have wiped it.
+const KEEP_EVERY: Duration = Duration::from_secs(30);
+
+impl Driver {
+    /// The key of our lease tag.
+    pub(crate) fn lease_key(&self) -> String {
+        format!("{PREFIX}{}", self.identity.instance_id)
+    }
+
+    /// The tags of one group.
+    pub(crate) async fn group_tags(&mut self, index: usize) -> Step<Option<BTreeMap<String, String>>> {
+        let tags = self.ask_group(index, async |lb, arn| lb.tags(&[arn.to_owned()]).await).await?;
+        Ok(tags.and_then(|mut all| all.pop_first()).map(|(_, tags)| tags))
+    }
+
+    /// Claims a slot: the claim goes on record, then into the tag. Returns the claim's epoch once the write is
+    /// acknowledged.
+    pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
+        self.wait_out_unresolved(index).await?;
+        let epoch = format!("{:016x}", self.random.random::<u64>());
+        let claim = ClaimOnRecord { epoch: epoch.clone(), max_unavailable, at: self.machine.utc() };
+        if let Some(group) = self.operation.groups.get_mut(index) {
+            group.claim = Some(claim);
+        }
+        let mut failures = 0;
+        loop {
+            let error = match self.send_tag(index, Some(Hold::Held)).await? {
+                Ok(()) => return Ok(epoch),
+                Err(error) if error.is_too_many_tags() => {
+                    self.drop_claim(index)?;
+                    let reason = "the target group has its 50 tags, there is no room for a lease; remove some, or run \
+                                  `node-agent lease gc` if they are leases of terminated instances";
+                    return Err(StepError::Blocked(reason.to_owned()));
+                }
+                Err(error) if error.is_final() => {
+                    self.drop_claim(index)?;
+                    return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
+                }
+                Err(error) => error,
+            };
+            // The same value again is harmless, whatever became of the first.
+            self.back_off(&error, failures).await?;
+            failures += 1;
+        }
+    }
+
+    /// Gives our lease back, or leaves `failed` behind. Goes on until the API acknowledges it.
+    pub(crate) async fn give_back(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
+        let mut failures = 0;
+        while self.operation.groups.get(index).is_some_and(|group| group.claim.is_some() && !group.gone) {
+            let error = match self.send_tag(index, leave).await? {
+                Ok(()) => break,
+                Err(error) if error.is_group_gone() => return self.group_is_gone(index),
+                Err(error) => error,
+            };
+            let pause = self.backing_off(&error, failures);
+            tracing::warn!(
+                "failed to give the lease back: {error}; trying again in {:.1} s; {}",
+                pause.as_secs_f64(),
+                error.advice()
+            );
+            self.progress.waiting(self.operation.phase.name(), "the API to take the lease back", None);
+            tokio::time::sleep(pause).await;
+            failures += 1;
+        }
+        self.drop_claim(index)
+    }
+
+    /// Gives every lease back, the last one taken first. A node that had failed before stays marked as failed.
+    pub(crate) async fn give_back_all(&mut self) -> Result<(), DriveError> {
+        for index in (0..self.operation.groups.len()).rev() {
+            let failed_before = self.operation.groups.get(index).is_some_and(|group| group.failed_before);
+            self.give_back(index, failed_before.then_some(Hold::Failed)).await?;
+        }
+        Ok(())
+    }
+
+    fn drop_claim(&mut self, index: usize) -> Result<(), DriveError> {
+        match self.operation.groups.get_mut(index).and_then(|group| group.claim.take()) {
+            Some(_) => self.save(),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends one tag write, on record before it is sent and resolved as soon as its outcome is known.
+    pub(crate) async fn send_tag(
+        &mut self,
+        index: usize,
+        hold: Option<Hold>,
+    ) -> Result<Result<(), CallError>, DriveError> {
+        let now = self.now()?;
+        let key = self.lease_key();
+        let value = hold.map(|hold| self.lease_value(index, hold));
+        let Some(group) = self.operation.groups.get_mut(index) else { return Ok(Ok(())) };
+        let arn = group.arn.clone();
+        group.unresolved_tags.push(now);
+        self.save()?;
+        let answer = match &value {
+            Some(value) => self.load_balancer.add_tag(&arn, &key, value).await,
+            None => self.load_balancer.remove_tag(&arn, &key).await,
+        };
+        // What was answered is resolved; the next write of the record takes it off.
+        let resolved = answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied());
+        if let Some(group) = self.operation.groups.get_mut(index).filter(|_| resolved) {
+            group.unresolved_tags.pop();
+        }
+        Ok(answer)
+    }
+
+    fn lease_value(&self, index: usize, hold: Hold) -> String {
+        let group = self.operation.groups.get(index);
+        let claim = group.and_then(|group| group.claim.as_ref());
+        let by_address = group.filter(|group| group.target_type == TargetType::Ip);
+        let tag = LeaseTag {
+            hold,
+            epoch: claim.map(|claim| claim.epoch.clone()).unwrap_or_default(),
+            ticket: 0,
+            sequence: 0,
+            max_unavailable: claim.map(|claim| claim.max_unavailable),
+            target: by_address.and_then(|group| group.pairs.first()).map(|pair| pair.id.clone()),
+            operation: self.operation.request.id.clone(),
+            at: claim.map(|claim| claim.at),
+        };
+        tag.to_string()
+    }
+
+    /// R2: after a write with unknown outcome no new claim until that write can no longer land.
+    async fn wait_out_unresolved(&mut self, index: usize) -> Step {
+        let quarantine = self.operation.request.settings.quarantine.0;
+        loop {
+            let now = self.now()?;
+            let Some(group) = self.operation.groups.get_mut(index) else { return Ok(()) };
+            group.unresolved_tags.retain(|sent| sent.at_least_until(&now) < quarantine);
+            let left =
+                group.unresolved_tags.iter().map(|sent| quarantine.saturating_sub(sent.at_least_until(&now)));
+            let Some(left) = left.max() else { return Ok(()) };
+            self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;
+        }
+    }
+
+    /// While out: writes the lease again if somebody wiped it. An operator's `broken` is left alone.
+    pub(crate) async fn keep_lease(&mut self) -> Result<(), DriveError> {
+        if self.lease_seen.elapsed() < KEEP_EVERY {
+            return Ok(());
+        }
+        self.lease_seen = tokio::time::Instant::now();
+        let holding = self.operation.groups.iter().enumerate();
+        let holding: Vec<_> = holding.filter(|(_, group)| group.claim.is_some() && !group.gone).collect();
+        let arns: Vec<_> = holding.iter().map(|(_, group)| group.arn.clone()).collect();
+        let indices: Vec<_> = holding.iter().map(|(index, _)| *index).collect();
+        // A failed look is made good by the next one.
+        let Ok(tags) = self.load_balancer.tags(&arns).await else { return Ok(()) };
+        for (index, arn) in indices.into_iter().zip(arns) {
+            let Some(tags) = tags.get(&arn) else { continue };
+            if Leases::from_tags(tags).of(&self.identity.instance_id).is_none() {
+                tracing::warn!(
+                    "our lease on {arn} was removed by somebody else while we are out: writing it again"
+                );
+                if let Err(error) = self.send_tag(index, Some(Hold::Held)).await? {
+                    tracing::warn!("{error}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! check_group: we are a healthy member of our target groups, and they can spare us.
+
+use crate::driver::{Driver, Step, StepError};
+use crate::lease::Hold;
+use crate::membership::{self, Membership, MembershipError};
+use crate::reading::{GroupReading, Refusal};
+use crate::record::Group;
+use crate::settings::AutoScaling;
+use crate::time::Length;
+use rand::RngExt;
+use std::time::Duration;
+
+/// After a block the next attempt waits up to this, doubling each time.
+const BLOCKED_FIRST: Duration = Duration::from_secs(1);
+/// And never longer than this.
+const BLOCKED_LONGEST: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    refuse_auto_scaling(driver)?;
+    if driver.operation.blocked > 0 {
+        let bound = BLOCKED_FIRST.saturating_mul(1 << driver.operation.blocked.min(10)).min(BLOCKED_LONGEST);
+        let pause = bound.mul_f64(driver.random.random_range(0.1..=1.0));
+        driver.look_again(pause, "another attempt").await?;
+    }
+    find_groups(driver).await?;
+    let mut told = None;
+    while let Some(why) = blocked(driver).await? {
+        if told.as_ref() != Some(&why) {
+            tracing::warn!("not now: {why}");
+        }
+        let pause = driver.lease_poll();
+        driver.look_again(pause, &format!("the target group to spare us: {why}")).await?;
+        told = Some(why);
+    }
+    Ok(())
+}
+
+/// An Auto Scaling group may replace a node that leaves service, so it has to be a decision.
+fn refuse_auto_scaling(driver: &Driver) -> Step {
+    match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
+        (Some(state), AutoScaling::Refuse) => Err(StepError::Misconfigured(format!(
+            "this instance is in an Auto Scaling group (it wants the state {state}), which may replace a node that \
+             leaves service; choose --asg ignore if it has no ELB health check or its processes are suspended"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Puts our target groups and our registrations there on record.
+async fn find_groups(driver: &mut Driver) -> Step {
+    let named = driver.operation.request.settings.target_groups.clone();
+    let identity = driver.identity.clone();
+    let find = async |lb: &_| match membership::find(lb, &identity, &named).await {
+        Err(MembershipError::Call(error)) => Err(error),
+        answer => Ok(answer),
+    };
+    let found = driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?;
+    driver.operation.groups = found.into_iter().map(|membership| on_record(driver, membership)).collect();
+    Ok(driver.save()?)
+}
+
+fn on_record(driver: &Driver, membership: Membership) -> Group {
+    let arn = membership.group.arn;
+    // Writes of earlier operations and attempts that may still land bind this one too.
+    let ghosts =
+        driver.journal.record.ghosts.iter().filter(|ghost| ghost.arn == arn).map(|ghost| &ghost.sent);
+    let before = driver.operation.groups.iter().find(|before| before.arn == arn);
+    let unresolved = before.into_iter().flat_map(|before| before.unresolved_tags.iter());
+    Group {
+        unresolved_tags: ghosts.chain(unresolved).cloned().collect(),
+        failed_before: before.is_some_and(|before| before.failed_before),
+        arn,
+        name: membership.group.name,
+        target_type: membership.group.target_type,
+        health_check: membership.group.health_check,
+        pairs: membership.pairs,
+        // Read, with the rest of the attributes, right before leaving.
+        deregistration_delay: Length::from_secs(0),
+        slow_start: Length::from_secs(0),
+        claim: None,
+        deregistered: None,
+        unresolved_deregisters: Vec::new(),
+        gone: false,
+    }
+}
+
+/// Why not to begin now; `None` when nothing speaks against it.
+async fn blocked(driver: &mut Driver) -> Step<Option<String>> {
+    let identity = driver.identity.clone();
+    let repair = driver.operation.request.settings.repair;
+    for index in 0..driver.operation.groups.len() {
+        let Some(reading) = driver.ask_group(index, GroupReading::read).await? else { continue };
+        let Some(group) = driver.operation.groups.get_mut(index) else { continue };
+        let own = reading.leases.of(&identity.instance_id);
+        group.failed_before |= own.is_some_and(|own| own.hold() == Some(Hold::Failed));
+        match reading.may_begin(&identity, group.target_type, repair) {
+            Ok(()) => (),
+            Err(Refusal::NotNow(why)) => return Ok(Some(format!("in target group {}, {why}", group.name))),
+            Err(refusal) => return Err(refused(&group.name, &refusal)),
+        }
+    }
+    Ok(None)
+}
+
+/// A refusal that time alone does not lift.
+pub(super) fn refused(group: &str, refusal: &Refusal) -> StepError {
+    let why = format!("in target group {group}, {refusal}");
+    match refusal {
+        Refusal::NotNow(_) => StepError::Blocked(why),
+        Refusal::Stopped(_) => StepError::Failed(why),
+        Refusal::Policy(_) => StepError::Misconfigured(why),
+    }
+}

@@ -1,0 +1,98 @@
+//! deregister: validate, put `out` on record, DeregisterTargets with the exact (id, port) pairs, look again.
+
+use super::validate::validate;
+use crate::driver::{Driver, Step, StepError};
+use tokio::time::Instant;
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    let began = validated(driver).await?;
+    send_all(driver, began).await?;
+    // A node that claimed or failed while our call was on its way shows up once everything has settled.
+    let settle = driver.operation.request.settings.settle.0;
+    driver.look_again(settle, "the deregistration to settle").await?;
+    match validate(driver).await {
+        Err(StepError::Blocked(why)) => Err(StepError::Failed(format!("turning back at once: {why}"))),
+        other => other,
+    }
+}
+
+/// Validates, and puts `out` on record when it holds. Returns when the reads began.
+async fn validated(driver: &mut Driver) -> Step<Instant> {
+    let began = Instant::now();
+    let was_out = driver.operation.out;
+    if let Err(error) = validate(driver).await {
+        return Err(match error {
+            // Out already: the only way from here is back.
+            StepError::Blocked(why) if was_out => StepError::Failed(why),
+            error => error,
+        });
+    }
+    driver.operation.out = true;
+    driver.operation.was_out = true;
+    driver.save()?;
+    Ok(began)
+}
+
+async fn send_all(driver: &mut Driver, mut began: Instant) -> Step {
+    let longest = driver.operation.request.settings.validation.0;
+    for index in 0..driver.operation.groups.len() {
+        let mut failures = 0;
+        loop {
+            if began.elapsed() > longest {
+                began = validated_again(driver, index).await?;
+            }
+            let Some((arn, pairs)) = unsent(driver, index)? else { break };
+            let answer = driver.load_balancer.clone().deregister(&arn, &pairs).await;
+            let now = driver.now()?;
+            let Some(group) = driver.operation.groups.get_mut(index) else { break };
+            let error = match answer {
+                Ok(()) => {
+                    group.unresolved_deregisters.pop();
+                    group.deregistered = Some(now);
+                    driver.save()?;
+                    break;
+                }
+                Err(error) => error,
+            };
+            if !error.may_have_been_applied() {
+                group.unresolved_deregisters.pop();
+                driver.save()?;
+            }
+            if error.is_group_gone() {
+                driver.group_is_gone(index)?;
+                break;
+            }
+            if error.is_final() {
+                return Err(StepError::Failed(format!("{error}; {}", error.advice())));
+            }
+            driver.back_off(&error, failures).await?;
+            failures += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Too much time has passed since the reads. If nothing was sent yet, being out can be taken back.
+async fn validated_again(driver: &mut Driver, index: usize) -> Step<Instant> {
+    let groups = &driver.operation.groups;
+    let untouched =
+        index == 0 && groups.iter().all(|g| g.deregistered.is_none() && g.unresolved_deregisters.is_empty());
+    if untouched {
+        driver.operation.out = false;
+        driver.operation.was_out = false;
+        driver.save()?;
+    }
+    validated(driver).await
+}
+
+/// The call to make, on record as sent before it is; `None` for a group that is gone.
+fn unsent(driver: &mut Driver, index: usize) -> Step<Option<(String, Vec<crate::target_group::Target>)>> {
+    let now = driver.now()?;
+    let Some(group) = driver.operation.groups.get_mut(index).filter(|group| !group.gone) else {
+        return Ok(None);
+    };
+    group.unresolved_deregisters.push(now);
+    let call = (group.arn.clone(), group.pairs.clone());
+    driver.save()?;
+    Ok(Some(call))
+}

@@ -1,0 +1,140 @@
+//! drain: wait until no request can reach us.
+//!
+//! DeregisterTargets returns before the load balancer has stopped sending, and `draining` is shown for the whole
+//! deregistration delay, busy or not. So: never before the floor, and then either the load balancer says that we are
+//! not registered any more, or the service itself has been idle for a while.
+
+use crate::driver::{Driver, Step, StepError};
+use crate::target_group::{TargetState, TargetType};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the service is asked for its requests in flight.
+const IN_FLIGHT_EVERY: Duration = Duration::from_millis(250);
+
+/// Before the delay can be over, target health only tells whether somebody registered us again.
+const BEFORE_THE_END: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    let mut quiet_since = None;
+    let mut next_look = Instant::now();
+    let mut shown = "the load balancer to stop sending requests".to_owned();
+    loop {
+        if Instant::now() >= next_look {
+            if let Gone::Everywhere = look(driver, &mut shown).await? {
+                let floor = floor_left(driver)?;
+                if floor.is_zero() {
+                    return Ok(());
+                }
+            }
+            next_look = Instant::now() + pause_before_next_look(driver)?;
+        }
+        let idle = idle_long_enough(driver, &mut quiet_since).await?;
+        if idle && floor_left(driver)?.is_zero() {
+            // Somebody may have registered us while we were counting.
+            look(driver, &mut shown).await?;
+            tracing::info!("no request in flight: no need to wait for the rest of the deregistration delay");
+            return Ok(());
+        }
+        let early = driver.operation.request.settings.in_flight_url.is_some();
+        let until_look = next_look.saturating_duration_since(Instant::now());
+        let pause = if early { until_look.min(IN_FLIGHT_EVERY) } else { until_look };
+        driver.look_again(pause.max(Duration::from_millis(10)), &shown).await?;
+    }
+}
+
+enum Gone {
+    Everywhere,
+    NotYet,
+}
+
+/// One look at our pairs in every group.
+///
+/// # Errors
+/// [`StepError::Blocked`] when somebody has registered us again.
+async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
+    let mut gone = Gone::Everywhere;
+    for index in 0..driver.operation.groups.len() {
+        let Some(states) = own_states(driver, index).await? else { continue };
+        if let Some(registered) = states.iter().find(|state| state.is_registered()) {
+            let what = format!("{} is {registered} although we deregistered it", registered.target);
+            if past_staleness(driver, index)? {
+                return Err(driver.interfered(&what));
+            }
+            gone = Gone::NotYet;
+        }
+        if let Some(draining) = states.iter().find(|state| !state.is_not_registered()) {
+            *shown = format!("the deregistration delay: {} is {draining}", draining.target);
+            gone = Gone::NotYet;
+        }
+    }
+    Ok(gone)
+}
+
+/// The states of our own pairs in one group; a pair that is not listed has gone. `None`: the group is gone.
+pub(super) async fn own_states(driver: &mut Driver, index: usize) -> Step<Option<Vec<TargetState>>> {
+    let Some(all) = driver.ask_group(index, async |lb, arn| lb.target_health(arn).await).await? else {
+        return Ok(None);
+    };
+    let Some(group) = driver.operation.groups.get(index) else { return Ok(None) };
+    Ok(Some(all.into_iter().filter(|state| group.pairs.contains(&state.target)).collect()))
+}
+
+/// A pair of ours that is registered although we are out, in any group.
+///
+/// # Errors
+/// [`StepError::Blocked`] the first few times, then [`StepError::Failed`].
+pub(super) async fn still_out(driver: &mut Driver) -> Step {
+    look(driver, &mut String::new()).await.map(drop)
+}
+
+/// A read right after the call may still show what was before it.
+fn past_staleness(driver: &Driver, index: usize) -> Step<bool> {
+    let now = driver.now()?;
+    let group = driver.operation.groups.get(index);
+    let since = group.and_then(|group| group.deregistered.as_ref()).map(|at| at.at_least_until(&now));
+    Ok(since.is_none_or(|since| since > driver.operation.request.settings.staleness.0))
+}
+
+/// How long requests may still arrive after DeregisterTargets was acknowledged.
+fn floor_left(driver: &Driver) -> Step<Duration> {
+    let floor = driver.operation.request.settings.drain_floor.0;
+    Ok(floor.saturating_sub(since_deregistered(driver)?))
+}
+
+fn since_deregistered(driver: &Driver) -> Step<Duration> {
+    let now = driver.now()?;
+    let moments = driver.operation.live_groups().filter_map(|group| group.deregistered.as_ref());
+    Ok(moments.map(|at| at.at_least_until(&now)).min().unwrap_or_default())
+}
+
+/// The end of the delay is known: look then, not before.
+fn pause_before_next_look(driver: &Driver) -> Step<Duration> {
+    let delay =
+        driver.operation.live_groups().map(|group| group.deregistration_delay.0).max().unwrap_or_default();
+    let settings = &driver.operation.request.settings;
+    let left = delay.max(settings.drain_floor.0).saturating_sub(since_deregistered(driver)?);
+    let poll = driver.health_poll();
+    Ok(if left.is_zero() { poll } else { left.min(BEFORE_THE_END.max(poll)) })
+}
+
+/// Whether the service has had nothing in flight for the quiet period. Only where an early end is possible at all: a
+/// target of type `ip` could not be registered again before the delay is over.
+async fn idle_long_enough(driver: &Driver, quiet_since: &mut Option<Instant>) -> Result<bool, StepError> {
+    let settings = &driver.operation.request.settings;
+    let Some(url) = &settings.in_flight_url else { return Ok(false) };
+    if driver.operation.live_groups().any(|group| group.target_type == TargetType::Ip) {
+        return Ok(false);
+    }
+    match driver.service.in_flight(url).await {
+        Ok(0) => {
+            let since = *quiet_since.get_or_insert_with(Instant::now);
+            return Ok(since.elapsed() >= settings.quiet_period.0);
+        }
+        Ok(_) => (),
+        // The load balancer's word is then the only one.
+        Err(error) => tracing::debug!("failed to count the requests in flight: {error}"),
+    }
+    *quiet_since = None;
+    Ok(false)
+}

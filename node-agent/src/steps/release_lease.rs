@@ -1,0 +1,51 @@
+//! release_lease: give the lease back, once nothing can take us out behind our back.
+
+use crate::driver::{Driver, Step, StepError};
+use crate::lease::Hold;
+use crate::record::{CommandState, Verdict};
+use std::time::Duration;
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    if wait_out_deregisters(driver).await? {
+        // It may have landed while we waited; only healthy nodes may release.
+        return Err(StepError::Blocked(
+            "a DeregisterTargets without an answer may have taken us out again".to_owned(),
+        ));
+    }
+    for index in (0..driver.operation.groups.len()).rev() {
+        let leave = mark_left_behind(driver, index);
+        driver.give_back(index, leave).await?;
+    }
+    Ok(())
+}
+
+/// R3: a DeregisterTargets whose answer was lost may land until Q has passed. True when we had to wait.
+async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
+    let quarantine = driver.operation.request.settings.quarantine.0;
+    let mut waited = false;
+    loop {
+        let now = driver.now()?;
+        let mut left = Duration::ZERO;
+        for group in driver.operation.groups.iter_mut().filter(|group| !group.gone) {
+            group.unresolved_deregisters.retain(|sent| sent.at_least_until(&now) < quarantine);
+            for sent in &group.unresolved_deregisters {
+                left = left.max(quarantine.saturating_sub(sent.at_least_until(&now)));
+            }
+        }
+        if left.is_zero() {
+            return Ok(waited);
+        }
+        waited = true;
+        driver.look_again(left, "a DeregisterTargets without an answer to be past").await?;
+    }
+}
+
+/// A node whose command failed stays marked, so that the roll stops; so does one that had failed before and has
+/// not succeeded since.
+fn mark_left_behind(driver: &Driver, index: usize) -> Option<Hold> {
+    let operation = &driver.operation;
+    let failed_now = operation.command == CommandState::Failed;
+    let failed_before = operation.groups.get(index).is_some_and(|group| group.failed_before);
+    let not_made_good = operation.verdict() != Verdict::Succeeded;
+    (failed_now || (failed_before && not_made_good)).then_some(Hold::Failed)
+}

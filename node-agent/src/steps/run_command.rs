@@ -1,0 +1,62 @@
+//! run_command: the patch, or any other command, once.
+
+use super::drain::still_out;
+use crate::driver::{Driver, Step, StepError};
+use crate::ports::CommandEnd;
+use crate::record::CommandState;
+use std::time::Duration;
+
+/// How often to look after the lease while the command runs.
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    let request = &driver.operation.request;
+    if request.command.is_empty() {
+        return Ok(());
+    }
+    match driver.operation.command {
+        CommandState::Succeeded | CommandState::RebootNeeded => return Ok(()),
+        CommandState::Failed => return Err(StepError::Failed("the command had failed before".to_owned())),
+        CommandState::Running if !request.settings.rerun => {
+            driver.operation.command = CommandState::Failed;
+            return Err(StepError::Failed(
+                "the command was running when node-agent was killed; it is not run again (--rerun allows that)".to_owned(),
+            ));
+        }
+        CommandState::Running | CommandState::NotRun => (),
+    }
+    still_out(driver).await?;
+    driver.operation.command = CommandState::Running;
+    driver.save()?;
+    let ended = ended(driver).await?;
+    driver.operation.command = match ended {
+        CommandEnd::Exited(0) => CommandState::Succeeded,
+        CommandEnd::Exited(code) if code == i32::from(crate::exit::REBOOT) => CommandState::RebootNeeded,
+        _ => CommandState::Failed,
+    };
+    match driver.operation.command {
+        CommandState::Failed => Err(StepError::Failed(format!("the command {ended}"))),
+        _ => Ok(()),
+    }
+}
+
+async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
+    let (machine, stop) = (driver.machine.clone(), driver.stop.clone());
+    let request = driver.operation.request.clone();
+    let command = request.command.join(" ");
+    tracing::info!("running `{command}`");
+    let limit = driver.time_left()?.unwrap_or(request.settings.command_limit.0);
+    let running = machine.run(&request.command, limit, request.settings.command_grace.0, stop);
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            ended = &mut running => return ended.map_err(|error| {
+                driver.operation.command = CommandState::Failed;
+                StepError::Failed(error.to_string())
+            }),
+            () = tokio::time::sleep(LOOK_AFTER) => (),
+        }
+        driver.progress.waiting("run_command", &format!("`{command}`"), driver.limit());
+        driver.keep_lease().await?;
+    }
+}

@@ -1,0 +1,62 @@
+//! The last look before leaving, and the first one after: every group, read as close to the call as can be
+//! (docs/lease.md, steps 6 and 7).
+
+use super::check_group::refused;
+use crate::driver::{Driver, Step, StepError};
+use crate::guard::Allowance;
+use crate::lease::Claim;
+use crate::membership::own;
+use crate::reading::{GroupReading, Refusal};
+use crate::target_group::Target;
+use crate::time::Length;
+use std::collections::BTreeSet;
+
+/// Our lease stands in every group, and every group can spare us.
+///
+/// # Errors
+/// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
+pub(super) async fn validate(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        let Some(reading) = driver.ask_group(index, GroupReading::read).await? else { continue };
+        if let Some(group) = driver.operation.groups.get_mut(index) {
+            group.deregistration_delay = Length(reading.attributes.deregistration_delay);
+            group.slow_start = Length(reading.attributes.slow_start);
+        }
+        lease_stands(driver, index, &reading)?;
+        group_spares_us(driver, index, &reading)?;
+    }
+    Ok(())
+}
+
+fn lease_stands(driver: &Driver, index: usize, reading: &GroupReading) -> Step {
+    let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
+    let policy = reading.policy.clone().map_err(|bad| refused(&group.name, &Refusal::Policy(bad)))?;
+    let epoch = group.claim.as_ref().map(|claim| claim.epoch.as_str()).unwrap_or_default();
+    let name = &group.name;
+    match reading.leases.confirm(&driver.identity.instance_id, epoch, &policy) {
+        Claim::Confirmed => Ok(()),
+        Claim::Broken => Err(StepError::Failed(format!("an operator broke our lease on {name}"))),
+        Claim::NotVisible => {
+            Err(StepError::Blocked(format!("our lease on {name} is gone: somebody removed the tag")))
+        }
+        Claim::StepDown(by) => Err(StepError::Blocked(format!("{name} has more holders than slots: {by}"))),
+    }
+}
+
+fn group_spares_us(driver: &Driver, index: usize, reading: &GroupReading) -> Step {
+    let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
+    let (kind, settings) = (group.target_type, &driver.operation.request.settings);
+    let allowance = Allowance { empty: settings.allow_empty, ignore_zones: settings.ignore_zones };
+    let refused = |refusal| refused(&group.name, &refusal);
+    reading.may_leave(&driver.identity, kind, allowance).map_err(refused)?;
+    if driver.operation.out {
+        return Ok(());
+    }
+    reading.may_begin(&driver.identity, kind, settings.repair).map_err(refused)?;
+    let now: BTreeSet<&Target> =
+        own(&driver.identity, kind, &reading.targets).map(|state| &state.target).collect();
+    if now != group.pairs.iter().collect() {
+        return Err(StepError::Blocked(format!("our registrations in {} have changed", group.name)));
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Waiting, the one way: with a deadline, a way to stop, and the lease looked after meanwhile.
+
+use crate::driver::{DriveError, Driver, Step, StepError};
+use crate::load_balancer::{CallError, LoadBalancer};
+use crate::phase::Phase;
+use crate::progress::rounded;
+use rand::RngExt;
+use std::time::Duration;
+
+/// Back-off after a throttled call: doubles from here.
+const THROTTLED_FIRST: Duration = Duration::from_secs(2);
+/// Back-off after any other failure: doubles from here.
+const FAILED_FIRST: Duration = Duration::from_millis(500);
+/// No back-off is longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Somebody else may move our target this often before we stop arguing.
+pub(crate) const MOST_INTERFERENCES: u32 = 3;
+
+impl Driver {
+    /// How long the phase under way may take in all; `None`: as long as it needs.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        let settings = &self.operation.request.settings;
+        let delay =
+            self.operation.live_groups().map(|group| group.deregistration_delay.0).max().unwrap_or_default();
+        match self.operation.phase {
+            Phase::CheckGroup | Phase::AcquireLease => Some(settings.lease_wait.0),
+            Phase::Deregister if !self.operation.out => Some(settings.lease_wait.0),
+            Phase::Deregister => Some(settings.drain_margin.0),
+            Phase::Drain => Some(delay + settings.drain_margin.0),
+            Phase::Drained => Some(settings.drained_limit.0),
+            Phase::RunCommand => Some(settings.command_limit.0),
+            Phase::Reboot => Some(settings.reboot_limit.0),
+            Phase::CheckHealth => Some(settings.health_limit.0),
+            // A target of type `ip` can be registered again only when it has drained to the end.
+            Phase::Register => Some(settings.register_limit.0 + delay),
+            Phase::WaitInService => {
+                let slow =
+                    self.operation.live_groups().map(|group| group.slow_start.0).max().unwrap_or_default();
+                Some(settings.in_service_limit.0 + slow)
+            }
+            Phase::ReleaseLease | Phase::Done | Phase::Halted => None,
+        }
+    }
+
+    /// How much of it is left. Before we are out, the whole operation counts: blocked or not, it gives up in time.
+    pub(crate) fn time_left(&self) -> Result<Option<Duration>, DriveError> {
+        let began = match self.operation.phase {
+            Phase::CheckGroup | Phase::AcquireLease => &self.operation.began,
+            Phase::Deregister if !self.operation.out => &self.operation.began,
+            _ => &self.operation.phase_began,
+        };
+        let passed = began.at_least_until(&self.now()?);
+        Ok(self.limit().map(|limit| limit.saturating_sub(passed)))
+    }
+
+    /// A look showed "not yet": wait a while before the next. Ends early when we are asked to stop.
+    ///
+    /// # Errors
+    /// [`StepError::Failed`] when the phase's time is up, [`StepError::Cancelled`] when somebody asked us to stop
+    /// and the phase can still turn back.
+    pub(crate) async fn look_again(&mut self, after: Duration, waiting_for: &str) -> Step {
+        let phase = self.operation.phase;
+        let left = self.time_left()?;
+        if left.is_some_and(|left| left.is_zero()) {
+            let limit = self.limit().map(rounded).unwrap_or_default();
+            return Err(StepError::Failed(format!("gave up after {limit} of waiting for {waiting_for}")));
+        }
+        self.progress.waiting(phase.name(), waiting_for, self.limit());
+        tracing::debug!(phase = phase.name(), "waiting for {waiting_for}");
+        if self.operation.out {
+            self.keep_lease().await?;
+        }
+        let pause = tokio::time::sleep(left.map_or(after, |left| after.min(left)));
+        if !phase.can_be_cancelled() {
+            pause.await;
+            return Ok(());
+        }
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = pause => Ok(()),
+            Ok(_) = stop.wait_for(|asked| *asked) => Err(StepError::Cancelled),
+        }
+    }
+
+    /// Asks the load balancer until it answers.
+    ///
+    /// # Errors
+    /// As [`Driver::look_again`]; and when trying again is no use, as long as we are in service:
+    /// [`StepError::Misconfigured`]. Once out only time ends the asking, since permissions may come back.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        call: impl AsyncFn(&LoadBalancer) -> Result<T, CallError>,
+    ) -> Step<T> {
+        let mut failures = 0;
+        loop {
+            // A clone shares the client; the borrow of the driver ends here.
+            let load_balancer = self.load_balancer.clone();
+            let error = match call(&load_balancer).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if error.is_final() && !self.operation.out {
+                return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
+            }
+            self.back_off(&error, failures).await?;
+            failures += 1;
+        }
+    }
+
+    /// As [`Driver::ask`], about one of our groups: `None` when it was deleted while we are out.
+    pub(crate) async fn ask_group<T>(
+        &mut self,
+        index: usize,
+        call: impl AsyncFn(&LoadBalancer, &str) -> Result<T, CallError>,
+    ) -> Step<Option<T>> {
+        let Some(group) = self.operation.groups.get(index).filter(|group| !group.gone) else {
+            return Ok(None);
+        };
+        let (arn, out) = (group.arn.clone(), self.operation.out);
+        let answer = self
+            .ask(async |load_balancer| match call(load_balancer, &arn).await {
+                Err(error) if error.is_group_gone() && out => Ok(None),
+                answer => answer.map(Some),
+            })
+            .await?;
+        if answer.is_none() {
+            self.group_is_gone(index)?;
+        }
+        Ok(answer)
+    }
+
+    /// A group that was deleted needs nothing of us any more.
+    pub(crate) fn group_is_gone(&mut self, index: usize) -> Result<(), DriveError> {
+        if let Some(group) = self.operation.groups.get_mut(index) {
+            tracing::warn!("the target group {} does not exist any more: going on without it", group.arn);
+            group.gone = true;
+        }
+        self.save()
+    }
+
+    /// Waits after a failed call: full jitter below a bound that doubles.
+    pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
+        let pause = self.backing_off(error, failures);
+        tracing::warn!("{error}; trying again in {:.1} s; {}", pause.as_secs_f64(), error.advice());
+        self.look_again(pause, "the API to answer").await
+    }
+
+    /// How long to wait after this many failures.
+    pub(crate) fn backing_off(&mut self, error: &CallError, failures: u32) -> Duration {
+        let first = if error.is_throttled() { THROTTLED_FIRST } else { FAILED_FIRST };
+        let bound = first.saturating_mul(1 << failures.min(16)).min(LONGEST);
+        bound.mul_f64(self.random.random_range(0.1..=1.0))
+    }
+
+    /// Time between two looks at slots that are taken, a quarter more or less, so that nodes do not march in step.
+    pub(crate) fn lease_poll(&mut self) -> Duration {
+        self.operation.request.settings.lease_poll.0.mul_f64(self.random.random_range(0.75..=1.25))
+    }
+
+    /// Time between two looks at target health: with K nodes out, each looks K times less.
+    pub(crate) fn health_poll(&self) -> Duration {
+        let out = self
+            .operation
+            .live_groups()
+            .filter_map(|group| group.claim.as_ref().map(|claim| claim.max_unavailable));
+        self.operation.request.settings.health_poll.0 * out.max().unwrap_or(1)
+    }
+
+    /// Somebody else moved our target. A few times we move it back.
+    pub(crate) fn interfered(&mut self, what: &str) -> StepError {
+        self.operation.interferences += 1;
+        if self.operation.interferences > MOST_INTERFERENCES {
+            return StepError::Failed(format!(
+                "{what}, for the {}th time; find out who does it",
+                MOST_INTERFERENCES + 1
+            ));
+        }
+        StepError::Blocked(what.to_owned())
+    }
+}

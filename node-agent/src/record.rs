@@ -340,6 +340,17 @@ impl Operation {
         Course { out: self.out, stay_out: self.request.stay_out }
     }
 
+    /// Whether a phase has nothing to do in this operation.
+    pub fn not_asked_for(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::RunCommand => self.request.command.is_empty(),
+            Phase::Reboot => {
+                self.request.reboot == RebootWhen::Never && self.command != CommandState::RebootNeeded
+            }
+            _ => false,
+        }
+    }
+
     /// The groups that still exist.
     pub fn live_groups(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().filter(|group| !group.gone)

@@ -143,7 +143,7 @@ impl Driver {
     pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
         let pause = self.backing_off(error, failures);
         tracing::warn!("{error}; trying again in {:.1} s; {}", pause.as_secs_f64(), error.advice());
-        self.look_again(pause, "the API to answer").await
+        self.look_again(pause, &format!("the API to do as asked: {error}; {}", error.advice())).await
     }
 
     /// How long to wait after this many failures.

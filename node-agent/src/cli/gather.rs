@@ -47,6 +47,8 @@ pub(super) async fn node(settings: &Settings) -> Result<Node, Complaint> {
     if let Some(provider) = config.credentials_provider() {
         provider.provide_credentials().await.map_err(|error| {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            // The rest lists every place that was looked at.
+            let cause = cause.lines().next().unwrap_or_default().trim_end_matches(" Attempted:");
             usage(anyhow::anyhow!(
                 "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set a profile \
                  or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

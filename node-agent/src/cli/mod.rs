@@ -25,7 +25,8 @@ Exit codes:
   2    wrong usage or configuration, nothing was done
   3    halted: the lease is kept, a person is needed (node-agent status says why)
   75   nothing was changed, try again later
-  194  asks the SSM agent for a reboot";
+  194  asks the SSM agent for a reboot
+";
 
 /// Takes this node out of its load balancer, patches or reboots it, and brings it back.
 #[derive(Debug, Parser)]

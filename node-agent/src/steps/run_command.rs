@@ -11,9 +11,6 @@ const LOOK_AFTER: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let request = &driver.operation.request;
-    if request.command.is_empty() {
-        return Ok(());
-    }
     match driver.operation.command {
         CommandState::Succeeded | CommandState::RebootNeeded => return Ok(()),
         CommandState::Failed => return Err(StepError::Failed("the command had failed before".to_owned())),

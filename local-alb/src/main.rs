@@ -1,2 +1,100 @@
-//! Placeholder.
-fn main() {}
+//! The load balancer as a program.
+//!
+//! Exit codes: 0 stopped by a signal, 1 a listener failed, 2 wrong usage or configuration.
+
+use clap::Parser;
+use local_alb::config::Config;
+use local_alb::{LocalAlb, serve};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// A stand-in for an AWS Application Load Balancer, on loopback: ELBv2 API, health checks, data plane, metadata service.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// What to start; example.toml beside the source shows every part
+    #[arg(long)]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let config = match Config::load(&cli.config) {
+        Ok(config) => config,
+        Err(error) => return fail(&error.to_string(), 2),
+    };
+    let started = tokio::runtime::Runtime::new().map_err(|error| error.to_string());
+    match started.and_then(|runtime| runtime.block_on(run(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &str, code: u8) -> ExitCode {
+    // There is nowhere to say that the screen is gone.
+    let _ = writeln!(std::io::stderr(), "local-alb: {error}");
+    ExitCode::from(code)
+}
+
+async fn run(config: Config) -> Result<(), String> {
+    let alb = LocalAlb::new(config.settings);
+    config.instances.into_iter().for_each(|instance| alb.add_instance(instance));
+    let mut routers =
+        vec![(config.api, alb.api(), "export AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=".to_owned())];
+    for group in config.groups {
+        let name = format!("requests for the target group {}: ", group.settings.name);
+        let arn = alb.create_target_group(group.settings).map_err(|error| error.to_string())?;
+        routers.push((group.listen, alb.proxy(&arn), name));
+    }
+    for (id, address) in config.imds {
+        routers.push((address, alb.imds(&id), format!("on {id}: export AWS_EC2_METADATA_SERVICE_ENDPOINT=")));
+    }
+    let stop = stopped().map_err(|error| format!("failed to listen for signals: {error}"))?;
+    let mut servers = JoinSet::new();
+    for (address, router, what) in routers {
+        let listener = bind(address).await?;
+        let bound = listener.local_addr().map_err(|error| error.to_string())?;
+        let _ = writeln!(std::io::stdout(), "{what}http://{bound}");
+        let mut stop = stop.clone();
+        let until = async move {
+            // An error means that nobody can stop us any more.
+            let _ = stop.wait_for(|stopped| *stopped).await;
+        };
+        servers.spawn(async move { serve(listener, router, until).await });
+    }
+    while let Some(ended) = servers.join_next().await {
+        ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    if !address.ip().is_loopback() {
+        return Err(local_alb::ServeError::NotLoopback(address).to_string());
+    }
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("failed to listen on {address}: {error}; choose another address"))
+}
+
+fn stopped() -> std::io::Result<watch::Receiver<bool>> {
+    let (stop, stopped) = watch::channel(false);
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            stop.send_replace(true);
+        }
+    });
+    Ok(stopped)
+}

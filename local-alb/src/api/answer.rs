@@ -1,0 +1,123 @@
+//! Answers on the wire: XML, request ids, and answers that never arrive.
+
+use axum::body::{Body, Bytes};
+use axum::http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use quick_xml::escape::escape;
+use std::fmt::Write;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+const NAMESPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
+
+/// An error in AWS's shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    /// The caller's fault: 400.
+    pub(crate) fn sender(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+    }
+
+    pub(crate) fn forbidden(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { status: StatusCode::FORBIDDEN, code, message: message.into() }
+    }
+
+    pub(crate) fn expired_token() -> ApiError {
+        ApiError::forbidden("ExpiredToken", "The security token included in the request is expired")
+    }
+
+    pub(crate) fn internal() -> ApiError {
+        ApiError {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "InternalFailure",
+            message: "The request processing has failed because of an unknown error, exception or failure."
+                .to_owned(),
+        }
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> ApiError {
+        ApiError::sender("MalformedQueryString", message)
+    }
+
+    pub(crate) fn validation(message: impl Into<String>) -> ApiError {
+        ApiError::sender("ValidationError", message)
+    }
+
+    pub(crate) fn group_not_found() -> ApiError {
+        ApiError::sender("TargetGroupNotFound", "One or more target groups not found")
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn response(&self, request_id: &str) -> Response<Body> {
+        let kind = if self.status.is_server_error() { "Receiver" } else { "Sender" };
+        let (code, message) = (self.code, escape(&self.message));
+        let xml = format!(
+            "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{kind}</Type><Code>{code}</Code>\
+             <Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        );
+        respond(self.status, request_id, xml)
+    }
+}
+
+/// Wraps the inside of a result.
+pub(crate) fn success(action: &str, result: &str, request_id: &str) -> Response<Body> {
+    let xml = format!(
+        "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{result}</{action}Result>\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
+    );
+    respond(StatusCode::OK, request_id, xml)
+}
+
+fn respond(status: StatusCode, request_id: &str, xml: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(xml));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert("content-type", axum::http::HeaderValue::from_static("text/xml"));
+    if let Ok(id) = request_id.parse() {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// An answer that breaks off: over a socket the connection is closed, in process the body is an error.
+pub(crate) fn lost() -> Response<Body> {
+    Response::new(Body::new(BreaksOff.map_err(io::Error::other)))
+}
+
+struct BreaksOff;
+
+impl axum::body::HttpBody for BreaksOff {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        Poll::Ready(Some(Err("the connection was lost")))
+    }
+}
+
+/// One element with text.
+pub(crate) fn text(out: &mut String, name: &str, value: impl AsRef<str>) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "<{name}>{}</{name}>", escape(value.as_ref()));
+}
+
+/// One element around others.
+pub(crate) fn within(out: &mut String, name: &str, inside: impl FnOnce(&mut String)) {
+    let _ = write!(out, "<{name}>");
+    inside(out);
+    let _ = write!(out, "</{name}>");
+}

@@ -1,0 +1,160 @@
+//! DescribeTargetGroups, their attributes, and DescribeLoadBalancers.
+
+use super::Answer;
+use super::answer::{ApiError, text, within};
+use super::query::Query;
+use super::targets::{group_arn, missing};
+use crate::model::{Model, TargetGroup};
+
+/// AWS's largest page.
+const LARGEST_PAGE: usize = 400;
+
+pub(super) fn describe(model: &Model, query: &Query) -> Answer {
+    let (arns, names) = (query.list("TargetGroupArns"), query.list("Names"));
+    if !arns.is_empty() && !names.is_empty() {
+        return Err(ApiError::validation("Target group ARNs and names cannot be specified at the same time"));
+    }
+    let known =
+        |wanted: &str| model.groups.iter().any(|(arn, group)| arn == wanted || group.settings.name == wanted);
+    if arns.iter().chain(&names).any(|wanted| !known(wanted)) {
+        return Err(ApiError::group_not_found());
+    }
+    let of_ours = match query.get("LoadBalancerArn") {
+        None => false,
+        Some(arn) if arn == model.load_balancer_arn() => true,
+        Some(_) => return Err(load_balancer_not_found()),
+    };
+    let wanted = |(arn, group): &(&String, &TargetGroup)| {
+        let named = (arns.is_empty() && names.is_empty())
+            || arns.contains(&arn.as_str())
+            || names.contains(&group.settings.name.as_str());
+        named && (!of_ours || group.settings.load_balancer)
+    };
+    let all: Vec<_> = model.groups.iter().filter(wanted).collect();
+    let (first, size) = page(query)?;
+    let mut out = String::new();
+    within(&mut out, "TargetGroups", |out| {
+        for (arn, group) in all.iter().skip(first).take(size) {
+            within(out, "member", |out| describe_one(out, model, arn, group));
+        }
+    });
+    if first + size < all.len() {
+        text(&mut out, "NextMarker", (first + size).to_string());
+    }
+    Ok(out)
+}
+
+/// The first entry of the page asked for, and how many there are to be on it.
+fn page(query: &Query) -> Result<(usize, usize), ApiError> {
+    let number = |name: &str, default: usize| match query.get(name) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| ApiError::validation(format!("{name} '{text}' is not valid"))),
+    };
+    let size: usize = number("PageSize", LARGEST_PAGE)?;
+    if !(1..=LARGEST_PAGE).contains(&size) {
+        return Err(ApiError::validation(format!("PageSize must be between 1 and {LARGEST_PAGE}")));
+    }
+    Ok((number("Marker", 0)?, size))
+}
+
+fn describe_one(out: &mut String, model: &Model, arn: &str, group: &TargetGroup) {
+    let settings = &group.settings;
+    let check = &settings.health_check;
+    text(out, "TargetGroupArn", arn);
+    text(out, "TargetGroupName", &settings.name);
+    text(out, "TargetType", &settings.target_type);
+    if settings.target_type != "lambda" {
+        text(out, "Protocol", &settings.protocol);
+        text(out, "Port", settings.port.to_string());
+        text(out, "VpcId", "vpc-0a1b2c3d4e5f60718");
+        text(out, "ProtocolVersion", "HTTP1");
+        text(out, "HealthCheckProtocol", &check.protocol);
+        text(out, "HealthCheckPort", &check.port);
+    }
+    text(out, "HealthCheckEnabled", "true");
+    text(out, "HealthCheckIntervalSeconds", check.interval.as_secs().max(1).to_string());
+    text(out, "HealthCheckTimeoutSeconds", check.timeout.as_secs().max(1).to_string());
+    text(out, "HealthyThresholdCount", check.healthy_threshold.to_string());
+    text(out, "UnhealthyThresholdCount", check.unhealthy_threshold.to_string());
+    text(out, "HealthCheckPath", &check.path);
+    within(out, "Matcher", |out| text(out, "HttpCode", &check.matcher));
+    within(out, "LoadBalancerArns", |out| {
+        if settings.load_balancer {
+            text(out, "member", model.load_balancer_arn());
+        }
+    });
+    text(out, "IpAddressType", "ipv4");
+}
+
+pub(super) fn describe_attributes(model: &Model, query: &Query) -> Answer {
+    let arn = group_arn(model, query)?;
+    let mut out = String::new();
+    if let Some(group) = model.groups.get(&arn) {
+        attributes(&mut out, group);
+    }
+    Ok(out)
+}
+
+pub(super) fn modify_attributes(model: &mut Model, query: &Query) -> Answer {
+    let arn = group_arn(model, query)?;
+    let group = model.groups.get_mut(&arn).ok_or_else(ApiError::group_not_found)?;
+    let mut changed = group.attributes.clone();
+    let pairs = query.structures("Attributes");
+    if pairs.is_empty() {
+        return Err(missing("attributes"));
+    }
+    for pair in pairs {
+        let key = pair.get("Key").ok_or_else(|| missing("attributes.1.member.key"))?;
+        changed.set(key, pair.get("Value").copied().unwrap_or_default()).map_err(ApiError::validation)?;
+    }
+    // All or nothing.
+    group.attributes = changed;
+    let mut out = String::new();
+    attributes(&mut out, group);
+    Ok(out)
+}
+
+fn attributes(out: &mut String, group: &TargetGroup) {
+    within(out, "Attributes", |out| {
+        for (key, value) in group.attributes.iter() {
+            within(out, "member", |out| {
+                text(out, "Key", key);
+                text(out, "Value", value);
+            });
+        }
+    });
+}
+
+/// There is one load balancer.
+pub(super) fn describe_load_balancers(model: &Model, query: &Query) -> Answer {
+    let arn = model.load_balancer_arn();
+    let asked = [query.list("LoadBalancerArns"), query.list("Names")].concat();
+    if asked.iter().any(|asked| *asked != arn && *asked != "local") {
+        return Err(load_balancer_not_found());
+    }
+    let mut out = String::new();
+    within(&mut out, "LoadBalancers", |out| {
+        within(out, "member", |out| {
+            text(out, "LoadBalancerArn", &arn);
+            text(out, "DNSName", "localhost");
+            text(out, "LoadBalancerName", "local");
+            text(out, "Scheme", "internal");
+            text(out, "VpcId", "vpc-0a1b2c3d4e5f60718");
+            within(out, "State", |out| text(out, "Code", "active"));
+            text(out, "Type", "application");
+            within(out, "AvailabilityZones", |out| {
+                let zones: std::collections::BTreeSet<_> =
+                    model.instances.values().map(|instance| &instance.zone).collect();
+                for zone in zones {
+                    within(out, "member", |out| text(out, "ZoneName", zone));
+                }
+            });
+            text(out, "IpAddressType", "ipv4");
+        });
+    });
+    Ok(out)
+}
+
+fn load_balancer_not_found() -> ApiError {
+    ApiError::sender("LoadBalancerNotFound", "One or more load balancers not found")
+}

@@ -1,0 +1,131 @@
+//! The ELBv2 Query API, as far as an agent needs it: form in, XML out, AWS's words for what is wrong.
+
+mod answer;
+mod groups;
+mod query;
+mod tags;
+mod targets;
+
+use crate::faults::Fault;
+use crate::{Call, LocalAlb};
+use answer::{ApiError, lost, success};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response};
+use query::Query;
+use tokio::time::Instant;
+
+/// The API's version; requests name it.
+const VERSION: &str = "2015-12-01";
+
+/// AWS limits bodies as well; ours carry some kilobytes at most.
+const LONGEST_BODY: usize = 1024 * 1024;
+
+/// What an action answers with: the inside of its `Result` element.
+type Answer = Result<String, ApiError>;
+
+/// The API of this load balancer.
+pub(crate) fn router(alb: LocalAlb) -> Router {
+    Router::new().fallback(call).with_state(alb)
+}
+
+async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let id = alb.request_id();
+    let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
+        return ApiError::malformed("the request body is too long or broke off").response(&id);
+    };
+    let query = Query::parse(&body);
+    let action = query.get("Action").unwrap_or_default().to_owned();
+    let (fault, latency) = alb.fate_of(&action);
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let answer = match check_request(&parts.headers, &query) {
+        Err(error) => Err(error),
+        Ok(()) => match fault {
+            Some(Fault::Throttled) => Err(ApiError::sender("Throttling", "Rate exceeded")),
+            Some(Fault::ExpiredToken) => Err(ApiError::expired_token()),
+            Some(Fault::ServerError) => Err(ApiError::internal()),
+            Some(Fault::Refused) => {
+                alb.record(&action, &query, "Refused");
+                return lost();
+            }
+            Some(Fault::LandsLate(delay)) => {
+                alb.record(&action, &query, "LandsLate");
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    // Nobody waits for the answer.
+                    let _ = alb.act(&action, &query);
+                });
+                return lost();
+            }
+            Some(Fault::LostAnswer) => {
+                let _ = alb.act(&action, &query);
+                alb.record(&action, &query, "LostAnswer");
+                return lost();
+            }
+            None => alb.act(&action, &query),
+        },
+    };
+    alb.record(&action, &query, answer.as_ref().err().map_or("ok", ApiError::code));
+    match answer {
+        Ok(result) => success(&action, &result, &id),
+        Err(error) => error.response(&id),
+    }
+}
+
+/// What AWS checks before it looks at the action. Signatures are not verified here.
+fn check_request(headers: &HeaderMap, query: &Query) -> Result<(), ApiError> {
+    if !headers.contains_key("authorization") {
+        return Err(ApiError::forbidden("MissingAuthenticationToken", "Missing Authentication Token"));
+    }
+    let action = query.get("Action").ok_or_else(|| ApiError::sender("MissingAction", "Missing Action"))?;
+    match query.get("Version") {
+        Some(VERSION) => Ok(()),
+        version => {
+            let version = version.unwrap_or_default();
+            Err(ApiError::sender(
+                "InvalidAction",
+                format!("Could not find operation {action} for version {version}"),
+            ))
+        }
+    }
+}
+
+impl LocalAlb {
+    /// Does what an action says, to the model.
+    fn act(&self, action: &str, query: &Query) -> Answer {
+        let now = Instant::now();
+        match action {
+            "DescribeTargetHealth" => targets::describe_health(&mut self.model(), now, query),
+            "RegisterTargets" => {
+                let (answer, new) = targets::register(&mut self.model(), now, query);
+                self.check_health_of(new);
+                answer
+            }
+            "DeregisterTargets" => targets::deregister(&mut self.model(), now, query),
+            "DescribeTargetGroups" => groups::describe(&self.model(), query),
+            "DescribeTargetGroupAttributes" => groups::describe_attributes(&self.model(), query),
+            "ModifyTargetGroupAttributes" => groups::modify_attributes(&mut self.model(), query),
+            "DescribeLoadBalancers" => groups::describe_load_balancers(&self.model(), query),
+            "DescribeTags" => tags::describe(&mut self.model(), now, query),
+            "AddTags" => tags::add(&mut self.model(), now, query),
+            "RemoveTags" => tags::remove(&mut self.model(), now, query),
+            unknown => {
+                let message = format!("Could not find operation {unknown} for version {VERSION}");
+                Err(ApiError::sender("InvalidAction", message))
+            }
+        }
+    }
+
+    fn record(&self, action: &str, query: &Query, answer: &str) {
+        self.remember(Call {
+            at: Instant::now(),
+            action: action.to_owned(),
+            parameters: query.pairs().to_vec(),
+            answer: answer.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! DescribeTags, AddTags, RemoveTags. No condition, no version, no previous value: the last writer wins.
+
+use super::Answer;
+use super::answer::{ApiError, text, within};
+use super::query::Query;
+use super::targets::{known_group, missing};
+use crate::model::Model;
+use crate::model::tags::{MOST_TAGS, is_legal};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Instant;
+
+/// ARNs in one DescribeTags.
+const MOST_ARNS: usize = 20;
+
+pub(super) fn describe(model: &mut Model, now: Instant, query: &Query) -> Answer {
+    let arns = resources(model, query)?;
+    let mut out = String::new();
+    within(&mut out, "TagDescriptions", |out| {
+        for arn in arns {
+            within(out, "member", |out| {
+                text(out, "ResourceArn", &arn);
+                within(out, "Tags", |out| {
+                    for (key, value) in model.read_tags(now, &arn) {
+                        within(out, "member", |out| {
+                            text(out, "Key", key);
+                            text(out, "Value", value);
+                        });
+                    }
+                });
+            });
+        }
+    });
+    Ok(out)
+}
+
+pub(super) fn add(model: &mut Model, now: Instant, query: &Query) -> Answer {
+    let arns = resources(model, query)?;
+    let mut tags: BTreeMap<&str, &str> = BTreeMap::new();
+    for tag in query.structures("Tags") {
+        let key = tag.get("Key").copied().ok_or_else(|| missing("tags.1.member.key"))?;
+        let value = tag.get("Value").copied().unwrap_or_default();
+        if !is_legal(key, value) {
+            return Err(ApiError::validation(format!(
+                "The tag '{key}' has a key or a value that is not allowed"
+            )));
+        }
+        if tags.insert(key, value).is_some() {
+            return Err(ApiError::sender(
+                "DuplicateTagKeys",
+                format!("A tag key was specified more than once: '{key}'"),
+            ));
+        }
+    }
+    if tags.is_empty() {
+        return Err(missing("tags"));
+    }
+    let groups = || arns.iter().filter_map(|arn| model.groups.get(arn));
+    for group in groups() {
+        let now_there = group.tags.now(now);
+        let mut keys: BTreeSet<&str> = now_there.keys().map(String::as_str).collect();
+        keys.extend(tags.keys());
+        if keys.len() > MOST_TAGS {
+            return Err(ApiError::sender("TooManyTags", "The maximum number of tags has been reached"));
+        }
+    }
+    for arn in arns {
+        if let Some(group) = model.groups.get_mut(&arn) {
+            tags.iter().for_each(|(key, value)| group.tags.set(now, key, value));
+        }
+    }
+    Ok(String::new())
+}
+
+/// Removing a tag that is not there succeeds.
+pub(super) fn remove(model: &mut Model, now: Instant, query: &Query) -> Answer {
+    let arns = resources(model, query)?;
+    let keys = query.list("TagKeys");
+    if keys.is_empty() {
+        return Err(missing("tagKeys"));
+    }
+    for arn in arns {
+        if let Some(group) = model.groups.get_mut(&arn) {
+            keys.iter().for_each(|key| group.tags.remove(now, key));
+        }
+    }
+    Ok(String::new())
+}
+
+fn resources(model: &Model, query: &Query) -> Result<Vec<String>, ApiError> {
+    let arns = query.list("ResourceArns");
+    if arns.is_empty() {
+        return Err(missing("resourceArns"));
+    }
+    if arns.len() > MOST_ARNS {
+        return Err(ApiError::validation(format!(
+            "At most {MOST_ARNS} resources can be named in one request"
+        )));
+    }
+    arns.into_iter().map(|arn| known_group(model, arn).map(ToOwned::to_owned)).collect()
+}

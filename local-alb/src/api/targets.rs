@@ -1,0 +1,152 @@
+//! DescribeTargetHealth, RegisterTargets, DeregisterTargets.
+
+use super::Answer;
+use super::answer::{ApiError, text, within};
+use super::query::Query;
+use crate::model::target::TargetHealth;
+use crate::model::{Model, NewRegistration, TargetGroup};
+use std::net::IpAddr;
+use tokio::time::Instant;
+
+pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) -> Answer {
+    let arn = group_arn(model, query)?;
+    let shown = model.read_health(now, &arn);
+    let Some(group) = model.groups.get(&arn) else { return Err(ApiError::group_not_found()) };
+    let asked = pairs(group, query)?;
+    let of = |pair: &(String, u16)| shown.iter().find(|(key, _)| key == pair).map(|(_, health)| *health);
+    let described: Vec<_> = if asked.is_empty() {
+        // Everything registered, draining ones included; what has gone disappears.
+        shown.iter().filter(|(_, health)| *health != TargetHealth::NotRegistered).cloned().collect()
+    } else {
+        asked
+            .into_iter()
+            .map(|pair| (pair.clone(), of(&pair).unwrap_or(TargetHealth::NotRegistered)))
+            .collect()
+    };
+    let mut out = String::new();
+    within(&mut out, "TargetHealthDescriptions", |out| {
+        for ((id, port), health) in described {
+            within(out, "member", |out| describe_one(out, group, &id, port, health));
+        }
+    });
+    Ok(out)
+}
+
+fn describe_one(out: &mut String, group: &TargetGroup, id: &str, port: u16, health: TargetHealth) {
+    within(out, "Target", |out| {
+        text(out, "Id", id);
+        text(out, "Port", port.to_string());
+    });
+    if health != TargetHealth::NotInUse {
+        text(out, "HealthCheckPort", group.settings.health_check.port_for(port).to_string());
+    }
+    within(out, "TargetHealth", |out| {
+        text(out, "State", health.to_string());
+        if !health.reason().is_empty() {
+            text(out, "Reason", health.reason());
+            text(out, "Description", health.description());
+        }
+    });
+}
+
+pub(super) fn register(model: &mut Model, now: Instant, query: &Query) -> (Answer, Vec<NewRegistration>) {
+    let checked = group_arn(model, query).and_then(|arn| {
+        let group = model.groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
+        let pairs = at_least_one(pairs(group, query)?)?;
+        for pair in &pairs {
+            may_register(model, group, now, pair)?;
+        }
+        Ok((arn, pairs))
+    });
+    match checked {
+        Err(error) => (Err(error), Vec::new()),
+        Ok((arn, pairs)) => {
+            let new = pairs.iter().filter_map(|(id, port)| model.register(now, &arn, id, *port)).collect();
+            (Ok(String::new()), new)
+        }
+    }
+}
+
+fn may_register(
+    model: &Model,
+    group: &TargetGroup,
+    now: Instant,
+    pair: &(String, u16),
+) -> Result<(), ApiError> {
+    let (id, port) = pair;
+    if group.settings.target_type == "ip" {
+        if id.parse::<IpAddr>().is_err() {
+            return Err(ApiError::validation(format!(
+                "The IP address '{id}' is not a valid IPv4 or IPv6 address"
+            )));
+        }
+        // An address has to drain to the end before it can come back.
+        let draining =
+            group.targets.get(pair).is_some_and(|target| target.health_at(now) == TargetHealth::Draining);
+        if draining {
+            let message =
+                format!("The following targets are draining and cannot be registered: '{id}:{port}'");
+            return Err(ApiError::sender("InvalidTarget", message));
+        }
+        return Ok(());
+    }
+    if !model.instances.contains_key(id) {
+        return Err(ApiError::sender(
+            "InvalidTarget",
+            format!("The following targets are not in a running state: '{id}'"),
+        ));
+    }
+    Ok(())
+}
+
+/// A target that is not there is no error. So a call without the port of a target that was registered with another
+/// one succeeds and does nothing.
+pub(super) fn deregister(model: &mut Model, now: Instant, query: &Query) -> Answer {
+    let arn = group_arn(model, query)?;
+    let group = model.groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
+    for (id, port) in at_least_one(pairs(group, query)?)? {
+        model.deregister(now, &arn, &id, port);
+    }
+    Ok(String::new())
+}
+
+/// The group that a request names.
+pub(super) fn group_arn(model: &Model, query: &Query) -> Result<String, ApiError> {
+    let arn = query.get("TargetGroupArn").ok_or_else(|| missing("targetGroupArn"))?;
+    known_group(model, arn).map(ToOwned::to_owned)
+}
+
+/// A group's ARN must look like one before AWS looks for it.
+pub(super) fn known_group<'a>(model: &Model, arn: &'a str) -> Result<&'a str, ApiError> {
+    if !arn.starts_with("arn:") || !arn.contains(":targetgroup/") {
+        return Err(ApiError::validation(format!("'{arn}' is not a valid target group ARN")));
+    }
+    if model.groups.contains_key(arn) { Ok(arn) } else { Err(ApiError::group_not_found()) }
+}
+
+pub(super) fn missing(member: &str) -> ApiError {
+    ApiError::validation(format!(
+        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+    ))
+}
+
+/// The targets of a request; one without a port means the group's own.
+fn pairs(group: &TargetGroup, query: &Query) -> Result<Vec<(String, u16)>, ApiError> {
+    let pair = |fields: std::collections::BTreeMap<&str, &str>| {
+        let id =
+            fields.get("Id").filter(|id| !id.is_empty()).ok_or_else(|| missing("targets.1.member.id"))?;
+        let port = match fields.get("Port") {
+            None => group.settings.port,
+            Some(text) => match text.parse::<u16>() {
+                Ok(port) if port > 0 => port,
+                _ => return Err(ApiError::validation(format!("Port '{text}' must be between 1 and 65535"))),
+            },
+        };
+        Ok(((*id).to_owned(), port))
+    };
+    query.structures("Targets").into_iter().map(pair).collect()
+}
+
+fn at_least_one<T>(list: Vec<T>) -> Result<Vec<T>, ApiError> {
+    if list.is_empty() { Err(missing("targets")) } else { Ok(list) }
+}

@@ -1,0 +1,150 @@
+//! The state of the load balancer. No I/O and no clock of its own: `now` comes in as an argument.
+
+pub(crate) mod attributes;
+pub(crate) mod tags;
+pub(crate) mod target;
+pub(crate) mod timeline;
+
+use crate::faults::{Fate, moment_seen};
+use crate::settings::{Instance, Settings, TargetGroupSettings};
+use attributes::Attributes;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tags::Tags;
+use target::{Target, TargetHealth};
+use tokio::time::Instant;
+
+/// Everything the load balancer knows.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) settings: Settings,
+    pub(crate) groups: BTreeMap<String, TargetGroup>,
+    pub(crate) instances: BTreeMap<String, Instance>,
+    pub(crate) fate: Fate,
+    pub(crate) random: StdRng,
+}
+
+/// One target group.
+#[derive(Debug)]
+pub(crate) struct TargetGroup {
+    pub(crate) settings: TargetGroupSettings,
+    pub(crate) attributes: Attributes,
+    pub(crate) tags: Tags,
+    /// By id and port. Those that have gone stay, for stale reads; they show as not registered.
+    pub(crate) targets: BTreeMap<(String, u16), Target>,
+    /// Every instance that ever belonged here, less those that were said to have left for good.
+    pub(crate) expected: BTreeSet<String>,
+}
+
+/// A registration whose health checks are to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRegistration {
+    pub(crate) arn: String,
+    pub(crate) id: String,
+    pub(crate) port: u16,
+    pub(crate) registration: u64,
+}
+
+/// FNV-1a, to make ARNs that are the same in every run.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+impl Model {
+    pub(crate) fn new(settings: Settings) -> Model {
+        Model {
+            fate: Fate::new(settings.faults.clone()),
+            random: StdRng::seed_from_u64(settings.seed),
+            settings,
+            groups: BTreeMap::new(),
+            instances: BTreeMap::new(),
+        }
+    }
+
+    /// The ARN of a group with this name.
+    pub(crate) fn arn_of(&self, name: &str) -> String {
+        let Settings { region, account, .. } = &self.settings;
+        let id = name.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+        format!("arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{id:016x}")
+    }
+
+    /// The ARN of the one load balancer.
+    pub(crate) fn load_balancer_arn(&self) -> String {
+        let Settings { region, account, .. } = &self.settings;
+        format!("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/app/local/50dc6c495c0c9188")
+    }
+
+    /// Registers one target. `None`: it was registered already.
+    pub(crate) fn register(
+        &mut self,
+        now: Instant,
+        arn: &str,
+        id: &str,
+        port: u16,
+    ) -> Option<NewRegistration> {
+        let lag = self.settings.propagation_lag;
+        let group = self.groups.get_mut(arn)?;
+        let target = group.targets.entry((id.to_owned(), port)).or_insert_with(Target::new);
+        group.expected.insert(id.to_owned());
+        let began = target.register(now, lag, group.settings.load_balancer);
+        let registration = target.registration;
+        began.then(|| NewRegistration { arn: arn.to_owned(), id: id.to_owned(), port, registration })
+    }
+
+    /// Deregisters one target. One that is not there is no error, as on AWS.
+    pub(crate) fn deregister(&mut self, now: Instant, arn: &str, id: &str, port: u16) {
+        let Some(group) = self.groups.get_mut(arn) else { return };
+        let delay = group.attributes.deregistration_delay();
+        if let Some(target) = group.targets.get_mut(&(id.to_owned(), port)) {
+            target.deregister(now, delay);
+        }
+    }
+
+    /// Target health as one read shows it: each target as it was at some moment within the staleness.
+    pub(crate) fn read_health(&mut self, now: Instant, arn: &str) -> Vec<((String, u16), TargetHealth)> {
+        let stale = self.fate.faults.stale_health;
+        let random = &mut self.random;
+        let targets = self.groups.get(arn).into_iter().flat_map(|group| &group.targets);
+        targets
+            .map(|(key, target)| (key.clone(), target.health_at(moment_seen(now, stale, random))))
+            .collect()
+    }
+
+    /// All tags of a group as one read shows them.
+    pub(crate) fn read_tags(&mut self, now: Instant, arn: &str) -> BTreeMap<String, String> {
+        let stale = self.fate.faults.stale_tags;
+        let random = &mut self.random;
+        let Some(group) = self.groups.get(arn) else { return BTreeMap::new() };
+        group.tags.read(|| moment_seen(now, stale, random))
+    }
+
+    /// Instances of a group that are not in service. A pair that has gone beside one that serves does not count.
+    pub(crate) fn instances_out(&self, now: Instant, arn: &str) -> usize {
+        let Some(group) = self.groups.get(arn) else { return 0 };
+        let mut in_service: BTreeMap<&str, bool> = BTreeMap::new();
+        for ((id, _), target) in &group.targets {
+            let health = target.health_at(now);
+            if health != TargetHealth::NotRegistered {
+                *in_service.entry(id).or_insert(true) &= health == TargetHealth::Healthy;
+            }
+        }
+        group.expected.iter().filter(|id| in_service.get(id.as_str()) != Some(&true)).count()
+    }
+}
+
+impl TargetGroup {
+    pub(crate) fn new(now: Instant, settings: TargetGroupSettings) -> TargetGroup {
+        TargetGroup {
+            attributes: Attributes::new(&settings.attributes),
+            tags: Tags::new(now, &settings.tags),
+            settings,
+            targets: BTreeMap::new(),
+            expected: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn delay(&self) -> Duration {
+        self.attributes.deregistration_delay()
+    }
+}

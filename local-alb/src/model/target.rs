@@ -1,0 +1,296 @@
+//! One registration and its life: initial, healthy or unhealthy, draining, gone.
+
+use super::timeline::Timeline;
+use crate::settings::{HealthCheck, Probe};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Target health, with the reason where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// Registered; the data plane does not know it yet.
+    RegistrationInProgress,
+    /// The first checks are under way.
+    InitialHealthChecking,
+    /// In service.
+    Healthy,
+    /// Failing its checks.
+    Unhealthy(Probe),
+    /// Deregistered; the deregistration delay has not passed.
+    Draining,
+    /// Not in the group (any more).
+    NotRegistered,
+    /// The group is behind no load balancer.
+    NotInUse,
+}
+
+impl TargetHealth {
+    /// The reason code, the way AWS gives it; healthy targets have none.
+    pub fn reason(self) -> &'static str {
+        match self {
+            TargetHealth::RegistrationInProgress => "Elb.RegistrationInProgress",
+            TargetHealth::InitialHealthChecking => "Elb.InitialHealthChecking",
+            TargetHealth::Healthy => "",
+            TargetHealth::Unhealthy(Probe::Status(_)) => "Target.ResponseCodeMismatch",
+            TargetHealth::Unhealthy(Probe::TimedOut) => "Target.Timeout",
+            TargetHealth::Unhealthy(Probe::Failed) => "Target.FailedHealthChecks",
+            TargetHealth::Draining => "Target.DeregistrationInProgress",
+            TargetHealth::NotRegistered => "Target.NotRegistered",
+            TargetHealth::NotInUse => "Target.NotInUse",
+        }
+    }
+
+    /// The description that goes with the reason.
+    pub fn description(self) -> String {
+        match self {
+            TargetHealth::RegistrationInProgress => "Target registration is in progress".to_owned(),
+            TargetHealth::InitialHealthChecking => "Initial health checks in progress".to_owned(),
+            TargetHealth::Healthy => String::new(),
+            TargetHealth::Unhealthy(Probe::Status(status)) => {
+                format!("Health checks failed with these codes: [{status}]")
+            }
+            TargetHealth::Unhealthy(Probe::TimedOut) => "Request timed out".to_owned(),
+            TargetHealth::Unhealthy(Probe::Failed) => "Health checks failed".to_owned(),
+            TargetHealth::Draining => "Target deregistration is in progress".to_owned(),
+            TargetHealth::NotRegistered => "Target is not registered to the target group".to_owned(),
+            TargetHealth::NotInUse => {
+                "Target group is not configured to receive traffic from the load balancer".to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for TargetHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            TargetHealth::RegistrationInProgress | TargetHealth::InitialHealthChecking => "initial",
+            TargetHealth::Healthy => "healthy",
+            TargetHealth::Unhealthy(_) => "unhealthy",
+            TargetHealth::Draining => "draining",
+            TargetHealth::NotRegistered | TargetHealth::NotInUse => "unused",
+        })
+    }
+}
+
+/// One (id, port) that is or was in a group.
+#[derive(Debug)]
+pub(crate) struct Target {
+    health: Timeline<TargetHealth>,
+    /// Counts registrations: the checks of an earlier one do not count for a later.
+    pub(crate) registration: u64,
+    passed: u32,
+    failed: u32,
+    /// Requests under way.
+    pub(crate) in_flight: Arc<AtomicUsize>,
+    /// When requests still under way are cut off: the end of the deregistration delay.
+    pub(crate) cut: watch::Sender<Option<Instant>>,
+}
+
+impl Target {
+    pub(crate) fn new() -> Target {
+        Target {
+            health: Timeline::default(),
+            registration: 0,
+            passed: 0,
+            failed: 0,
+            in_flight: Arc::new(AtomicUsize::new(0)),
+            cut: watch::Sender::new(None),
+        }
+    }
+
+    /// The truth at a moment, past ones included.
+    pub(crate) fn health_at(&self, moment: Instant) -> TargetHealth {
+        self.health.at(moment).copied().unwrap_or(TargetHealth::NotRegistered)
+    }
+
+    /// In the group, as far as registering and checking go.
+    pub(crate) fn is_registered(&self, now: Instant) -> bool {
+        !matches!(self.health_at(now), TargetHealth::Draining | TargetHealth::NotRegistered)
+    }
+
+    /// RegisterTargets. True when this began a new registration, whose checks are to be started.
+    pub(crate) fn register(&mut self, now: Instant, lag: Duration, in_use: bool) -> bool {
+        if self.is_registered(now) {
+            return false;
+        }
+        self.registration += 1;
+        (self.passed, self.failed) = (0, 0);
+        self.cut.send_replace(None);
+        if in_use {
+            self.health.set(now, TargetHealth::RegistrationInProgress);
+            self.health.announce(now + lag, TargetHealth::InitialHealthChecking);
+        } else {
+            self.health.set(now, TargetHealth::NotInUse);
+        }
+        true
+    }
+
+    /// DeregisterTargets. `draining` lasts for the whole delay, busy or idle.
+    pub(crate) fn deregister(&mut self, now: Instant, delay: Duration) {
+        if !self.is_registered(now) {
+            return;
+        }
+        self.health.set(now, TargetHealth::Draining);
+        self.health.announce(now + delay, TargetHealth::NotRegistered);
+        self.cut.send_replace(Some(now + delay));
+    }
+
+    /// A health check of this registration has ended. One pass makes a new target healthy; afterwards the
+    /// thresholds count.
+    pub(crate) fn checked(&mut self, now: Instant, probe: Probe, check: &HealthCheck) {
+        let pass = matches!(probe, Probe::Status(status) if check.passes(status));
+        if pass {
+            (self.passed, self.failed) = (self.passed + 1, 0);
+        } else {
+            (self.passed, self.failed) = (0, self.failed + 1);
+        }
+        let before = self.health_at(now);
+        let next = match before {
+            TargetHealth::RegistrationInProgress | TargetHealth::InitialHealthChecking if pass => {
+                TargetHealth::Healthy
+            }
+            TargetHealth::Unhealthy(_) if pass && self.passed >= check.healthy_threshold => {
+                TargetHealth::Healthy
+            }
+            TargetHealth::InitialHealthChecking | TargetHealth::Healthy | TargetHealth::Unhealthy(_)
+                if !pass && self.failed >= check.unhealthy_threshold =>
+            {
+                TargetHealth::Unhealthy(probe)
+            }
+            same => same,
+        };
+        if next != before {
+            self.health.set(now, next);
+        }
+    }
+
+    /// Whether the data plane sends it requests. A deregistration reaches it only after the lag.
+    pub(crate) fn gets_requests(&self, now: Instant, lag: Duration) -> Eligible {
+        match self.health_at(now) {
+            TargetHealth::Healthy => Eligible::Healthy,
+            TargetHealth::Draining => {
+                let since = self.health.since(now).unwrap_or(now);
+                let before = since.checked_sub(Duration::from_nanos(1)).map(|moment| self.health_at(moment));
+                match before {
+                    Some(TargetHealth::Healthy) if now < since + lag => Eligible::Healthy,
+                    _ => Eligible::No,
+                }
+            }
+            TargetHealth::Unhealthy(_) | TargetHealth::InitialHealthChecking => Eligible::OnlyIfNobodyElse,
+            TargetHealth::RegistrationInProgress | TargetHealth::NotRegistered | TargetHealth::NotInUse => {
+                Eligible::No
+            }
+        }
+    }
+
+    pub(crate) fn in_flight_now(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+/// How the data plane sees a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eligible {
+    /// Gets requests.
+    Healthy,
+    /// Gets requests only when no target is healthy: the load balancer fails open.
+    OnlyIfNobodyElse,
+    /// Gets none.
+    No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAG: Duration = Duration::from_secs(2);
+    const DELAY: Duration = Duration::from_secs(60);
+
+    struct Story {
+        target: Target,
+        now: Instant,
+        check: HealthCheck,
+    }
+
+    fn registered() -> Story {
+        let (mut target, now) = (Target::new(), Instant::now());
+        assert!(target.register(now, LAG, true));
+        Story { target, now, check: HealthCheck::default() }
+    }
+
+    impl Story {
+        fn after(mut self, seconds: u64) -> Story {
+            self.now += Duration::from_secs(seconds);
+            self
+        }
+        fn probe(mut self, probe: Probe) -> Story {
+            self.target.checked(self.now, probe, &self.check);
+            self
+        }
+        fn pass(self) -> Story {
+            self.probe(Probe::Status(200))
+        }
+        fn fail(self) -> Story {
+            self.probe(Probe::Status(503))
+        }
+        fn deregister(mut self) -> Story {
+            self.target.deregister(self.now, DELAY);
+            self
+        }
+        fn is(self, health: TargetHealth) -> Story {
+            assert_eq!(self.target.health_at(self.now), health);
+            self
+        }
+        fn gets_requests(self, expected: Eligible) -> Story {
+            assert_eq!(self.target.gets_requests(self.now, LAG), expected);
+            self
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_passed_check_makes_a_new_target_healthy_and_the_thresholds_count_later() {
+        let unhealthy = TargetHealth::Unhealthy(Probe::Status(503));
+        let story = registered().is(TargetHealth::RegistrationInProgress);
+        let story = story.after(2).is(TargetHealth::InitialHealthChecking).pass().is(TargetHealth::Healthy);
+        let story = story.fail().is(TargetHealth::Healthy).fail().is(unhealthy);
+        story.pass().is(unhealthy).pass().is(TargetHealth::Healthy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_lasts_for_the_whole_delay_even_when_idle() {
+        let story = registered().after(2).pass().deregister().is(TargetHealth::Draining);
+        story.after(59).is(TargetHealth::Draining).after(1).is(TargetHealth::NotRegistered);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_still_come_until_the_deregistration_has_spread() {
+        let story = registered().after(2).pass().gets_requests(Eligible::Healthy);
+        let story = story
+            .after(9)
+            .deregister()
+            .gets_requests(Eligible::Healthy)
+            .after(1)
+            .gets_requests(Eligible::Healthy);
+        story.after(1).gets_requests(Eligible::No);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn registering_again_while_draining_starts_over() {
+        let mut story = registered().after(2).pass().deregister().after(5);
+        assert!(story.target.register(story.now, LAG, true));
+        let story = story.is(TargetHealth::RegistrationInProgress).after(2).pass().is(TargetHealth::Healthy);
+        story.after(100).is(TargetHealth::Healthy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_behind_no_load_balancer_uses_nobody() {
+        let mut target = Target::new();
+        let now = Instant::now();
+        target.register(now, LAG, false);
+        assert_eq!(target.health_at(now + LAG), TargetHealth::NotInUse);
+    }
+}

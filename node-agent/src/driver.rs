@@ -120,11 +120,6 @@ impl Driver {
                     steps::halted::mark(self).await?;
                     return Ok(End::Halted(self.failure()));
                 }
-                // What was not asked for takes no place in the log and the table.
-                _ if self.operation.not_asked_for(phase) => {
-                    self.operation.phase = phase::next(phase, Outcome::Ok, self.operation.course())?;
-                    continue;
-                }
                 _ => (),
             }
             tracing::info!(phase = phase.name(), "{phase} begins");
@@ -149,7 +144,11 @@ impl Driver {
             Err(StepError::Cancelled) => (Outcome::Cancelled, Some(StepError::Cancelled.to_string())),
             Err(error) => (Outcome::Failed, Some(error.to_string())),
         };
-        let next = phase::next(phase, outcome, self.operation.course())?;
+        let mut next = phase::next(phase, outcome, self.operation.course())?;
+        // What was not asked for takes no place in the log, the record and the table.
+        while self.operation.not_asked_for(next) {
+            next = phase::next(next, Outcome::Ok, self.operation.course())?;
+        }
         // After a boot the phase on record began before it; people care for the time that passed.
         let began = if self.operation.phase_began.same_boot(began) {
             began.utc

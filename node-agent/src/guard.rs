@@ -21,36 +21,21 @@ pub struct GroupView<'a> {
 /// Why the group cannot spare us.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Shortage {
-    /// Too few other nodes are in service or on their way back.
+    /// Too few other nodes.
     #[error(
-        "only {available} other nodes are in service or being maintained, {needed} are needed \
-         ({fleet_size} nodes, at most {max_unavailable} out); not healthy: {unhealthy}"
+        "only {counted} other nodes {count_as}{place}, {needed} are needed ({why}); not healthy: {unhealthy}"
     )]
-    TooFewStanding {
-        /// Other nodes that are healthy or hold a lease.
-        available: usize,
-        /// How many of them there must be.
-        needed: usize,
-        /// F.
-        fleet_size: usize,
-        /// K.
-        max_unavailable: u32,
-        /// Those that are missing, for people.
-        unhealthy: String,
-    },
-    /// Too few other nodes would be left to serve.
-    #[error(
-        "only {healthy} other nodes are healthy{place}, {needed} are needed ({why}); not healthy: {unhealthy}"
-    )]
-    TooFewHealthy {
-        /// Other nodes that are healthy and hold no lease.
-        healthy: usize,
+    TooFew {
+        /// Other nodes that count.
+        counted: usize,
+        /// As what.
+        count_as: &'static str,
+        /// ` in zone x`, or nothing.
+        place: String,
         /// How many of them there must be.
         needed: usize,
         /// The rule that asks for the most.
         why: &'static str,
-        /// ` in zone x`, or nothing.
-        place: String,
         /// Those that are missing, for people.
         unhealthy: String,
     },
@@ -75,21 +60,11 @@ pub struct Allowance {
 /// that is rightly out.
 ///
 /// # Errors
-/// [`Shortage`] with the counts.
-pub fn may_begin(me: &str, view: GroupView<'_>) -> Result<(), Shortage> {
+/// [`Shortage`] with the counts and the rule that asks for the most.
+pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
-    let needed = members.fleet_size.saturating_sub(view.policy.max_unavailable as usize);
-    let available = members.others.iter().filter(|m| m.healthy || m.holds).count();
-    if available >= needed {
-        return Ok(());
-    }
-    Err(Shortage::TooFewStanding {
-        available,
-        needed,
-        fleet_size: members.fleet_size,
-        max_unavailable: view.policy.max_unavailable,
-        unhealthy: members.missing(),
-    })
+    let standing = members.others.iter().filter(|m| m.healthy || m.holds).count();
+    members.enough(standing, "are in service or being maintained", members.floor(view, allowance))
 }
 
 /// May we leave right now? One combined count of nodes that are healthy and hold nothing: tested apart, one
@@ -99,43 +74,25 @@ pub fn may_begin(me: &str, view: GroupView<'_>) -> Result<(), Shortage> {
 /// [`Shortage`] with the counts and the rule that asks for the most.
 pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
-    let spare = members.fleet_size.saturating_sub(view.policy.max_unavailable as usize);
-    let percent = view.attributes.minimum_healthy_percent as usize;
-    let load_balancer =
-        (view.attributes.minimum_healthy_count as usize).max((members.others.len() * percent).div_ceil(100));
-    let mut floors = vec![
-        (spare, "the fleet size less node-agent/max-unavailable"),
-        (view.policy.min_healthy as usize, "the tag node-agent/min-healthy"),
-    ];
-    if !allowance.empty {
-        floors.push((load_balancer, "the target group's own minimum of healthy targets"));
-        floors.push((1, "somebody has to serve; --allow-empty lifts this"));
-    }
-    let (needed, why) =
-        floors.into_iter().max_by_key(|(floor, _)| *floor).unwrap_or((1, "somebody has to serve"));
-    let shortage = |healthy, needed, why, place| {
-        Err(Shortage::TooFewHealthy { healthy, needed, why, place, unhealthy: members.missing() })
-    };
-
     let staying: Vec<_> = members.others.iter().filter(|m| m.healthy && !m.holds).collect();
-    if staying.len() < needed {
-        return shortage(staying.len(), needed, why, String::new());
-    }
+    members.enough(staying.len(), STAYING, members.floor(view, allowance))?;
     if view.attributes.cross_zone || allowance.ignore_zones || allowance.empty {
         return Ok(());
     }
-    let my_zone = members.my_zone.as_deref();
-    if my_zone.is_none() || members.others.iter().any(|m| m.listed && m.zone.is_none()) {
+    let Some(zone) = members.my_zone.as_deref() else { return Err(Shortage::ZonesUnknown) };
+    if members.others.iter().any(|m| m.listed && m.zone.is_none()) {
         return Err(Shortage::ZonesUnknown);
     }
-    let here = staying.iter().filter(|m| m.zone.as_deref() == my_zone).count();
+    let here = staying.iter().filter(|m| m.zone.as_deref() == Some(zone)).count();
     let needed = 1.max(view.attributes.minimum_healthy_count as usize);
-    if here < needed {
-        let place = format!(" in zone {}", my_zone.unwrap_or_default());
-        return shortage(here, needed, "cross-zone load balancing is off", place);
+    if here >= needed {
+        return Ok(());
     }
-    Ok(())
+    let why = "each zone stands alone when cross-zone load balancing is off";
+    Err(members.too_few(here, STAYING, format!(" in zone {zone}"), (needed, why)))
 }
+
+const STAYING: &str = "are healthy and hold no lease";
 
 /// The group seen as instances: a node with two ports is one node, and healthy only when both are.
 struct Members<'a> {
@@ -177,6 +134,45 @@ impl<'a> Members<'a> {
             my_zone: listed.get(me).and_then(|pairs| zone_of(pairs)),
             fleet_size: view.policy.fleet_size.map_or(counted, |size| size as usize),
         }
+    }
+
+    /// How many others there must be, and the rule that asks for the most.
+    fn floor(&self, view: GroupView<'_>, allowance: Allowance) -> (usize, &'static str) {
+        let percent = view.attributes.minimum_healthy_percent as usize;
+        let load_balancer =
+            (view.attributes.minimum_healthy_count as usize).max((self.others.len() * percent).div_ceil(100));
+        let mut floors = vec![
+            (
+                self.fleet_size.saturating_sub(view.policy.max_unavailable as usize),
+                "the fleet less node-agent/max-unavailable",
+            ),
+            (view.policy.min_healthy as usize, "the tag node-agent/min-healthy"),
+        ];
+        if !allowance.empty {
+            floors.push((load_balancer, "the target group's own minimum of healthy targets"));
+            floors.push((1, "somebody has to serve; --allow-empty lifts this"));
+        }
+        floors.into_iter().max_by_key(|(floor, _)| *floor).unwrap_or_default()
+    }
+
+    fn enough(
+        &self,
+        counted: usize,
+        count_as: &'static str,
+        floor: (usize, &'static str),
+    ) -> Result<(), Shortage> {
+        if counted >= floor.0 { Ok(()) } else { Err(self.too_few(counted, count_as, String::new(), floor)) }
+    }
+
+    fn too_few(
+        &self,
+        counted: usize,
+        count_as: &'static str,
+        place: String,
+        floor: (usize, &'static str),
+    ) -> Shortage {
+        let (needed, why) = floor;
+        Shortage::TooFew { counted, count_as, place, needed, why, unhealthy: self.missing() }
     }
 
     /// Who is missing, for people.
@@ -238,7 +234,7 @@ mod tests {
             self
         }
         fn begin(&self) -> Result<(), Shortage> {
-            self.ask(|view| may_begin("me", view))
+            self.ask(|view| may_begin("me", view, self.allowance))
         }
         fn leave(&self) -> Result<(), Shortage> {
             self.ask(|view| may_leave("me", view, self.allowance))
@@ -273,7 +269,7 @@ mod tests {
     fn a_holder_that_is_out_lets_others_wait_but_not_leave() {
         let group = group().healthy(&["me", "a"]).holding("b");
         assert_eq!(group.begin(), Ok(()));
-        assert!(matches!(group.leave(), Err(Shortage::TooFewHealthy { healthy: 1, needed: 2, .. })));
+        assert!(matches!(group.leave(), Err(Shortage::TooFew { counted: 1, needed: 2, .. })));
     }
 
     #[test]
@@ -282,13 +278,13 @@ mod tests {
             g.policy.fleet_size = Some(4);
             g.policy.max_unavailable = 2;
         });
-        assert!(matches!(group.leave(), Err(Shortage::TooFewHealthy { healthy: 1, needed: 2, .. })));
+        assert!(matches!(group.leave(), Err(Shortage::TooFew { counted: 1, needed: 2, .. })));
     }
 
     #[test]
     fn a_group_of_one_needs_allow_empty() {
         let alone = group().healthy(&["me"]);
-        assert!(matches!(alone.leave(), Err(Shortage::TooFewHealthy { needed: 1, .. })));
+        assert!(matches!(alone.begin(), Err(Shortage::TooFew { needed: 1, .. })));
         assert_eq!(alone.with(|g| g.allowance.empty = true).leave(), Ok(()));
     }
 
@@ -303,7 +299,7 @@ mod tests {
         };
         assert_eq!(with(|_| ()).leave(), Ok(()));
         let why = |group: Group| match group.leave() {
-            Err(Shortage::TooFewHealthy { why, .. }) => why,
+            Err(Shortage::TooFew { why, .. }) => why,
             other => panic!("{other:?}"),
         };
         assert_eq!(why(with(|g| g.policy.min_healthy = 5)), "the tag node-agent/min-healthy");
@@ -323,7 +319,7 @@ mod tests {
         let three = || group().healthy(&["me", "a", "b"]);
         assert_eq!(three().zones(&["1a", "1a", "1b"]).leave(), Ok(()));
         let message = three().zones(&["1a", "1b", "1b"]).leave().unwrap_err().to_string();
-        assert!(message.contains("only 0 other nodes are healthy in zone 1a"), "{message}");
+        assert!(message.contains("only 0 other nodes are healthy and hold no lease in zone 1a"), "{message}");
         assert_eq!(three().with(|g| g.attributes.cross_zone = false).leave(), Err(Shortage::ZonesUnknown));
         let ignoring = three().with(|g| {
             g.attributes.cross_zone = false;

@@ -6,6 +6,7 @@ use crate::lease::Leases;
 use crate::load_balancer::{CallError, LoadBalancer};
 use crate::membership::own;
 use crate::policy::{BadPolicy, Policy};
+use crate::settings::Settings;
 use crate::target_group::{Attributes, TargetHealth, TargetState, TargetType};
 
 /// What was read.
@@ -56,13 +57,18 @@ impl GroupReading {
     ///
     /// # Errors
     /// The [`Refusal`].
-    pub fn may_begin(&self, identity: &Identity, kind: TargetType, repair: bool) -> Result<(), Refusal> {
+    pub fn may_begin(
+        &self,
+        identity: &Identity,
+        kind: TargetType,
+        settings: &Settings,
+    ) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
         self.leases
             .may_start(&identity.instance_id, policy)
             .map_err(|why| Refusal::Stopped(why.to_string()))?;
-        self.is_well(identity, kind, repair)?;
-        guard::may_begin(identity.target_id(kind), self.view(policy))
+        self.is_well(identity, kind, settings.repair)?;
+        guard::may_begin(identity.target_id(kind), self.view(policy), allowance(settings))
             .map_err(|why| Refusal::NotNow(why.to_string()))
     }
 
@@ -74,18 +80,15 @@ impl GroupReading {
         &self,
         identity: &Identity,
         kind: TargetType,
-        allowance: Allowance,
+        settings: &Settings,
     ) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
-        guard::may_leave(identity.target_id(kind), self.view(policy), allowance)
+        guard::may_leave(identity.target_id(kind), self.view(policy), allowance(settings))
             .map_err(|why| Refusal::NotNow(why.to_string()))
     }
 
     /// Whether we are healthy ourselves; `repair` waives it.
-    ///
-    /// # Errors
-    /// The [`Refusal`].
-    pub fn is_well(&self, identity: &Identity, kind: TargetType, repair: bool) -> Result<(), Refusal> {
+    fn is_well(&self, identity: &Identity, kind: TargetType, repair: bool) -> Result<(), Refusal> {
         let sick = own(identity, kind, &self.targets).find(|state| state.health != TargetHealth::Healthy);
         match sick.filter(|_| !repair) {
             None => Ok(()),
@@ -94,4 +97,8 @@ impl GroupReading {
             ))),
         }
     }
+}
+
+fn allowance(settings: &Settings) -> Allowance {
+    Allowance { empty: settings.allow_empty, ignore_zones: settings.ignore_zones }
 }

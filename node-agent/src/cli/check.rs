@@ -125,7 +125,7 @@ async fn may_start(settings: &Settings) -> Result<Vec<String>, String> {
         let (name, kind) = (&membership.group.name, membership.group.target_type);
         let reading = GroupReading::read(&node.load_balancer, &membership.group.arn).await;
         let reading = reading.map_err(|error| format!("cannot tell: {error}; {}", error.advice()))?;
-        if let Err(refusal) = reading.may_begin(&node.identity, kind, settings.repair) {
+        if let Err(refusal) = reading.may_begin(&node.identity, kind, settings) {
             reasons.push(format!("in target group {name}, {refusal}"));
         }
         let slot =

@@ -20,7 +20,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     if driver.operation.blocked > 0 {
         let bound = BLOCKED_FIRST.saturating_mul(1 << driver.operation.blocked.min(10)).min(BLOCKED_LONGEST);
         let pause = bound.mul_f64(driver.random.random_range(0.1..=1.0));
-        driver.look_again(pause, "another attempt").await?;
+        let why =
+            driver.operation.history.iter().rev().find_map(|run| run.reason.clone()).unwrap_or_default();
+        driver.look_again(pause, &format!("another attempt: {why}")).await?;
     }
     find_groups(driver).await?;
     let mut told = None;
@@ -87,13 +89,13 @@ fn on_record(driver: &Driver, membership: Membership) -> Group {
 /// Why not to begin now; `None` when nothing speaks against it.
 async fn blocked(driver: &mut Driver) -> Step<Option<String>> {
     let identity = driver.identity.clone();
-    let repair = driver.operation.request.settings.repair;
+    let settings = driver.operation.request.settings.clone();
     for index in 0..driver.operation.groups.len() {
         let Some(reading) = driver.ask_group(index, GroupReading::read).await? else { continue };
         let Some(group) = driver.operation.groups.get_mut(index) else { continue };
         let own = reading.leases.of(&identity.instance_id);
         group.failed_before |= own.is_some_and(|own| own.hold() == Some(Hold::Failed));
-        match reading.may_begin(&identity, group.target_type, repair) {
+        match reading.may_begin(&identity, group.target_type, &settings) {
             Ok(()) => (),
             Err(Refusal::NotNow(why)) => return Ok(Some(format!("in target group {}, {why}", group.name))),
             Err(refusal) => return Err(refused(&group.name, &refusal)),

@@ -5,14 +5,12 @@ use crate::driver::{Driver, Step, StepError};
 use crate::target_group::{TargetHealth, TargetType};
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    if !driver.operation.groups.is_empty() && driver.operation.live_groups().next().is_none() {
-        let reason = "all our target groups have been deleted; register this node in its new one with \
-                      `node-agent rejoin --target-group ARN`";
-        driver.fail(driver.operation.phase, reason, false);
-        return Ok(());
-    }
     for index in 0..driver.operation.groups.len() {
         register(driver, index).await?;
+    }
+    if driver.operation.live_groups().next().is_none() {
+        let reason = "all our target groups have been deleted; register this node in its new one by hand";
+        driver.fail(driver.operation.phase, reason, false);
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use super::check_group::refused;
 use crate::driver::{Driver, Step, StepError};
-use crate::guard::Allowance;
 use crate::lease::Claim;
 use crate::membership::own;
 use crate::reading::{GroupReading, Refusal};
@@ -46,13 +45,12 @@ fn lease_stands(driver: &Driver, index: usize, reading: &GroupReading) -> Step {
 fn group_spares_us(driver: &Driver, index: usize, reading: &GroupReading) -> Step {
     let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
     let (kind, settings) = (group.target_type, &driver.operation.request.settings);
-    let allowance = Allowance { empty: settings.allow_empty, ignore_zones: settings.ignore_zones };
     let refused = |refusal| refused(&group.name, &refusal);
-    reading.may_leave(&driver.identity, kind, allowance).map_err(refused)?;
+    reading.may_leave(&driver.identity, kind, settings).map_err(refused)?;
     if driver.operation.out {
         return Ok(());
     }
-    reading.may_begin(&driver.identity, kind, settings.repair).map_err(refused)?;
+    reading.may_begin(&driver.identity, kind, settings).map_err(refused)?;
     let now: BTreeSet<&Target> =
         own(&driver.identity, kind, &reading.targets).map(|state| &state.target).collect();
     if now != group.pairs.iter().collect() {

@@ -46,6 +46,12 @@ pub enum IdentityError {
 /// # Errors
 /// [`IdentityError::Metadata`] when the service does not answer.
 pub async fn identify(settings: &Settings) -> Result<Identity, IdentityError> {
+    if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
+        // The SDK's own switch; its metadata client leaves it to its callers.
+        let off = || IdentityError::Metadata("AWS_EC2_METADATA_DISABLED turns it off".to_owned());
+        let instance_id = settings.instance_id.clone().ok_or_else(off)?;
+        return Ok(Identity { instance_id, addresses: Vec::new(), auto_scaling: None });
+    }
     let client = imds::Client::builder()
         .connect_timeout(METADATA_TIMEOUT)
         .read_timeout(METADATA_TIMEOUT)

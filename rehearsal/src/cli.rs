@@ -1,0 +1,228 @@
+//! The command line: what to play, and what the exit code means.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Mutex,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum, value_parser};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::{chart, figures, process, promises, report, report::Report, scenario, scenario::Scenario, table};
+
+const EXIT_PROMISE_BROKEN: u8 = 1;
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Reboots every node of a small fleet behind a load balancer under load, and counts the requests that fail.
+///
+/// Everything runs on this machine: a load balancer, nodes with a service and an agent each, and a load generator.
+/// The report, the chart and all logs are written to the directory given with --directory.
+///
+/// Exit codes: 0 every promise was kept, 1 a promise was broken or the rehearsal itself failed, 2 wrong usage,
+/// 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "rehearsal", version)]
+pub(crate) struct Settings {
+    /// What to play
+    #[arg(value_enum, default_value_t = Play::Compare)]
+    play: Play,
+
+    /// Requests per second
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=5_000))]
+    pub rps: u32,
+
+    /// Seconds from a node's last sign of life to the start of its service
+    #[arg(long, default_value_t = 4, value_name = "SECONDS", value_parser = value_parser!(u32).range(0..=600))]
+    reboot_time: u32,
+
+    /// Number of nodes; with one alone nobody could stand in for it
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(2..=9))]
+    pub nodes: u8,
+
+    /// Where the report, the chart, the logs and the state of the nodes go; what an earlier rehearsal left there is
+    /// replaced
+    #[arg(long, default_value = "target/rehearsal", value_name = "PATH")]
+    pub directory: PathBuf,
+}
+
+impl Settings {
+    pub(crate) fn reboot_time(&self) -> Duration {
+        Duration::from_secs(u64::from(self.reboot_time))
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Play {
+    /// Both, one after the other, side by side
+    Compare,
+    /// Reboot each node in turn without telling the load balancer
+    Naive,
+    /// `node-agent maintain --reboot` on all nodes at once
+    Graceful,
+}
+
+impl Play {
+    fn scenarios(self) -> &'static [Scenario] {
+        match self {
+            Self::Compare => &[Scenario::Naive, Scenario::Graceful],
+            Self::Naive => &[Scenario::Naive],
+            Self::Graceful => &[Scenario::Graceful],
+        }
+    }
+}
+
+/// The whole program. `args` begin with the program's name.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    let settings = match Settings::try_parse_from(args) {
+        Ok(settings) => settings,
+        Err(error) => {
+            // There is nowhere left to report that the terminal is gone.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    match play(&settings) {
+        Ok(Some(report)) => match tell(&settings, &report) {
+            Ok(code) => code,
+            Err(error) => failed(&error),
+        },
+        Ok(None) => {
+            let _ = writeln!(io::stderr(), "rehearsal: interrupted; everything it started has been stopped");
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "rehearsal: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Plays what was asked for; `None` when a signal ended it.
+fn play(settings: &Settings) -> anyhow::Result<Option<Report>> {
+    start_logging(settings)?;
+    process::raise_file_limit();
+    let interrupted = interruption().context("failed to watch for signals")?;
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    // Dropping the scenario, and with it the runtime, kills every process of every node.
+    runtime.block_on(async {
+        tokio::select! {
+            report = play_all(settings) => report.map(Some),
+            _ = interrupted => Ok(None),
+        }
+    })
+}
+
+fn interruption() -> io::Result<oneshot::Receiver<()>> {
+    let (interrupt, interrupted) = oneshot::channel();
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            // Fails when the rehearsal is over anyway.
+            let _ = interrupt.send(());
+        }
+    });
+    Ok(interrupted)
+}
+
+/// The load balancer's log; stderr belongs to the live view.
+fn start_logging(settings: &Settings) -> anyhow::Result<()> {
+    let path = settings.directory.join("load-balancer.log");
+    let file = std::fs::create_dir_all(&settings.directory).and_then(|()| File::create(&path));
+    let file = file
+        .with_context(|| format!("failed to create {}; choose a place with --directory", path.display()))?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // Fails only when logging is set up already.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Mutex::new(file))
+        .with_ansi(false)
+        .try_init();
+    Ok(())
+}
+
+async fn play_all(settings: &Settings) -> anyhow::Result<Report> {
+    let mut report = Report {
+        settings: report::Settings {
+            rps: settings.rps,
+            reboot_time_s: settings.reboot_time().as_secs_f64(),
+            nodes: settings.nodes,
+        },
+        ..Report::default()
+    };
+    for &scenario in settings.play.scenarios() {
+        let outcome = scenario::play(scenario, settings)
+            .await
+            .with_context(|| format!("failed to play the scenario {scenario}"))?;
+        match scenario {
+            Scenario::Naive => report.naive = Some(outcome),
+            Scenario::Graceful => report.graceful = Some(outcome),
+        }
+    }
+    Ok(report)
+}
+
+/// Writes and prints the results. Returns the exit code they deserve.
+fn tell(settings: &Settings, report: &Report) -> anyhow::Result<ExitCode> {
+    let report_path = settings.directory.join("report.json");
+    let chart_path = settings.directory.join("chart.svg");
+    report.write(&report_path).with_context(|| format!("failed to write {}", report_path.display()))?;
+    std::fs::write(&chart_path, chart::draw(report))
+        .with_context(|| format!("failed to write {}", chart_path.display()))?;
+
+    let broken = promises::broken(report);
+    let mut out = io::stdout().lock();
+    write!(out, "\n{}\n", table::side_by_side(report))?;
+    writeln!(out, "report {}\nchart  {}\n", report_path.display(), chart_path.display())?;
+    for promise in &broken {
+        writeln!(out, "broken: {promise}")?;
+    }
+    if !broken.is_empty() {
+        return Ok(ExitCode::from(EXIT_PROMISE_BROKEN));
+    }
+    if let Some(graceful) = &report.graceful {
+        let (nodes, requests) = (graceful.nodes.len(), figures::count(graceful.requests));
+        writeln!(
+            out,
+            "With node-agent {nodes} nodes were rebooted and not one of {requests} requests failed."
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Settings, clap::Error> {
+        Settings::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn without_arguments_both_scenarios_are_compared() {
+        let settings = parse("rehearsal").unwrap();
+        assert_eq!(settings.play.scenarios(), [Scenario::Naive, Scenario::Graceful]);
+        assert_eq!((settings.rps, settings.nodes, settings.reboot_time().as_secs()), (200, 3, 4));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_wrong_usage() {
+        for line in
+            ["rehearsal --rps 0", "rehearsal naive --nodes 1", "rehearsal --reboot-time -1", "rehearsal all"]
+        {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

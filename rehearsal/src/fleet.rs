@@ -1,0 +1,190 @@
+//! The fleet: a load balancer in this process, and the nodes behind it.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use local_alb::{Instance, LocalAlb, TargetGroupSettings};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+
+use crate::{
+    agent::TARGET_GROUP,
+    cli::Settings,
+    clock::Clock,
+    load::Tally,
+    node::{Node, Place},
+    sampler::{self, Watched},
+};
+
+/// How long new nodes may take until the load balancer has them in service.
+const IN_SERVICE_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+/// A port has to be free on every node; the first choice nearly always is.
+const PORT_ATTEMPTS: u32 = 100;
+/// How long a change takes to reach the load balancer's data plane; on AWS it is several seconds.
+const PROPAGATION_LAG: Duration = Duration::from_secs(1);
+/// Longer than any request takes here, so that nothing in flight is cut off.
+const DEREGISTRATION_DELAY_S: u32 = 8;
+const DELAY_ATTRIBUTE: &str = "deregistration_delay.timeout_seconds";
+
+/// A load balancer and where it can be reached. Its servers stop when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    /// Where clients send their requests.
+    pub front_url: String,
+    alb: LocalAlb,
+    target_group: String,
+    _servers: JoinSet<()>,
+}
+
+impl Fleet {
+    /// Starts everything and waits until every node is in service. `directory` is emptied first.
+    pub(crate) async fn start(directory: &Path, settings: &Settings) -> anyhow::Result<(Self, Vec<Node>)> {
+        let directory =
+            empty(directory).with_context(|| format!("failed to empty {}", directory.display()))?;
+        let addresses: Vec<Ipv4Addr> =
+            (2..).take(settings.nodes.into()).map(|n| Ipv4Addr::new(127, 0, 0, n)).collect();
+        let port = port_free_on(&addresses).await?;
+
+        let alb = LocalAlb::new(local_alb::Settings {
+            propagation_lag: PROPAGATION_LAG,
+            ..local_alb::Settings::default()
+        });
+        let mut servers = JoinSet::new();
+        let api = listener().await?;
+        let api_url = url(&api)?;
+
+        let mut nodes = Vec::new();
+        for (number, address) in (1..).zip(addresses) {
+            let imds = listener().await?;
+            let place = Place {
+                name: format!("node-{number}"),
+                instance_id: format!("i-0a{number:015}"),
+                address,
+                port,
+                directory: directory.join(format!("node-{number}")),
+                api_url: api_url.clone(),
+                imds_url: url(&imds)?,
+            };
+            alb.add_instance(instance(&place));
+            serve(&mut servers, imds, alb.imds(&place.instance_id));
+            nodes.push(Node::boot(place, settings.reboot_time())?);
+        }
+        for node in &mut nodes {
+            let name = node.place.name.clone();
+            timeout(IN_SERVICE_LIMIT, node.answering())
+                .await
+                .with_context(|| format!("the service of {name} does not answer; see its service.log"))?;
+        }
+
+        let target_group = alb.create_target_group(target_group(&nodes, port))?;
+        let front = listener().await?;
+        let front_url = url(&front)?;
+        serve(&mut servers, front, alb.proxy(&target_group));
+        serve(&mut servers, api, alb.api());
+        let fleet = Self { front_url, alb, target_group, _servers: servers };
+        timeout(IN_SERVICE_LIMIT, fleet.all_in_service())
+            .await
+            .context("the load balancer does not find every node healthy; see the nodes' service.log")?;
+        Ok((fleet, nodes))
+    }
+
+    pub(crate) async fn all_in_service(&self) {
+        while self.alb.instances_out(&self.target_group) > 0 {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Whether the load balancer sends requests to the node at `place`.
+    pub(crate) fn in_service(&self, place: &Place) -> bool {
+        sampler::in_service(&self.alb, &self.target_group, place)
+    }
+
+    pub(crate) fn watched(&self, nodes: &[Node], tally: Arc<Tally>, clock: Clock) -> Watched {
+        Watched {
+            alb: self.alb.clone(),
+            target_group: self.target_group.clone(),
+            nodes: nodes.iter().map(|node| (node.place.clone(), node.activity())).collect(),
+            tally,
+            clock,
+        }
+    }
+}
+
+/// The health check is local-alb's default: one in six seconds, two of a kind to change the verdict.
+fn target_group(nodes: &[Node], port: u16) -> TargetGroupSettings {
+    TargetGroupSettings {
+        name: TARGET_GROUP.to_owned(),
+        port,
+        attributes: [(DELAY_ATTRIBUTE.to_owned(), DEREGISTRATION_DELAY_S.to_string())].into(),
+        targets: nodes.iter().map(|node| (node.place.instance_id.clone(), port)).collect(),
+        ..TargetGroupSettings::default()
+    }
+}
+
+fn instance(place: &Place) -> Instance {
+    Instance {
+        id: place.instance_id.clone(),
+        address: IpAddr::V4(place.address),
+        zone: "us-east-1a".to_owned(),
+    }
+}
+
+fn serve(servers: &mut JoinSet<()>, listener: TcpListener, router: axum::Router) {
+    servers.spawn(async move {
+        if let Err(error) = local_alb::serve(listener, router, std::future::pending()).await {
+            tracing::error!(%error, "a server of the load balancer has stopped");
+        }
+    });
+}
+
+fn empty(directory: &Path) -> io::Result<PathBuf> {
+    if directory.exists() {
+        std::fs::remove_dir_all(directory)?;
+    }
+    std::fs::create_dir_all(directory)?;
+    std::path::absolute(directory)
+}
+
+async fn listener() -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("failed to listen on 127.0.0.1")
+}
+
+fn url(listener: &TcpListener) -> anyhow::Result<String> {
+    let address = listener.local_addr().context("failed to read the address of a listener")?;
+    Ok(format!("http://{address}"))
+}
+
+/// A port that is free on every one of `addresses`: a target group has one port for all its instances.
+async fn port_free_on(addresses: &[Ipv4Addr]) -> anyhow::Result<u16> {
+    let mut attempt = 1;
+    loop {
+        match same_port(addresses).await {
+            Ok(port) => return Ok(port),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < PORT_ATTEMPTS => attempt += 1,
+            Err(error) => {
+                let nodes = addresses.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", ");
+                return Err(error).context(format!(
+                    "failed to find a port that is free on {nodes}; where these are not loopback addresses yet, \
+                     add them to the loopback interface"
+                ));
+            }
+        }
+    }
+}
+
+async fn same_port(addresses: &[Ipv4Addr]) -> io::Result<u16> {
+    let mut port = 0;
+    let mut held = Vec::new();
+    for &address in addresses {
+        let listener = TcpListener::bind((address, port)).await?;
+        port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(port)
+}

@@ -1,0 +1,216 @@
+//! The load generator: an open loop, so that a slow answer does not slow down the next request.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use reqwest::{Client, StatusCode};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior},
+};
+
+use crate::clock::Clock;
+
+/// How often requests that have become due are sent.
+const TICK: Duration = Duration::from_millis(5);
+/// A client this patient blames the service, not itself, when it gives up.
+const TIME_OUT: Duration = Duration::from_secs(30);
+/// One request in this many is slow.
+const SLOW_EVERY: u64 = 100;
+/// How slow, in milliseconds. Longer than most requests ever take, so that rebooting a node always meets some.
+const SLOW_MS: u64 = 2_000;
+
+/// One request and how it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Request {
+    /// Seconds since the scenario began.
+    pub began: f64,
+    /// Seconds since the scenario began.
+    pub ended: f64,
+    pub outcome: Outcome,
+}
+
+/// What the client saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Answered(StatusCode),
+    /// No connection to the load balancer.
+    NotConnected,
+    /// The connection broke before the whole answer had arrived.
+    BrokenOff,
+    TimedOut,
+}
+
+impl Outcome {
+    pub(crate) fn is_failure(self) -> bool {
+        self != Self::Answered(StatusCode::OK)
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Answered(status) => write!(f, "{}", status.as_u16()),
+            Self::NotConnected => f.write_str("not connected"),
+            Self::BrokenOff => f.write_str("broken off"),
+            Self::TimedOut => f.write_str("timed out"),
+        }
+    }
+}
+
+/// Requests that have ended so far, for the live view.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    ended: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Relaxed)
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.ended.fetch_add(1, Relaxed);
+        if outcome.is_failure() {
+            self.failed.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// Sends `rps` requests per second to `url` until `stop` turns true, then waits for those in flight.
+pub(crate) async fn generate(
+    url: String,
+    rps: u32,
+    clock: Clock,
+    tally: Arc<Tally>,
+    mut stop: watch::Receiver<bool>,
+) -> reqwest::Result<Vec<Request>> {
+    let sender = Sender { client: client()?, url: url.into(), clock, tally };
+    let mut in_flight = JoinSet::new();
+    let mut requests = Vec::new();
+    let mut sent = 0;
+
+    let began = Instant::now();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            // An error means that whoever could stop us is gone.
+            _ = stop.wait_for(|&stop| stop) => break,
+            _ = tick.tick() => {}
+        }
+        while sent < due(began.elapsed(), rps) {
+            sent += 1;
+            in_flight.spawn(sender.clone().send(sent.is_multiple_of(SLOW_EVERY)));
+        }
+        while let Some(Ok(request)) = in_flight.try_join_next() {
+            requests.push(request);
+        }
+    }
+    while let Some(Ok(request)) = in_flight.join_next().await {
+        requests.push(request);
+    }
+    Ok(requests)
+}
+
+/// How many requests should have been sent after `elapsed`.
+fn due(elapsed: Duration, rps: u32) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rps)) / 1_000
+}
+
+fn client() -> reqwest::Result<Client> {
+    // An idle connection is given up well before the load balancer would close it, as clients of an ALB should.
+    Client::builder().no_proxy().timeout(TIME_OUT).pool_idle_timeout(TIME_OUT).build()
+}
+
+#[derive(Clone)]
+struct Sender {
+    client: Client,
+    url: Arc<str>,
+    clock: Clock,
+    tally: Arc<Tally>,
+}
+
+impl Sender {
+    async fn send(self, slow: bool) -> Request {
+        let began = self.clock.now();
+        let url = if slow { format!("{}/?delay_ms={SLOW_MS}", self.url) } else { format!("{}/", self.url) };
+        let outcome = match self.exchange(&url).await {
+            Ok(status) => Outcome::Answered(status),
+            Err(error) if error.is_timeout() => Outcome::TimedOut,
+            Err(error) if error.is_connect() => Outcome::NotConnected,
+            Err(_) => Outcome::BrokenOff,
+        };
+        self.tally.count(outcome);
+        Request { began, ended: self.clock.now(), outcome }
+    }
+
+    async fn exchange(&self, url: &str) -> reqwest::Result<StatusCode> {
+        let answer = self.client.get(url).send().await?;
+        let status = answer.status();
+        answer.bytes().await?;
+        Ok(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_kept_on_average() {
+        assert_eq!(due(Duration::ZERO, 200), 0);
+        assert_eq!(due(Duration::from_millis(1_005), 200), 201);
+        assert_eq!(due(Duration::from_secs(60), 1_000), 60_000);
+    }
+
+    #[tokio::test]
+    async fn every_request_is_accounted_for_even_those_in_flight_at_the_end() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service =
+            hello_service::serve(listener, hello_service::Settings::default(), std::future::pending());
+        let service = tokio::spawn(service);
+        let (stop, stopped) = watch::channel(false);
+        let tally = Arc::new(Tally::default());
+        let load = tokio::spawn(generate(url, 1_000, Clock::start(), tally.clone(), stopped));
+        // The hundredth request is the first slow one; it is still in flight when the others have ended.
+        while tally.ended() < 150 {
+            tokio::task::yield_now().await;
+        }
+        stop.send_replace(true);
+
+        let requests = load.await.unwrap().unwrap();
+        assert_eq!(requests.len() as u64, tally.ended());
+        assert!(requests.iter().any(|request| request.ended - request.began > 1.9), "no slow request");
+        assert!(requests.iter().all(|request| !request.outcome.is_failure()));
+        service.abort();
+    }
+
+    #[tokio::test]
+    async fn a_dead_load_balancer_is_a_failure_and_no_end_of_the_load() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let (stop, stopped) = watch::channel(false);
+        let tally = Arc::new(Tally::default());
+        let load = tokio::spawn(generate(url, 1_000, Clock::start(), tally.clone(), stopped));
+        while tally.failed() < 10 {
+            tokio::task::yield_now().await;
+        }
+        stop.send_replace(true);
+        let requests = load.await.unwrap().unwrap();
+        assert!(requests.iter().all(|request| request.outcome == Outcome::NotConnected), "{requests:?}");
+    }
+}

@@ -1,0 +1,98 @@
+//! A child process that leaves nothing behind: its own process group, its log file, SIGKILL when it is dropped.
+
+use std::{fs::OpenOptions, io, path::Path, process::ExitStatus};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
+use tokio::process::{Child, Command};
+
+/// A running child, and whatever it has started in its process group.
+#[derive(Debug)]
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts `command`, appending everything it prints to `log`.
+    pub(crate) fn start(mut command: Command, log: &Path) -> io::Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        command.spawn().map(Self)
+    }
+
+    /// Waits for the child's own end. May be dropped and asked again.
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.0.wait().await
+    }
+
+    /// Kills the whole group, as a power cut would, and waits until the child is gone.
+    pub(crate) async fn kill(mut self) -> io::Result<()> {
+        self.kill_group();
+        self.0.wait().await.map(drop)
+    }
+
+    fn kill_group(&self) {
+        // A child that was waited for has no id any more; its number may belong to somebody else by now.
+        if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            // Fails only when the whole group is gone already.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill_group();
+    }
+}
+
+/// Called first thing in a child: no way out of the rehearsal, SIGKILL included, leaves a service or an agent behind.
+pub(crate) fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+}
+
+/// Lets this process open as many files as it may. A request takes three sockets here, the load balancer's included,
+/// and the usual limit of 1,024 would fail requests on a machine that is slow for a moment.
+pub(crate) fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where even this is refused the usual limit has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[tokio::test]
+    async fn killing_reaches_what_the_child_has_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let process = Process::start(shell("sleep 600 & echo $!; wait"), &log).unwrap();
+        let grandchild = loop {
+            match std::fs::read_to_string(&log).unwrap().trim().parse::<i32>() {
+                Ok(id) => break Pid::from_raw(id).unwrap(),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        process.kill().await.unwrap();
+        // The grandchild is a zombie for as long as nobody has reaped it, which is gone enough.
+        let stat = format!("/proc/{}/stat", grandchild.as_raw_nonzero());
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_it_prints_is_appended_to_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        for script in ["echo one", "echo two >&2; exit 3"] {
+            Process::start(shell(script), &log).unwrap().wait().await.unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\ntwo\n");
+    }
+}

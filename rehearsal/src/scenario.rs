@@ -1,0 +1,209 @@
+//! The two scenarios, from the first request to the last.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    agent,
+    cli::Settings,
+    clock::Clock,
+    fleet::Fleet,
+    load::{self, Request, Tally},
+    node::{AgentEvent, Node},
+    report,
+    sampler::{self, Samples},
+    summary::{self, Span, rounded, total},
+    view::View,
+};
+
+/// Load before anything happens, so that the plot shows what normal is.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// Load after the last node is back.
+const TAIL: Duration = Duration::from_secs(3);
+/// In naive, from a node's first answer to the reboot of the next.
+const PAUSE: Duration = Duration::from_secs(2);
+/// At the default rate, 5,000 requests and some.
+const LEAST_LOAD: Duration = Duration::from_secs(26);
+/// How long a whole scenario may take, not counting the reboots.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The name of the phase, the agent's word for it.
+const REBOOT: &str = "reboot";
+
+/// One of the two ways to reboot a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    Naive,
+    Graceful,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Naive => "naive",
+            Self::Graceful => "graceful",
+        })
+    }
+}
+
+impl Scenario {
+    fn explained(self) -> &'static str {
+        match self {
+            Self::Naive => "each node in turn is rebooted without telling the load balancer",
+            Self::Graceful => "node-agent maintain --reboot on all nodes at once",
+        }
+    }
+}
+
+/// A node after its scenario, and how its agent ended.
+struct Ending {
+    node: Node,
+    exit_code: Option<u8>,
+    problem: Option<String>,
+}
+
+/// Plays `scenario` on a fleet of its own.
+pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Result<report::Scenario> {
+    let directory = settings.directory.join(scenario.to_string());
+    let _ = writeln!(io::stderr(), "{scenario}: {}; logs in {}", scenario.explained(), directory.display());
+    let (fleet, nodes) = Fleet::start(&directory, settings).await?;
+
+    let clock = Clock::start();
+    let (stop, stopped) = watch::channel(false);
+    let tally = Arc::new(Tally::default());
+    let load = load::generate(fleet.front_url.clone(), settings.rps, clock, tally.clone(), stopped.clone());
+    let load = tokio::spawn(load);
+    let watched = fleet.watched(&nodes, tally, clock);
+    let sampling = tokio::spawn(sampler::sample(watched, View::new(), stopped));
+
+    let began = Instant::now();
+    tokio::time::sleep(WARM_UP).await;
+    let deadline = Instant::now() + LIMIT + settings.reboot_time() * u32::from(settings.nodes);
+    let endings = match scenario {
+        Scenario::Naive => reboot_in_turn(nodes, deadline).await?,
+        Scenario::Graceful => maintain_all(nodes, deadline).await?,
+    };
+    tokio::time::sleep(TAIL).await;
+    tokio::time::sleep_until(began + LEAST_LOAD).await;
+    stop.send_replace(true);
+
+    let requests =
+        load.await.context("the load generator broke down")?.context("failed to set up the load")?;
+    let samples = sampling.await.context("the sampler broke down")?;
+    Ok(summarize(&fleet, &endings, &requests, &samples, clock))
+}
+
+async fn reboot_in_turn(mut nodes: Vec<Node>, deadline: Instant) -> anyhow::Result<Vec<Ending>> {
+    for node in &mut nodes {
+        node.reboot().await?;
+        let name = node.place.name.clone();
+        timeout_at(deadline, node.answering()).await.with_context(|| {
+            format!("the service of {name} does not answer after the reboot; see its service.log")
+        })?;
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(nodes.into_iter().map(|node| Ending { node, exit_code: None, problem: None }).collect())
+}
+
+async fn maintain_all(nodes: Vec<Node>, deadline: Instant) -> anyhow::Result<Vec<Ending>> {
+    let mut maintenances = JoinSet::new();
+    for node in nodes {
+        maintenances.spawn(maintain(node, deadline));
+    }
+    let mut endings = Vec::new();
+    while let Some(ending) = maintenances.join_next().await {
+        endings.push(ending.context("a node broke down")??);
+    }
+    endings.sort_by(|a, b| a.node.place.name.cmp(&b.node.place.name));
+    Ok(endings)
+}
+
+/// One node's maintenance, with everything that happens around its agent.
+async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
+    node.start_agent(&["maintain", "--reboot"])?;
+    loop {
+        let (exit_code, problem) = match timeout_at(deadline, node.agent_event()).await {
+            Ok(event) => match event? {
+                AgentEvent::RebootRequested => {
+                    node.reboot().await?;
+                    // Started by the boot unit, which waits for nothing.
+                    node.start_agent(&["resume"])?;
+                    let _ = timeout_at(deadline, node.answering()).await;
+                    continue;
+                }
+                AgentEvent::Exited(status) if status.success() => (Some(0), None),
+                AgentEvent::Exited(status) => {
+                    let code = status.code().and_then(|code| u8::try_from(code).ok());
+                    (code, Some(format!("its agent ended with {status}")))
+                }
+                AgentEvent::Halted => (None, Some("it is halted, so a person is needed".to_owned())),
+            },
+            Err(_) => {
+                let phase =
+                    agent::phase(&node.place).map_or("no phase".to_owned(), |phase| phase.to_string());
+                (None, Some(format!("it did not finish in time and is in {phase}")))
+            }
+        };
+        let problem = problem.map(|problem| explained(&node, &problem));
+        return Ok(Ending { node, exit_code, problem });
+    }
+}
+
+/// A problem with the agent's own reason, if it has written one down, and where to read on.
+fn explained(node: &Node, problem: &str) -> String {
+    let reason = agent::reason(&node.place).map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{problem}{reason}; see {}", node.place.agent_log().display())
+}
+
+fn summarize(
+    fleet: &Fleet,
+    endings: &[Ending],
+    requests: &[Request],
+    samples: &Samples,
+    clock: Clock,
+) -> report::Scenario {
+    let nodes = endings.iter().zip(&samples.out_of_rotation).map(|(ending, out_of_rotation)| {
+        let node = &ending.node;
+        let down = node.reboots.iter().map(|reboot| Span {
+            from: clock.at(reboot.killed),
+            to: reboot.answering.map_or_else(|| clock.now(), |answering| clock.at(answering)),
+        });
+        report::Node {
+            name: node.place.name.clone(),
+            instance_id: node.place.instance_id.clone(),
+            out_of_rotation_s: total(out_of_rotation),
+            service_down_s: total(&down.collect::<Vec<_>>()),
+            phases: phases(node, clock),
+            exit_code: ending.exit_code,
+            rebooted: node.has_new_boot_id(),
+            in_service: fleet.in_service(&node.place),
+            problem: ending.problem.clone(),
+        }
+    });
+    summary::scenario(requests, samples.max_nodes_out, nodes.collect())
+}
+
+/// What the agent has on record, and the reboots, which are measured from outside: the agent was not there.
+fn phases(node: &Node, clock: Clock) -> Vec<report::Phase> {
+    let reboots = node.reboots.iter().map(|reboot| report::Phase {
+        name: REBOOT.to_owned(),
+        began_s: rounded(clock.at(reboot.killed)),
+        seconds: rounded(clock.at(reboot.started) - clock.at(reboot.killed)),
+    });
+    let mut phases = agent::phases(&node.place, clock);
+    phases.retain(|phase| phase.name != REBOOT);
+    phases.extend(reboots);
+    phases.sort_by(|a, b| a.began_s.total_cmp(&b.began_s));
+    phases
+}

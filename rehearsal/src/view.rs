@@ -1,0 +1,114 @@
+//! The live view: a block that is redrawn on a terminal, a line now and then anywhere else.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+
+use crate::figures;
+
+/// How often a line is written where nothing can be redrawn.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// What there is to see at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// Seconds since the scenario began.
+    pub now: f64,
+    /// In the last second.
+    pub requests_per_second: f64,
+    /// In the last second.
+    pub failures_per_second: f64,
+    pub requests: u64,
+    pub failed: u64,
+    pub nodes: Vec<NodeView>,
+}
+
+/// One node at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeView {
+    pub name: String,
+    /// `drain`, `rebooting`
+    pub phase: String,
+    /// The target's state as the load balancer has it, `healthy`.
+    pub state: String,
+}
+
+/// Writes to stderr, so that stdout has the results alone.
+#[derive(Debug)]
+pub(crate) enum View {
+    Block { multi: MultiProgress, lines: Vec<ProgressBar> },
+    Lines { written: Instant },
+}
+
+impl View {
+    pub(crate) fn new() -> Self {
+        if io::stderr().is_terminal() {
+            Self::Block { multi: MultiProgress::new(), lines: Vec::new() }
+        } else {
+            Self::Lines { written: Instant::now() }
+        }
+    }
+
+    pub(crate) fn show(&mut self, snapshot: &Snapshot) {
+        match self {
+            Self::Block { multi, lines } => {
+                let texts = block(snapshot);
+                while lines.len() < texts.len() {
+                    let style = ProgressStyle::with_template("{msg}");
+                    let line = multi.add(ProgressBar::no_length());
+                    lines.push(line.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())));
+                }
+                for (line, text) in lines.iter().zip(texts) {
+                    line.set_message(text);
+                }
+            }
+            Self::Lines { written } => {
+                if written.elapsed() >= LINE_EVERY {
+                    *written = Instant::now();
+                    // A view that nobody can see any more is no reason to stop.
+                    let _ = writeln!(io::stderr(), "{}", line(snapshot));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn close(self) {
+        if let Self::Block { multi, .. } = self {
+            // Only drawing can fail, and there is nothing more to draw.
+            let _ = multi.clear();
+        }
+    }
+}
+
+fn block(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines: Vec<String> = snapshot
+        .nodes
+        .iter()
+        .map(|node| format!("  {:<8} {:<16} load balancer: {}", node.name, node.phase, node.state))
+        .collect();
+    lines.push(format!(
+        "  {:>5.0} s   {:>5.0} requests/s {:>5.0} failed/s   {} of {} failed",
+        snapshot.now,
+        snapshot.requests_per_second,
+        snapshot.failures_per_second,
+        figures::count(snapshot.failed),
+        figures::count(snapshot.requests),
+    ));
+    lines
+}
+
+fn line(snapshot: &Snapshot) -> String {
+    let nodes: Vec<String> =
+        snapshot.nodes.iter().map(|node| format!("{} {} ({})", node.name, node.phase, node.state)).collect();
+    format!(
+        "  {:>3.0} s  {:>4.0} requests/s  {:>4.0} failed/s  {}",
+        snapshot.now,
+        snapshot.requests_per_second,
+        snapshot.failures_per_second,
+        nodes.join("  ")
+    )
+}

@@ -62,7 +62,7 @@ struct Scale {
 
 impl Scale {
     fn of(scenarios: &[(&str, &Scenario)]) -> Self {
-        let seconds = scenarios.iter().map(|(_, scenario)| scenario.duration_s).fold(1.0, f64::max);
+        let seconds = scenarios.iter().map(|(_, scenario)| load_seconds(scenario)).fold(1.0, f64::max);
         let most = scenarios.iter().flat_map(|(_, scenario)| &scenario.requests_per_second).max();
         Self { seconds, requests_per_second: f64::from(most.copied().unwrap_or(1)) * 1.05 }
     }
@@ -74,6 +74,11 @@ impl Scale {
     fn height(&self, requests: u32) -> f64 {
         PLOT_HEIGHT * f64::from(requests) / self.requests_per_second
     }
+}
+
+/// How long requests were sent; the last ones are answered a little later.
+fn load_seconds(scenario: &Scenario) -> f64 {
+    scenario.requests_per_second.iter().map(|_| 1.0).sum()
 }
 
 fn panel_height(scenario: &Scenario) -> f64 {
@@ -107,7 +112,7 @@ fn panel(svg: &mut Svg, top: f64, scale: &Scale, name: &str, scenario: &Scenario
     requests(svg, plot_top, scale, scenario);
     let mut row = plot_top + PLOT_HEIGHT + 12.0;
     for node in &scenario.nodes {
-        node_row(svg, row, scale, scenario.duration_s, node);
+        node_row(svg, row, scale, load_seconds(scenario), node);
         row += ROW_PITCH;
     }
     time_axis(svg, row + 10.0, scale);
@@ -140,13 +145,13 @@ fn requests(svg: &mut Svg, top: f64, scale: &Scale, scenario: &Scenario) {
     svg.rule(LEFT, bottom, PLOT_WIDTH, "#8a93a0");
 }
 
-fn node_row(svg: &mut Svg, y: f64, scale: &Scale, duration: f64, node: &Node) {
+fn node_row(svg: &mut Svg, y: f64, scale: &Scale, seconds: f64, node: &Node) {
     svg.text(LEFT - 10.0, y + ROW_HEIGHT - 4.0, "label", Anchor::End, &node.name);
     let mut bar = |from: f64, to: f64, colour: &str| {
         let x = scale.x(from);
         svg.rect(Area { x, y, width: (scale.x(to) - x).max(1.0), height: ROW_HEIGHT }, colour);
     };
-    bar(0.0, duration, IN_SERVICE);
+    bar(0.0, seconds, IN_SERVICE);
     for (place, phase) in node.phases.iter().enumerate() {
         // The moments between two phases, such as the start of the agent after a boot, go to the earlier one.
         let own_end = phase.began_s + phase.seconds;
@@ -191,11 +196,10 @@ mod tests {
     fn report() -> Report {
         let node = Node { name: "node-1".into(), phases: vec![phase("drain", 2.0, 3.0)], ..Node::default() };
         let scenario = Scenario {
-            requests: 400,
+            requests: 2_000,
             failed: 3,
-            duration_s: 10.0,
-            requests_per_second: vec![200, 200],
-            failures_per_second: vec![0, 3],
+            requests_per_second: vec![200; 10],
+            failures_per_second: vec![0, 0, 3, 0, 0, 0, 0, 0, 0, 0],
             nodes: vec![node],
             ..Scenario::default()
         };
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn it_says_what_was_played_and_how_it_went() {
         let image = draw(&report());
-        for text in ["Rebooting 3 nodes", ">naive: each node", ">3 of 400 requests failed<", ">node-1<"] {
+        for text in ["Rebooting 3 nodes", ">naive: each node", ">3 of 2,000 requests failed<", ">node-1<"] {
             assert!(image.contains(text), "{text}");
         }
         assert!(!image.contains("graceful"));

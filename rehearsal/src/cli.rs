@@ -143,7 +143,7 @@ fn start_logging(settings: &Settings) -> anyhow::Result<()> {
     let file = std::fs::create_dir_all(&settings.directory).and_then(|()| File::create(&path));
     let file = file
         .with_context(|| format!("failed to create {}; choose a place with --directory", path.display()))?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,local_alb=debug"));
     // Fails only when logging is set up already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

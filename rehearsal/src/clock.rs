@@ -1,5 +1,7 @@
 //! The scenario's clock: seconds since it began, for everything that is measured.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -13,6 +15,10 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn start() -> Self {
         Self { began: Instant::now(), began_utc: Timestamp::now() }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Seconds since the scenario began.

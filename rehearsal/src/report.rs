@@ -35,9 +35,9 @@ pub(crate) struct Scenario {
     /// The most nodes that the load balancer had out of service at one moment.
     pub max_nodes_out: usize,
     pub duration_s: f64,
-    /// By the second in which they ended.
+    /// By the second in which they began.
     pub requests_per_second: Vec<u32>,
-    /// By the second in which they ended; part of the requests.
+    /// By the second in which they began; part of the requests.
     pub failures_per_second: Vec<u32>,
     pub nodes: Vec<Node>,
 }

@@ -87,15 +87,16 @@ pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Res
     let watched = fleet.watched(&nodes, tally, clock);
     let sampling = tokio::spawn(sampler::sample(watched, View::new(), stopped));
 
-    let began = Instant::now();
     tokio::time::sleep(WARM_UP).await;
     let deadline = Instant::now() + LIMIT + settings.reboot_time() * u32::from(settings.nodes);
     let endings = match scenario {
         Scenario::Naive => reboot_in_turn(nodes, deadline).await?,
         Scenario::Graceful => maintain_all(nodes, deadline).await?,
     };
-    tokio::time::sleep(TAIL).await;
-    tokio::time::sleep_until(began + LEAST_LOAD).await;
+    // Up to a whole second, and not a moment longer, so that the last one is no different from the others.
+    let load_for = (clock.elapsed() + TAIL).max(LEAST_LOAD).as_secs();
+    let end = Duration::from_secs(load_for).saturating_sub(Duration::from_millis(20));
+    tokio::time::sleep(end.saturating_sub(clock.elapsed())).await;
     stop.send_replace(true);
 
     let requests =

@@ -38,8 +38,8 @@ pub(crate) fn scenario(requests: &[Request], max_nodes_out: usize, nodes: Vec<No
             *scenario.failed_by_status.entry(request.outcome.to_string()).or_default() += 1;
         }
         scenario.duration_s = scenario.duration_s.max(rounded(request.ended));
-        count_at(&mut scenario.requests_per_second, request.ended, 1);
-        count_at(&mut scenario.failures_per_second, request.ended, u32::from(failed));
+        count_at(&mut scenario.requests_per_second, request.began, 1);
+        count_at(&mut scenario.failures_per_second, request.began, u32::from(failed));
     }
     scenario
 }
@@ -62,21 +62,22 @@ mod tests {
     use crate::load::Outcome;
     use reqwest::StatusCode;
 
-    fn ended(ended: f64, outcome: Outcome) -> Request {
-        Request { began: ended - 0.1, ended, outcome }
+    fn request(began: f64, outcome: Outcome) -> Request {
+        Request { began, ended: began + 0.5, outcome }
     }
 
     #[test]
-    fn requests_are_counted_by_how_and_when_they_ended() {
+    fn requests_are_counted_by_when_they_began_and_how_they_ended() {
         let ok = Outcome::Answered(StatusCode::OK);
         let bad = Outcome::Answered(StatusCode::BAD_GATEWAY);
-        let requests = [ended(0.5, ok), ended(2.2, bad), ended(2.9, bad), ended(3.0, Outcome::TimedOut)];
+        let requests =
+            [request(0.5, ok), request(2.2, bad), request(2.9, bad), request(3.0, Outcome::TimedOut)];
         let scenario = scenario(&requests, 1, vec![]);
         assert_eq!((scenario.requests, scenario.failed), (4, 3));
         assert_eq!(scenario.failed_by_status, [("502".into(), 2), ("timed out".into(), 1)].into());
         assert_eq!(scenario.requests_per_second, [1, 0, 2, 1]);
         assert_eq!(scenario.failures_per_second, [0, 0, 2, 1]);
-        assert!((scenario.duration_s - 3.0).abs() < f64::EPSILON);
+        assert!((scenario.duration_s - 3.5).abs() < f64::EPSILON);
     }
 
     #[test]

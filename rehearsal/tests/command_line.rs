@@ -1,0 +1,322 @@
+//! The agent as a program, over real sockets: what it prints, what it exits with, what it leaves behind.
+
+use local_alb::{HealthCheck, Instance, LocalAlb, TargetGroupSettings};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+const NODE: &str = "i-0a000000000000001";
+
+/// A load balancer with three services, and one node with an agent.
+struct Estate {
+    alb: LocalAlb,
+    arn: String,
+    dir: tempfile::TempDir,
+    environment: BTreeMap<&'static str, String>,
+    services: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// What one run of the program did.
+#[derive(Debug)]
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    /// One clear message with every one of these parts, and this exit code.
+    fn says(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        let all = format!("{}{}", self.out, self.err);
+        for part in parts {
+            assert!(all.contains(part), "{part:?} is missing in {self:#?}");
+        }
+        assert!(!all.contains("panicked"), "{self:#?}");
+    }
+}
+
+async fn estate() -> Estate {
+    let alb = LocalAlb::new(local_alb::Settings {
+        propagation_lag: Duration::from_millis(100),
+        ..Default::default()
+    });
+    let mut ports = Vec::new();
+    let mut services = Vec::new();
+    for number in 1..=3u8 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        ports.push(listener.local_addr().unwrap().port());
+        services.push(tokio::spawn(async move {
+            let app = hello_service::app(&hello_service::Settings::default());
+            let _ = local_alb::serve(listener, app, std::future::pending()).await;
+        }));
+        let id = format!("i-0a00000000000000{number}");
+        alb.add_instance(Instance { id, address: [127, 0, 0, 1].into(), zone: "us-east-1a".into() });
+    }
+    let targets = (1..).zip(&ports).map(|(number, port)| (format!("i-0a00000000000000{number}"), *port));
+    let group = TargetGroupSettings {
+        name: "web".into(),
+        targets: targets.collect(),
+        health_check: HealthCheck { interval: Duration::from_millis(200), ..HealthCheck::default() },
+        attributes: [("deregistration_delay.timeout_seconds".to_owned(), "1".to_owned())].into(),
+        ..TargetGroupSettings::default()
+    };
+    let arn = alb.create_target_group(group).unwrap();
+    while alb.instances_out(&arn) > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("config.toml"),
+        format!(
+            "target_groups = [\"web\"]\nstate_dir = {:?}\nboot_id_path = {:?}\ndrain_floor = \"500ms\"\nstaleness = \"100ms\"\n\
+             settle = \"200ms\"\nlease_poll = \"100ms\"\nhealth_poll = \"100ms\"\nhealth_interval = \"100ms\"\nreboot_command = [\"false\"]\n",
+            dir.path().join("state"),
+            dir.path().join("boot_id"),
+        ),
+    )
+    .unwrap();
+    std::fs::write(dir.path().join("boot_id"), "first\n").unwrap();
+    let environment = BTreeMap::from([
+        ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", serve(alb.api()).await),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(alb.imds(NODE)).await),
+        ("NODE_AGENT_CONFIG", dir.path().join("config.toml").display().to_string()),
+    ]);
+    Estate { alb, arn, dir, environment, services }
+}
+
+async fn serve(router: axum::Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { local_alb::serve(listener, router, std::future::pending()).await });
+    url
+}
+
+impl Estate {
+    fn with(mut self, name: &'static str, value: &str) -> Estate {
+        self.environment.insert(name, value.to_owned());
+        self
+    }
+
+    fn configured(self, line: &str) -> Estate {
+        let path = self.dir.path().join("config.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{text}{line}\n")).unwrap();
+        self
+    }
+
+    async fn agent(&self, args: &[&str]) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
+        command.arg("node-agent").args(args).env_clear().envs(&self.environment).kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.path().join("state/record.json")
+    }
+
+    /// The node is in service, nobody holds a lease, no call has changed anything.
+    fn is_untouched(&self) {
+        assert_eq!(self.alb.instances_out(&self.arn), 0);
+        assert_eq!(self.alb.tags(&self.arn), BTreeMap::new());
+        let calls = self.alb.calls();
+        let changes = calls.iter().filter(|call| !call.action.starts_with("Describe"));
+        assert_eq!(changes.count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_runs_while_the_node_is_out_and_the_verdict_is_printed() {
+    let estate = estate().await;
+    let seen = estate.dir.path().join("seen");
+    let script = format!("touch {}", seen.display());
+    let run = estate.agent(&["maintain", "--", "sh", "-c", &script]).await;
+    run.says(0, &["succeeded", "drain", "run_command", "release_lease", "drain ended after"]);
+    assert!(seen.exists());
+    assert_eq!(estate.alb.instances_out(&estate.arn), 0);
+    assert_eq!(estate.alb.tags(&estate.arn), BTreeMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drain_and_rejoin_are_the_two_halves() {
+    let estate = estate().await;
+    estate.agent(&["check"]).await.says(1, &["no", "is healthy in web: requests would be lost"]);
+    estate.agent(&["check", "--start"]).await.says(0, &["yes"]);
+    estate.agent(&["drain"]).await.says(0, &["drained: out of service until `node-agent rejoin`"]);
+    assert_eq!(estate.alb.instances_out(&estate.arn), 1);
+    estate.agent(&["check"]).await.says(0, &["yes"]);
+    estate.agent(&["status"]).await.says(0, &["phase     drained", "lease     i-0a000000000000001 held"]);
+    estate.agent(&["resume"]).await.says(0, &["drained"]);
+    assert_eq!(estate.alb.instances_out(&estate.arn), 1, "resume leaves a drained node out");
+    estate.agent(&["maintain", "--reboot"]).await.says(75, &["is drained; run `node-agent rejoin` first"]);
+    estate.agent(&["rejoin"]).await.says(0, &["succeeded"]);
+    assert_eq!(estate.alb.instances_out(&estate.arn), 0);
+    estate.agent(&["rejoin"]).await.says(0, &["already so"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_never_gets_healthy_halts_the_node_and_keeps_the_record() {
+    let estate = estate().await.configured("health_limit = \"1s\"");
+    estate.agent(&["drain"]).await.says(0, &[]);
+    estate.services[0].abort();
+    estate
+        .agent(&["rejoin"])
+        .await
+        .says(3, &["halted", "gave up after 1s", "repair the service", "node-agent resume"]);
+    assert!(estate.alb.tags(&estate.arn)[&format!("node-agent/lease/{NODE}")].contains("p=halted"));
+    estate.agent(&["maintain", "--reboot"]).await.says(3, &["is halted", "node-agent resume"]);
+    estate.agent(&["status"]).await.says(0, &["phase     halted", "reason"]);
+    let json = estate.agent(&["status", "--json"]).await;
+    let status: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(status["operation"]["phase"], "halted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let estate = estate().await;
+    let run = estate.agent(&["maintain", "--dry-run", "--reboot=if-required", "--", "dnf", "upgrade"]).await;
+    run.says(0, &["would do: check_group", "run_command `dnf upgrade`, reboot if required", "yes"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_to_do_is_wrong_usage() {
+    let estate = estate().await;
+    estate
+        .agent(&["maintain"])
+        .await
+        .says(2, &["nothing to do: give --reboot, a command after `--`, or both"]);
+    estate.agent(&["patch"]).await.says(2, &["unrecognized subcommand 'patch'"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_group_is_named_and_nothing_changes() {
+    let estate = estate().await;
+    let run = estate.agent(&["--target-group", "wbe", "maintain", "--reboot"]).await;
+    run.says(2, &["TargetGroupNotFound", "describe-target-groups", "nothing changed"]);
+    let arn = estate.arn.replace("/web/", "/wbe/");
+    estate.agent(&["--target-group", &arn, "maintain", "--reboot"]).await.says(2, &["TargetGroupNotFound"]);
+    estate
+        .agent(&["--target-group", "arn:nonsense", "maintain", "--reboot"])
+        .await
+        .says(2, &["ValidationError"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_outside_the_group_is_told_so() {
+    let estate = estate().await;
+    let run = estate.agent(&["--instance-id", "i-0b000000000000009", "maintain", "--reboot"]).await;
+    run.says(2, &["i-0b000000000000009 is not registered in the target group web", "register it first"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_does_not_answer_is_waited_for_and_named() {
+    let estate = estate().await.with("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", "http://127.0.0.1:9");
+    let run = estate.agent(&["--lease-wait", "1s", "maintain", "--reboot"]).await;
+    run.says(
+        75,
+        &[
+            "gave up after 1s",
+            "Connection refused",
+            "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
+            "nothing changed",
+        ],
+    );
+    estate.agent(&["check"]).await.says(1, &["cannot tell"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_region_or_credentials_the_message_says_where_to_put_them() {
+    let bare = estate().await.with("AWS_EC2_METADATA_DISABLED", "true");
+    bare.agent(&["maintain", "--reboot"]).await.says(2, &["failed to find the AWS region", "--region"]);
+    let no_keys = bare.with("AWS_REGION", "us-east-1");
+    no_keys
+        .agent(&["maintain", "--reboot"])
+        .await
+        .says(2, &["failed to get AWS credentials", "instance profile"]);
+    no_keys.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_metadata_service_the_instance_id_has_to_be_given() {
+    let estate = estate().await.with("AWS_EC2_METADATA_DISABLED", "true").with("AWS_REGION", "us-east-1");
+    let estate = estate.with("AWS_ACCESS_KEY_ID", "x").with("AWS_SECRET_ACCESS_KEY", "y");
+    estate
+        .agent(&["maintain", "--reboot"])
+        .await
+        .says(2, &["failed to get the instance id", "--instance-id"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_key_is_named_with_its_line() {
+    let estate = estate().await.configured("drain_flor = \"9s\"");
+    estate
+        .agent(&["maintain", "--reboot"])
+        .await
+        .says(2, &["unknown field `drain_flor`", "config.toml", "line 11"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unhealthy_group_is_waited_for_and_named() {
+    let estate = estate().await.configured("lease_wait = \"2s\"");
+    estate.services[1].abort();
+    while estate.alb.instances_out(&estate.arn) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let run = estate.agent(&["maintain", "--reboot"]).await;
+    run.says(75, &["in target group web", "not healthy: i-0a000000000000002", "nothing changed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_auto_scaling_group_the_choices_are_named() {
+    let estate = estate().await;
+    estate.alb.set_auto_scaling_state(NODE, Some("InService"));
+    estate.agent(&["maintain", "--reboot"]).await.says(2, &["Auto Scaling group", "--asg ignore"]);
+    estate.is_untouched();
+    estate.agent(&["--asg", "ignore", "maintain", "--", "true"]).await.says(0, &["succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_is_refused_and_kept() {
+    let estate = estate().await;
+    std::fs::create_dir_all(estate.record().parent().unwrap()).unwrap();
+    std::fs::write(estate.record(), "{\"version\": 1, \"inst").unwrap();
+    for args in [["maintain", "--reboot"].as_slice(), &["resume"], &["rejoin"]] {
+        estate.agent(args).await.says(3, &["failed to read the record", "nothing was done"]);
+    }
+    assert_eq!(std::fs::read_to_string(estate.record()).unwrap(), "{\"version\": 1, \"inst");
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_killed_while_out_is_finished_by_resume() {
+    let estate = estate().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
+    command.args(["node-agent", "maintain", "--", "sleep", "60"]).env_clear().envs(&estate.environment);
+    let mut killed = command.kill_on_drop(true).spawn().unwrap();
+    let running = || {
+        std::fs::read_to_string(estate.record()).is_ok_and(|text| text.contains("\"command\": \"running\""))
+    };
+    while !running() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    killed.kill().await.unwrap();
+    estate
+        .agent(&["maintain", "--reboot"])
+        .await
+        .says(75, &["stopped at run_command; run `node-agent resume` first"]);
+    let run = estate.agent(&["resume"]).await;
+    run.says(1, &["it is not run again", "the node is back in service"]);
+    assert_eq!(estate.alb.instances_out(&estate.arn), 0);
+    assert!(estate.alb.tags(&estate.arn)[&format!("node-agent/lease/{NODE}")].contains("p=failed"));
+}

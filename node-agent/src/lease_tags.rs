@@ -3,9 +3,9 @@
 
 use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::lease::tag::PREFIX;
-use crate::lease::{Hold, LeaseTag, Leases};
+use crate::lease::{Hold, LeaseTag, Leases, quarantine};
 use crate::load_balancer::CallError;
-use crate::record::ClaimOnRecord;
+use crate::record::{ClaimOnRecord, TicketOnRecord};
 use crate::target_group::TargetType;
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl Driver {
     /// acknowledged.
     pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
         self.wait_out_unresolved(index).await?;
-        let epoch = format!("{:016x}", self.random.random::<u64>());
+        let epoch = self.nonce();
         let claim = ClaimOnRecord { epoch: epoch.clone(), max_unavailable, at: self.machine.utc() };
         if let Some(group) = self.operation.groups.get_mut(index) {
             group.claim = Some(claim);
@@ -40,13 +40,13 @@ impl Driver {
             let error = match self.send_tag(index, Some(Hold::Held)).await? {
                 Ok(()) => return Ok(epoch),
                 Err(error) if error.is_too_many_tags() => {
-                    self.drop_claim(index)?;
+                    self.forget_lease(index)?;
                     let reason = "the target group has its 50 tags, there is no room for a lease; remove some, or run \
                                   `node-agent lease gc` if they are leases of terminated instances";
                     return Err(StepError::Blocked(reason.to_owned()));
                 }
                 Err(error) if error.is_final() => {
-                    self.drop_claim(index)?;
+                    self.forget_lease(index)?;
                     return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
                 }
                 Err(error) => error,
@@ -57,10 +57,46 @@ impl Driver {
         }
     }
 
-    /// Gives our lease back, or leaves `failed` behind. Goes on until the API acknowledges it.
+    /// Takes a place in the queue, or shows there that we live. False: the group has no room for another tag.
+    pub(crate) async fn queue_up(&mut self, index: usize, number: u64) -> Step<bool> {
+        let now = self.now()?;
+        let epoch = self.nonce();
+        let Some(group) = self.operation.live_group(index) else { return Ok(true) };
+        let before = group.ticket.take().filter(|ticket| ticket.number == number);
+        group.ticket = Some(match before {
+            Some(ticket) => TicketOnRecord { sequence: ticket.sequence + 1, written: now, ..ticket },
+            None => TicketOnRecord { number, epoch, sequence: 0, written: now },
+        });
+        group.claim = None;
+        let mut failures = 0;
+        loop {
+            match self.send_tag(index, Some(Hold::Waiting)).await? {
+                Ok(()) => return Ok(true),
+                Err(error) if error.is_too_many_tags() => {
+                    self.forget_lease(index)?;
+                    return Ok(false);
+                }
+                Err(error) if error.is_final() => {
+                    return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
+                }
+                Err(error) => self.back_off(&error, failures).await?,
+            }
+            failures += 1;
+        }
+    }
+
+    fn nonce(&mut self) -> String {
+        format!("{:016x}", self.random.random::<u64>())
+    }
+
+    /// Gives our lease back, or our place in the queue, or leaves `failed` behind. Goes on until the API acknowledges it.
     pub(crate) async fn give_back(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
         let mut failures = 0;
-        while self.operation.groups.get(index).is_some_and(|group| group.claim.is_some() && !group.gone) {
+        while self
+            .operation
+            .live_group(index)
+            .is_some_and(|group| group.claim.is_some() || group.ticket.is_some())
+        {
             let error = match self.send_tag(index, leave).await? {
                 Ok(()) => break,
                 Err(error) if error.is_group_gone() => return self.group_is_gone(index),
@@ -76,7 +112,7 @@ impl Driver {
             tokio::time::sleep(pause).await;
             failures += 1;
         }
-        self.drop_claim(index)
+        self.forget_lease(index)
     }
 
     /// Gives every lease back, the last one taken first. A node that had failed before stays marked as failed.
@@ -88,11 +124,11 @@ impl Driver {
         Ok(())
     }
 
-    fn drop_claim(&mut self, index: usize) -> Result<(), DriveError> {
-        match self.operation.groups.get_mut(index).and_then(|group| group.claim.take()) {
-            Some(_) => self.save(),
-            None => Ok(()),
-        }
+    /// The tag is gone, or never came to be: no trace of it stays on record.
+    fn forget_lease(&mut self, index: usize) -> Result<(), DriveError> {
+        let Some(group) = self.operation.groups.get_mut(index) else { return Ok(()) };
+        let had = group.claim.take().is_some() | group.ticket.take().is_some();
+        if had { self.save() } else { Ok(()) }
     }
 
     /// Sends one tag write, on record before it is sent and resolved as soon as its outcome is known.
@@ -123,16 +159,18 @@ impl Driver {
     fn lease_value(&self, index: usize, hold: Hold) -> String {
         let group = self.operation.groups.get(index);
         let claim = group.and_then(|group| group.claim.as_ref());
+        let ticket = group.and_then(|group| group.ticket.as_ref());
         let by_address = group.filter(|group| group.target_type == TargetType::Ip);
+        let epoch = claim.map(|claim| &claim.epoch).or(ticket.map(|ticket| &ticket.epoch));
         let tag = LeaseTag {
             hold,
-            epoch: claim.map(|claim| claim.epoch.clone()).unwrap_or_default(),
-            ticket: 0,
-            sequence: 0,
+            epoch: epoch.cloned().unwrap_or_default(),
+            ticket: ticket.map_or(0, |ticket| ticket.number),
+            sequence: ticket.map_or(0, |ticket| ticket.sequence),
             max_unavailable: claim.map(|claim| claim.max_unavailable),
             target: by_address.and_then(|group| group.pairs.first()).map(|pair| pair.id.clone()),
             operation: self.operation.request.id.clone(),
-            at: claim.map(|claim| claim.at),
+            at: claim.map(|claim| claim.at).or(ticket.map(|ticket| ticket.written.utc)),
         };
         tag.to_string()
     }
@@ -142,11 +180,12 @@ impl Driver {
         let quarantine = self.operation.request.settings.quarantine.0;
         loop {
             let now = self.now()?;
-            let Some(group) = self.operation.groups.get_mut(index) else { return Ok(()) };
-            group.unresolved_tags.retain(|sent| sent.at_least_until(&now) < quarantine);
-            let left =
-                group.unresolved_tags.iter().map(|sent| quarantine.saturating_sub(sent.at_least_until(&now)));
-            let Some(left) = left.max() else { return Ok(()) };
+            let Some(group) = self.operation.live_group(index) else { return Ok(()) };
+            let since_sent = group.unresolved_tags.iter().map(|sent| sent.at_least_until(&now));
+            let Some(left) = quarantine::left(since_sent, quarantine) else {
+                group.unresolved_tags.clear();
+                return Ok(());
+            };
             self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;
         }
     }

@@ -160,6 +160,10 @@ pub struct Group {
     pub deregistration_delay: Length,
     /// How long it then gives us less than our share.
     pub slow_start: Length,
+    /// How many targets the group had when we began.
+    pub registered: usize,
+    /// Our place in the queue, from before it is written until it is given up.
+    pub ticket: Option<TicketOnRecord>,
     /// Our claim to a slot, from before it is written until its removal is acknowledged.
     pub claim: Option<ClaimOnRecord>,
     /// Our tag said `failed` before this operation.
@@ -172,6 +176,19 @@ pub struct Group {
     pub unresolved_tags: Vec<Moment>,
     /// The group was deleted meanwhile.
     pub gone: bool,
+}
+
+/// A place in the queue, as on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketOnRecord {
+    /// Smaller goes first.
+    pub number: u64,
+    /// The entry's nonce.
+    pub epoch: String,
+    /// Raised while waiting.
+    pub sequence: u64,
+    /// When it was written last.
+    pub written: Moment,
 }
 
 /// A claim to a slot, as on record.
@@ -349,6 +366,11 @@ impl Operation {
             }
             _ => false,
         }
+    }
+
+    /// The group at a place in the list, unless it was deleted.
+    pub fn live_group(&mut self, index: usize) -> Option<&mut Group> {
+        self.groups.get_mut(index).filter(|group| !group.gone)
     }
 
     /// The groups that still exist.

@@ -31,7 +31,7 @@ pub enum AutoScaling {
 
 /// Every setting, with its value. The part of the record that survives a reboot, too: `resume` goes by what
 /// `maintain` was told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Target groups by ARN or name; empty: those tagged `node-agent/managed=true` that contain us.
@@ -100,8 +100,12 @@ pub struct Settings {
     pub quarantine: Length,
     /// T: from the beginning of the last reads to DeregisterTargets, at the most.
     pub validation: Length,
-    /// Time between two looks at slots that are taken, more or less.
+    /// Time between two looks at slots that are taken, for the node that is next in line; others look less often.
     pub lease_poll: Length,
+    /// Requests per second that all nodes of a group together make while they wait for a slot outside the queue.
+    pub fleet_rate: f64,
+    /// How long a node is out, about: how often to look for a free slot depends on it.
+    pub expected_hold: Length,
     /// Time between two looks at target health while out, for one node at a time; K nodes look K times less.
     pub health_poll: Length,
     /// How long one API call may take.
@@ -144,11 +148,16 @@ impl Default for Settings {
             quarantine: Length::from_secs(15 * 60),
             validation: Length::from_secs(3),
             lease_poll: Length::from_secs(4),
+            fleet_rate: 2.0,
+            expected_hold: Length::from_secs(120),
             health_poll: Length::from_secs(1),
             api_timeout: Length::from_secs(5),
         }
     }
 }
+
+// Rates are checked to be positive numbers.
+impl Eq for Settings {}
 
 /// Settings as written on the command line or in the environment. The names are those of [`Settings`].
 #[derive(Debug, Default, clap::Args, Serialize)]
@@ -284,6 +293,9 @@ impl Settings {
         }
         if self.health_interval.0.is_zero() || self.health_poll.0.is_zero() || self.lease_poll.0.is_zero() {
             return wrong("health_interval, health_poll and lease_poll must be longer than 0s");
+        }
+        if !(self.fleet_rate.is_finite() && self.fleet_rate > 0.0) {
+            return wrong("fleet_rate must be a number of requests per second above 0");
         }
         for (name, url) in [("health_url", &self.health_url), ("in_flight_url", &self.in_flight_url)] {
             if let Some(cause) = url.as_ref().and_then(|url| reqwest::Url::parse(url).err()) {

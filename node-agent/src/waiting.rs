@@ -153,9 +153,14 @@ impl Driver {
         bound.mul_f64(self.random.random_range(0.1..=1.0))
     }
 
-    /// Time between two looks at slots that are taken, a quarter more or less, so that nodes do not march in step.
+    /// A quarter more or less, so that nodes do not march in step.
+    pub(crate) fn jittered(&mut self, length: Duration) -> Duration {
+        length.mul_f64(self.random.random_range(0.75..=1.25))
+    }
+
+    /// Time between two looks at a group that cannot spare us.
     pub(crate) fn lease_poll(&mut self) -> Duration {
-        self.operation.request.settings.lease_poll.0.mul_f64(self.random.random_range(0.75..=1.25))
+        self.jittered(self.operation.request.settings.lease_poll.0)
     }
 
     /// Time between two looks at target health: with K nodes out, each looks K times less.

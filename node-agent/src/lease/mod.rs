@@ -1,5 +1,7 @@
 //! The lease: who may be out. Decisions only, on values just read; docs/lease.md explains the protocol.
 
+pub mod quarantine;
+pub mod queue;
 pub mod tag;
 
 use crate::policy::Policy;
@@ -85,7 +87,7 @@ impl Leases {
         self.iter().filter(move |(id, _)| *id != me)
     }
 
-    fn other_holders<'a>(&'a self, me: &str) -> impl Iterator<Item = (&'a str, &'a Reading)> {
+    pub(crate) fn other_holders<'a>(&'a self, me: &str) -> impl Iterator<Item = (&'a str, &'a Reading)> {
         self.others(me).filter(|(_, reading)| reading.takes_slot())
     }
 

@@ -1,7 +1,8 @@
-//! acquire_lease: a slot on every target group, in the order of their ARNs (docs/lease.md, steps 1, 4 and 5).
+//! acquire_lease: a slot on every target group, in the order of their ARNs (docs/lease.md).
 
 use crate::driver::{Driver, Step, StepError};
-use crate::lease::{Claim, Leases, Slot};
+use crate::lease::queue::{self, BUMP_EVERY, Move, Pace, Standing, Ticket, Watched};
+use crate::lease::{Claim, Leases};
 use crate::policy::Policy;
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -13,80 +14,145 @@ use tokio::time::Instant;
 const HOLD_WHILE_WAITING: Duration = Duration::from_secs(120);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    let mut stepped_down = 0;
+    spread_the_start(driver).await?;
     'all: loop {
         for index in 0..driver.operation.groups.len() {
-            let began = Instant::now();
-            loop {
-                let by = match try_claim(driver, index).await? {
-                    Attempt::Held => break,
-                    Attempt::SteppedDown => {
-                        let pause = back_off(driver, stepped_down);
-                        stepped_down += 1;
-                        driver.look_again(pause, "a free slot: others wanted it at the same time").await?;
-                        continue;
-                    }
-                    Attempt::Taken(by) => by,
-                };
-                if index > 0 && began.elapsed() > HOLD_WHILE_WAITING {
-                    driver.give_back_all().await?;
-                    let pause = driver.lease_poll();
-                    driver.look_again(pause, "slots in all our target groups").await?;
-                    continue 'all;
-                }
+            if !obtain(driver, index).await? {
+                driver.give_back_all().await?;
                 let pause = driver.lease_poll();
-                driver.look_again(pause, &format!("a free slot: held by {by}")).await?;
+                driver.look_again(pause, "slots in all our target groups").await?;
+                continue 'all;
             }
         }
         return Ok(());
     }
 }
 
-enum Attempt {
-    Held,
-    Taken(String),
-    SteppedDown,
+/// A whole fleet is often told at the same second.
+async fn spread_the_start(driver: &mut Driver) -> Step {
+    if driver.operation.blocked > 0 {
+        return Ok(());
+    }
+    let registered = driver.operation.live_groups().map(|group| group.registered).max().unwrap_or(0);
+    let spread = pace(driver).start_spread(registered).mul_f64(driver.random.random::<f64>());
+    driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
 }
 
-async fn try_claim(driver: &mut Driver, index: usize) -> Step<Attempt> {
-    let me = driver.identity.instance_id.clone();
-    let Some(tags) = driver.group_tags(index).await? else { return Ok(Attempt::Held) };
-    let (leases, policy) = read(&tags)?;
-    leases.may_start(&me, &policy).map_err(|stopped| StepError::Failed(stopped.to_string()))?;
-    if let Slot::Taken(by) = leases.slot(&me, &policy) {
-        return Ok(Attempt::Taken(by));
+/// Gets one slot. False: other groups have been kept waiting for too long.
+async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
+    let began = Instant::now();
+    let mut watched = Watched::default();
+    let mut stepped_down = 0;
+    loop {
+        let Some((leases, policy, tags)) = read(driver, index).await? else { return Ok(true) };
+        let now = driver.machine.uptime();
+        watched.look(&leases, now);
+        let slots = leases.slots(&driver.identity.instance_id, &policy);
+        let (registered, ticket) = standing(driver, index);
+        let me = driver.identity.instance_id.clone();
+        let standing = Standing { me: &me, ticket: ticket.as_ref(), registered, tags };
+        let pace = pace(driver);
+        let dice = driver.random.random::<f64>();
+        let (pause, what) = match queue::next_move(&leases, &policy, standing, &watched, now, &pace, dice) {
+            Move::Claim => match claim(driver, index, slots).await? {
+                true => return Ok(true),
+                false => {
+                    stepped_down += 1;
+                    let pause = back_off(driver, stepped_down);
+                    (pause, "a free slot: others wanted it at the same time".to_owned())
+                }
+            },
+            Move::Join(number) if driver.queue_up(index, number).await? => {
+                (pace.settle, "our place in the queue to settle".to_owned())
+            }
+            Move::Join(_) => {
+                (driver.jittered(pace.outside(registered, slots)), "room for a lease tag".to_owned())
+            }
+            Move::Queue(position, by) => {
+                show_life(driver, index).await?;
+                let pause = driver.jittered(pace.queued(position, slots));
+                (pause, format!("a free slot, with {position} before us: held by {by}"))
+            }
+            Move::Outside(by) => {
+                let pause = driver.jittered(pace.outside(registered, slots));
+                (pause, format!("room in the queue: slots are held by {by}"))
+            }
+        };
+        if index > 0 && began.elapsed() > HOLD_WHILE_WAITING {
+            return Ok(false);
+        }
+        driver.look_again(pause, &what).await?;
     }
-    let slots = leases.slots(&me, &policy);
+}
+
+fn pace(driver: &Driver) -> Pace {
+    let settings = &driver.operation.request.settings;
+    Pace {
+        fleet_rate: settings.fleet_rate,
+        hold: settings.expected_hold.0,
+        settle: settings.settle.0,
+        next_in_line: settings.lease_poll.0,
+    }
+}
+
+fn standing(driver: &Driver, index: usize) -> (usize, Option<Ticket>) {
+    let group = driver.operation.groups.get(index);
+    let ticket = group.and_then(|group| group.ticket.as_ref());
+    let ticket = ticket.map(|t| Ticket { number: t.number, epoch: t.epoch.clone(), sequence: t.sequence });
+    (group.map_or(0, |group| group.registered), ticket)
+}
+
+/// One read of the group's tags; `None`: the group is gone.
+async fn read(driver: &mut Driver, index: usize) -> Step<Option<(Leases, Policy, usize)>> {
+    let Some(tags) = driver.group_tags(index).await? else { return Ok(None) };
+    let (leases, policy) = understood(&tags)?;
+    let may_start = leases.may_start(&driver.identity.instance_id, &policy);
+    may_start.map_err(|stopped| StepError::Failed(stopped.to_string()))?;
+    Ok(Some((leases, policy, tags.len())))
+}
+
+fn understood(tags: &BTreeMap<String, String>) -> Step<(Leases, Policy)> {
+    let policy = Policy::from_tags(tags).map_err(|error| StepError::Misconfigured(error.to_string()))?;
+    Ok((Leases::from_tags(tags), policy))
+}
+
+/// Others take an entry that never changes for dead.
+async fn show_life(driver: &mut Driver, index: usize) -> Step {
+    let now = driver.now()?;
+    let ticket = driver.operation.groups.get(index).and_then(|group| group.ticket.clone());
+    match ticket {
+        Some(ticket) if ticket.written.at_least_until(&now) >= BUMP_EVERY => {
+            driver.queue_up(index, ticket.number).await.map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes `held`, lets it settle, and looks who else did. False: stepped down.
+async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
     let epoch = driver.claim_slot(index, slots).await?;
     driver.save()?;
     // Others that claimed meanwhile must see us before we look for them.
     let settle = driver.operation.request.settings.settle.0;
     driver.look_again(settle, "our claim to settle").await?;
 
-    let Some(tags) = driver.group_tags(index).await? else { return Ok(Attempt::Held) };
-    let (leases, policy) = read(&tags)?;
-    match leases.confirm(&me, &epoch, &policy) {
-        Claim::Confirmed => Ok(Attempt::Held),
-        Claim::Broken => Err(StepError::Failed("an operator broke our lease".to_owned())),
-        Claim::StepDown(by) => {
-            tracing::info!("stepping down: the slot was also claimed by {by}");
-            step_down(driver, index).await
-        }
-        Claim::NotVisible => {
-            tracing::warn!("our claim is not there any more: somebody else wrote or removed our tag");
-            step_down(driver, index).await
-        }
+    let Some(tags) = driver.group_tags(index).await? else { return Ok(true) };
+    let (leases, policy) = understood(&tags)?;
+    match leases.confirm(&driver.identity.instance_id, &epoch, &policy) {
+        Claim::Confirmed => return Ok(true),
+        Claim::Broken => return Err(StepError::Failed("an operator broke our lease".to_owned())),
+        Claim::StepDown(by) => tracing::info!("stepping down: the slots were also claimed by {by}"),
+        Claim::NotVisible => tracing::warn!("our claim is gone: somebody else wrote or removed our tag"),
     }
+    step_down(driver, index, &leases).await?;
+    Ok(false)
 }
 
-async fn step_down(driver: &mut Driver, index: usize) -> Step<Attempt> {
-    driver.give_back(index, None).await.map_err(StepError::Drive)?;
-    Ok(Attempt::SteppedDown)
-}
-
-fn read(tags: &BTreeMap<String, String>) -> Step<(Leases, Policy)> {
-    let policy = Policy::from_tags(tags).map_err(|error| StepError::Misconfigured(error.to_string()))?;
-    Ok((Leases::from_tags(tags), policy))
+/// Back to the old place in the queue, or to its end.
+async fn step_down(driver: &mut Driver, index: usize, leases: &Leases) -> Step {
+    let old = driver.operation.groups.get(index).and_then(|group| group.ticket.as_ref());
+    let number = old.map_or_else(|| leases.last_ticket().saturating_add(1), |ticket| ticket.number);
+    driver.queue_up(index, number).await.map(drop)
 }
 
 /// Random, below twice the settle time, doubling: those that collided come back one by one.

@@ -79,6 +79,8 @@ fn on_record(driver: &Driver, membership: Membership) -> Group {
         // Read, with the rest of the attributes, right before leaving.
         deregistration_delay: Length::from_secs(0),
         slow_start: Length::from_secs(0),
+        registered: membership.registered,
+        ticket: None,
         claim: None,
         deregistered: None,
         unresolved_deregisters: Vec::new(),

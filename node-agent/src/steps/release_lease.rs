@@ -1,9 +1,8 @@
 //! release_lease: give the lease back, once nothing can take us out behind our back.
 
 use crate::driver::{Driver, Step, StepError};
-use crate::lease::Hold;
+use crate::lease::{Hold, quarantine};
 use crate::record::{CommandState, Verdict};
-use std::time::Duration;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     if wait_out_deregisters(driver).await? {
@@ -25,16 +24,12 @@ async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
     let mut waited = false;
     loop {
         let now = driver.now()?;
-        let mut left = Duration::ZERO;
-        for group in driver.operation.groups.iter_mut().filter(|group| !group.gone) {
-            group.unresolved_deregisters.retain(|sent| sent.at_least_until(&now) < quarantine);
-            for sent in &group.unresolved_deregisters {
-                left = left.max(quarantine.saturating_sub(sent.at_least_until(&now)));
-            }
-        }
-        if left.is_zero() {
+        let sent = driver.operation.live_groups().flat_map(|group| &group.unresolved_deregisters);
+        let unresolved = quarantine::left(sent.map(|sent| sent.at_least_until(&now)), quarantine);
+        let Some(left) = unresolved else {
+            driver.operation.groups.iter_mut().for_each(|group| group.unresolved_deregisters.clear());
             return Ok(waited);
-        }
+        };
         waited = true;
         driver.look_again(left, "a DeregisterTargets without an answer to be past").await?;
     }

@@ -1,0 +1,314 @@
+//! The queue for a slot: thinned, fair, and without comparing clocks. It carries no safety, only order; any node may
+//! claim at any time and docs/lease.md still holds.
+
+use super::{Hold, Leases, Reading, Slot};
+use crate::policy::Policy;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Up to this many registered targets a node claims a free slot without queueing, if nobody waits.
+pub const SMALL_FLEET: usize = 30;
+/// Nobody joins while more wait.
+pub const LONGEST_QUEUE: usize = 16;
+/// Nobody joins while the group has more tags: the holders need room, and so does the owner.
+pub const MOST_TAGS: usize = 42;
+/// A waiting entry that a reader has seen unchanged for this long, by its own clock, is taken for dead.
+pub const DEAD_AFTER: Duration = Duration::from_secs(360);
+/// So a living one changes more often than that.
+pub const BUMP_EVERY: Duration = Duration::from_secs(120);
+
+/// How fast a fleet may ask, and how long a node is out.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Requests per second that the nodes outside the queue make together.
+    pub fleet_rate: f64,
+    /// How long a node keeps its slot, about.
+    pub hold: Duration,
+    /// From a write to the read that shows it.
+    pub settle: Duration,
+    /// Between two looks of the node that is next.
+    pub next_in_line: Duration,
+}
+
+/// Our place in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Smaller goes first; the instance id decides between equals.
+    pub number: u64,
+    /// The entry's nonce.
+    pub epoch: String,
+    /// Raised to show that we live.
+    pub sequence: u64,
+}
+
+/// What to do next about a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// One is free, and it is our turn.
+    Claim,
+    /// Join the queue with this number.
+    Join(u64),
+    /// Wait in the queue with so many before us that no slot is left; the holders, for people.
+    Queue(usize, String),
+    /// Stay outside for now; the holders, for people.
+    Outside(String),
+}
+
+/// Where the reader stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// The reader.
+    pub me: &'a str,
+    /// Its own place, if it has one.
+    pub ticket: Option<&'a Ticket>,
+    /// Targets registered in the group.
+    pub registered: usize,
+    /// All tags of the group.
+    pub tags: usize,
+}
+
+/// What one reader has seen of the waiting entries: their values, and since when they are unchanged on its own clock.
+#[derive(Debug, Clone, Default)]
+pub struct Watched(BTreeMap<String, (Reading, Duration)>);
+
+impl Watched {
+    /// Takes in one read, made at `now` on the reader's clock.
+    pub fn look(&mut self, leases: &Leases, now: Duration) {
+        let waiting = leases.iter().filter(|(_, reading)| reading.hold() == Some(Hold::Waiting));
+        let seen = waiting.map(|(id, reading)| {
+            let before = self.0.get(id).filter(|(value, _)| value == reading);
+            (id.to_owned(), (reading.clone(), before.map_or(now, |(_, since)| *since)))
+        });
+        self.0 = seen.collect();
+    }
+
+    /// Waiting entries that still count, as (number, id).
+    fn living<'a>(&'a self, me: &'a str, now: Duration) -> impl Iterator<Item = (u64, &'a str)> {
+        let living =
+            move |(_, (_, since)): &(&String, &(Reading, Duration))| now.saturating_sub(*since) < DEAD_AFTER;
+        self.0.iter().filter(move |(id, _)| *id != me).filter(living).filter_map(|(id, (reading, _))| {
+            match reading {
+                Reading::Tag(tag) => Some((tag.ticket, id.as_str())),
+                Reading::Unreadable(_) => None,
+            }
+        })
+    }
+}
+
+/// What to do now. `dice` is uniform in 0..1; it decides whether to join, so that those outside do not all join at once
+/// on one stale read.
+pub fn next_move(
+    leases: &Leases,
+    policy: &Policy,
+    standing: Standing<'_>,
+    watched: &Watched,
+    now: Duration,
+    pace: &Pace,
+    dice: f64,
+) -> Move {
+    let Standing { me, ticket, registered, tags } = standing;
+    let slots = leases.slots(me, policy) as usize;
+    let holders = leases.other_holders(me).count();
+    let taken_by = match leases.slot(me, policy) {
+        Slot::Taken(by) => by,
+        Slot::Free => "nobody, but others are before us".to_owned(),
+    };
+    let living = watched.living(me, now);
+    match ticket {
+        Some(ticket) => {
+            let before = living.filter(|other| *other < (ticket.number, me)).count();
+            match (before + holders).checked_sub(slots) {
+                None => Move::Claim,
+                Some(position) => Move::Queue(position, taken_by),
+            }
+        }
+        None => {
+            let waiting = living.count();
+            if waiting == 0 && holders < slots && registered <= SMALL_FLEET {
+                return Move::Claim;
+            }
+            let room = LONGEST_QUEUE.saturating_sub(waiting);
+            // How many others look before our entry is to be seen.
+            let rivals = (pace.fleet_rate * pace.settle.as_secs_f64() / 2.0).max(1.0);
+            if tags > MOST_TAGS || room == 0 || dice >= as_f64(room) / rivals {
+                return Move::Outside(taken_by);
+            }
+            Move::Join(leases.last_ticket().saturating_add(1))
+        }
+    }
+}
+
+impl Leases {
+    /// The largest number that anybody waits with. Without a clock: whoever joins now comes after all it can see.
+    pub(crate) fn last_ticket(&self) -> u64 {
+        let ticket = |(_, reading): (&str, &Reading)| match reading {
+            Reading::Tag(tag) if tag.hold == Hold::Waiting && tag.ticket < u64::MAX => Some(tag.ticket),
+            _ => None,
+        };
+        self.iter().filter_map(ticket).max().unwrap_or(0)
+    }
+
+    /// Those who wait, the next one first.
+    pub fn queue(&self) -> Vec<&str> {
+        let mut waiting: Vec<_> = self
+            .iter()
+            .filter_map(|(id, reading)| match reading {
+                Reading::Tag(tag) if tag.hold == Hold::Waiting => Some((tag.ticket, id)),
+                _ => None,
+            })
+            .collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+impl Pace {
+    /// A fleet that is told all at once spreads its first requests over this long.
+    pub fn start_spread(&self, registered: usize) -> Duration {
+        seconds(as_f64(registered) / self.fleet_rate)
+    }
+
+    /// Between two looks from outside the queue.
+    pub fn outside(&self, registered: usize, slots: u32) -> Duration {
+        let queue = self.hold.mul_f64(as_f64(LONGEST_QUEUE) / 2.0) / slots.max(1);
+        Duration::from_secs(30).max(self.start_spread(registered)).max(queue)
+    }
+
+    /// Between two looks with this many in the way: most of the time that they need.
+    pub fn queued(&self, position: usize, slots: u32) -> Duration {
+        let slots = slots.max(1);
+        let next = self.next_in_line.min(Duration::from_secs(1) * slots);
+        let wait = self.hold.mul_f64(as_f64(position) * 0.5) / slots;
+        (next + wait).clamp(next, Duration::from_secs(60).max(next))
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(3600))
+}
+
+/// Counts here are far below what a float holds exactly.
+fn as_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        fleet_rate: 2.0,
+        hold: Duration::from_secs(120),
+        settle: Duration::from_secs(10),
+        next_in_line: Duration::from_secs(4),
+    };
+
+    /// A reader of a group's leases, as a sentence.
+    struct Reader {
+        tags: BTreeMap<String, String>,
+        watched: Watched,
+        now: Duration,
+        ticket: Option<Ticket>,
+        registered: usize,
+        dice: f64,
+    }
+
+    fn reader(entries: &[(&str, &str)]) -> Reader {
+        let tag = |(id, value): &(&str, &str)| (format!("node-agent/lease/{id}"), (*value).to_owned());
+        let tags = entries.iter().map(tag).collect();
+        let mut reader = Reader {
+            tags,
+            watched: Watched::default(),
+            now: Duration::ZERO,
+            ticket: None,
+            registered: 3,
+            dice: 0.5,
+        };
+        reader.look();
+        reader
+    }
+
+    impl Reader {
+        fn look(&mut self) {
+            self.watched.look(&Leases::from_tags(&self.tags), self.now);
+        }
+        fn after(mut self, passed: Duration) -> Reader {
+            self.now += passed;
+            self.look();
+            self
+        }
+        fn change(mut self, id: &str, value: &str) -> Reader {
+            self.tags.insert(format!("node-agent/lease/{id}"), value.to_owned());
+            self
+        }
+        fn with_ticket(mut self, number: u64) -> Reader {
+            self.ticket = Some(Ticket { number, epoch: "1".into(), sequence: 0 });
+            self
+        }
+        fn of(mut self, registered: usize) -> Reader {
+            self.registered = registered;
+            self
+        }
+        fn moves(&self) -> Move {
+            let leases = Leases::from_tags(&self.tags);
+            let (ticket, registered, tags) = (self.ticket.as_ref(), self.registered, self.tags.len());
+            let standing = Standing { me: "me", ticket, registered, tags };
+            next_move(&leases, &Policy::default(), standing, &self.watched, self.now, &PACE, self.dice)
+        }
+    }
+
+    #[test]
+    fn a_small_fleet_claims_a_free_slot_at_once_and_a_large_one_queues() {
+        assert_eq!(reader(&[]).moves(), Move::Claim);
+        assert_eq!(reader(&[]).of(100).moves(), Move::Join(1));
+        assert_eq!(reader(&[("a", "v1 p=held e=1")]).moves(), Move::Join(1));
+        assert_eq!(reader(&[("a", "v1 p=waiting e=1 t=7")]).moves(), Move::Join(8));
+    }
+
+    #[test]
+    fn the_smaller_ticket_goes_first_and_the_id_decides_between_equals() {
+        let entries = [("a", "v1 p=waiting e=1 t=5"), ("z", "v1 p=waiting e=1 t=5")];
+        assert_eq!(reader(&entries).with_ticket(4).moves(), Move::Claim);
+        assert!(matches!(reader(&entries).with_ticket(5).moves(), Move::Queue(0, _)));
+        assert!(matches!(reader(&entries).with_ticket(6).moves(), Move::Queue(1, _)));
+    }
+
+    #[test]
+    fn a_waiting_entry_that_never_changes_is_passed_over() {
+        let dead = || reader(&[("a", "v1 p=waiting e=1 t=1 s=0")]).with_ticket(2);
+        assert!(matches!(dead().after(DEAD_AFTER - BUMP_EVERY).moves(), Move::Queue(0, _)));
+        assert_eq!(dead().after(DEAD_AFTER).moves(), Move::Claim);
+        let alive = dead().after(BUMP_EVERY).change("a", "v1 p=waiting e=1 t=1 s=1").after(Duration::ZERO);
+        assert!(matches!(alive.after(DEAD_AFTER - BUMP_EVERY).moves(), Move::Queue(0, _)));
+    }
+
+    #[test]
+    fn a_full_queue_or_a_full_group_keeps_the_others_outside() {
+        let waiting = |count: usize| {
+            let ids: Vec<_> = (0..count).map(|number| format!("i-{number}")).collect();
+            let entries: Vec<_> = ids.iter().map(|id| (id.as_str(), "v1 p=waiting e=1 t=1")).collect();
+            reader(&entries).of(1000)
+        };
+        assert!(matches!(waiting(LONGEST_QUEUE).moves(), Move::Outside(_)));
+        assert!(matches!(waiting(LONGEST_QUEUE - 8).moves(), Move::Join(_)));
+        // One place and ten that may see it free: only one in ten takes it.
+        assert!(matches!(waiting(LONGEST_QUEUE - 1).moves(), Move::Outside(_)));
+        let full = (0..=MOST_TAGS)
+            .fold(reader(&[]), |reader, number| reader.change(&format!("x{number}"), "v1 p=failed"));
+        assert!(matches!(full.of(1000).moves(), Move::Outside(_)));
+    }
+
+    #[test]
+    fn a_ticket_that_cannot_be_read_goes_last() {
+        assert_eq!(reader(&[("a", "v1 p=waiting e=1 t=soon")]).with_ticket(9).moves(), Move::Claim);
+    }
+
+    #[test]
+    fn who_is_next_looks_often_and_who_is_far_looks_seldom() {
+        assert_eq!(PACE.queued(0, 1), Duration::from_secs(1));
+        assert_eq!(PACE.queued(0, 10), Duration::from_secs(4));
+        assert_eq!(PACE.queued(15, 1), Duration::from_secs(60));
+        assert_eq!(PACE.outside(1000, 10), Duration::from_secs(500));
+        assert_eq!(PACE.outside(3, 10), Duration::from_secs(96));
+    }
+}

@@ -35,6 +35,8 @@ pub struct Driver {
     pub random: StdRng,
     /// When the lease was last seen to be there.
     pub lease_seen: Instant,
+    /// When the load balancer was last seen to send us nothing.
+    pub out_seen: Option<Instant>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -124,19 +126,18 @@ impl Driver {
             }
             tracing::info!(phase = phase.name(), "{phase} begins");
             self.progress.begin(phase.name());
-            let began = self.now()?;
             let ended = match steps::run(phase, self).await {
                 Ok(()) => Ok(()),
                 Err(StepError::Drive(error)) => return Err(error),
                 Err(StepError::RebootMe) => return Ok(End::RebootMe),
                 Err(error) => Err(error),
             };
-            self.end_phase(phase, &began, ended).await?;
+            self.end_phase(phase, ended).await?;
         }
     }
 
     /// Puts the outcome of a phase and the phase that follows on record, in one write.
-    async fn end_phase(&mut self, phase: Phase, began: &Moment, ended: Step) -> Result<(), DriveError> {
+    async fn end_phase(&mut self, phase: Phase, ended: Step) -> Result<(), DriveError> {
         let now = self.now()?;
         let (outcome, reason) = match &ended {
             Ok(()) => (Outcome::Ok, None),
@@ -149,12 +150,7 @@ impl Driver {
         while self.operation.not_asked_for(next) {
             next = phase::next(next, Outcome::Ok, self.operation.course())?;
         }
-        // After a boot the phase on record began before it; people care for the time that passed.
-        let began = if self.operation.phase_began.same_boot(began) {
-            began.utc
-        } else {
-            self.operation.phase_began.utc
-        };
+        let began = self.operation.phase_entered;
         let seconds = now.utc.duration_since(began).as_secs_f64().max(0.0);
         match &reason {
             None => tracing::info!(phase = phase.name(), seconds, "{phase} ended after {seconds:.1} s"),
@@ -172,8 +168,8 @@ impl Driver {
             // A lease is never held while blocked.
             self.give_back_all().await?;
         }
-        self.operation.phase = next;
-        self.operation.phase_began = self.now()?;
+        let now = self.now()?;
+        self.operation.enter(next, now);
         self.save()?;
         Ok(())
     }

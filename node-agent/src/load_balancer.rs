@@ -211,7 +211,18 @@ impl LoadBalancer {
 
     /// DescribeTargetHealth of the whole group: one call shows our own targets and everybody else's.
     pub async fn target_health(&self, arn: &str) -> Answer<Vec<TargetState>> {
+        self.health(arn, &[]).await
+    }
+
+    /// DescribeTargetHealth of these pairs only; those that are not registered come back as such.
+    pub async fn target_health_of(&self, arn: &str, pairs: &[Target]) -> Answer<Vec<TargetState>> {
+        self.health(arn, pairs).await
+    }
+
+    async fn health(&self, arn: &str, pairs: &[Target]) -> Answer<Vec<TargetState>> {
         let request = self.client.describe_target_health().target_group_arn(arn);
+        let request =
+            request.set_targets((!pairs.is_empty()).then(|| pairs.iter().map(description).collect()));
         let answer = request.send().await.map_err(failed("DescribeTargetHealth"))?;
         Ok(answer.target_health_descriptions().iter().filter_map(target_state).collect())
     }

@@ -14,8 +14,8 @@ pub struct Membership {
     pub group: TargetGroup,
     /// Our registrations, those that are draining already left out.
     pub pairs: Vec<Target>,
-    /// How many targets the group has in all.
-    pub registered: usize,
+    /// All its targets, as they were when we looked.
+    pub targets: Vec<TargetState>,
 }
 
 /// Why our target groups cannot be told.
@@ -109,7 +109,7 @@ async fn membership(
 ) -> Result<Option<Membership>, CallError> {
     let health = load_balancer.target_health(&group.arn).await?;
     let pairs: Vec<_> = own(identity, group.target_type, &health).map(|state| state.target.clone()).collect();
-    Ok((!pairs.is_empty()).then_some(Membership { group, pairs, registered: health.len() }))
+    Ok((!pairs.is_empty()).then_some(Membership { group, pairs, targets: health }))
 }
 
 /// Our own registrations that count: not those that are draining.

@@ -8,6 +8,7 @@ use crate::membership::own;
 use crate::policy::{BadPolicy, Policy};
 use crate::settings::Settings;
 use crate::target_group::{Attributes, TargetHealth, TargetState, TargetType};
+use std::collections::BTreeMap;
 
 /// What was read.
 #[derive(Debug, Clone)]
@@ -43,10 +44,31 @@ impl GroupReading {
     /// The first call that failed.
     pub async fn read(load_balancer: &LoadBalancer, arn: &str) -> Result<GroupReading, CallError> {
         let attributes = load_balancer.attributes(arn).await?;
+        GroupReading::read_with(load_balancer, arn, attributes).await
+    }
+
+    /// Reads a group whose attributes are known.
+    ///
+    /// # Errors
+    /// The first call that failed.
+    pub async fn read_with(
+        load_balancer: &LoadBalancer,
+        arn: &str,
+        attributes: Attributes,
+    ) -> Result<GroupReading, CallError> {
         let tags = load_balancer.tags(&[arn.to_owned()]).await?.remove(arn).unwrap_or_default();
         let targets = load_balancer.target_health(arn).await?;
-        let (policy, leases) = (Policy::from_tags(&tags), Leases::from_tags(&tags));
-        Ok(GroupReading { attributes, policy, leases, targets })
+        Ok(GroupReading::of(attributes, &tags, targets))
+    }
+
+    /// Puts together what was read.
+    pub fn of(
+        attributes: Attributes,
+        tags: &BTreeMap<String, String>,
+        targets: Vec<TargetState>,
+    ) -> GroupReading {
+        let (policy, leases) = (Policy::from_tags(tags), Leases::from_tags(tags));
+        GroupReading { attributes, policy, leases, targets }
     }
 
     fn view<'a>(&'a self, policy: &'a Policy) -> GroupView<'a> {

@@ -2,11 +2,12 @@
 
 use crate::phase::{Course, Outcome, Phase};
 use crate::settings::Settings;
-use crate::target_group::{HealthCheck, Target, TargetType};
-use crate::time::{Length, Moment};
+use crate::target_group::{Attributes, HealthCheck, Target, TargetType};
+use crate::time::Moment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// The version of the format below. A record with a higher one is never overwritten.
 pub const VERSION: u32 = 1;
@@ -82,8 +83,10 @@ pub struct Operation {
     pub phase: Phase,
     /// When the operation began.
     pub began: Moment,
-    /// When the phase began; anew after a reboot.
+    /// When the phase began, for its time limit; anew after a reboot.
     pub phase_began: Moment,
+    /// When the phase was entered, for people; a reboot within does not change it.
+    pub phase_entered: Timestamp,
     /// The phases that ended.
     pub history: Vec<PhaseRun>,
     /// Our target groups, by ARN; empty until they are found.
@@ -156,10 +159,8 @@ pub struct Group {
     pub health_check: HealthCheck,
     /// Our registrations, exactly as they were.
     pub pairs: Vec<Target>,
-    /// How long the load balancer shows us as draining.
-    pub deregistration_delay: Length,
-    /// How long it then gives us less than our share.
-    pub slow_start: Length,
+    /// What its attributes say, read anew right before we leave.
+    pub attributes: Attributes,
     /// How many targets the group had when we began.
     pub registered: usize,
     /// Our place in the queue, from before it is written until it is given up.
@@ -305,6 +306,7 @@ impl Operation {
             request,
             phase: Phase::CheckGroup,
             phase_began: now.clone(),
+            phase_entered: now.utc,
             began: now,
             history: Vec::new(),
             groups: Vec::new(),
@@ -348,8 +350,14 @@ impl Operation {
                 Failure { phase: self.phase, reason: format!("{}: {why}", self.phase), configuration: false };
             self.failure.get_or_insert(failure);
         }
-        self.phase = next;
-        self.phase_began = now.clone();
+        self.enter(next, now.clone());
+    }
+
+    /// Enters a phase: its time limit counts from now.
+    pub fn enter(&mut self, phase: Phase, now: Moment) {
+        self.phase = phase;
+        self.phase_entered = now.utc;
+        self.phase_began = now;
     }
 
     /// What its way through the phases depends on.
@@ -376,6 +384,16 @@ impl Operation {
     /// The groups that still exist.
     pub fn live_groups(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().filter(|group| !group.gone)
+    }
+
+    /// The longest deregistration delay of our groups.
+    pub fn deregistration_delay(&self) -> Duration {
+        self.live_groups().map(|group| group.attributes.deregistration_delay).max().unwrap_or_default()
+    }
+
+    /// The longest slow start of our groups.
+    pub fn slow_start(&self) -> Duration {
+        self.live_groups().map(|group| group.attributes.slow_start).max().unwrap_or_default()
     }
 
     /// How it has gone so far.

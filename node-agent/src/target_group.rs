@@ -135,7 +135,7 @@ pub struct TargetGroup {
 }
 
 /// The attributes of a target group that matter here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// How long a deregistered target is shown as draining: 0 to 3600 s.
     pub deregistration_delay: Duration,

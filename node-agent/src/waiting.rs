@@ -21,8 +21,7 @@ impl Driver {
     /// How long the phase under way may take in all; `None`: as long as it needs.
     pub(crate) fn limit(&self) -> Option<Duration> {
         let settings = &self.operation.request.settings;
-        let delay =
-            self.operation.live_groups().map(|group| group.deregistration_delay.0).max().unwrap_or_default();
+        let delay = self.operation.deregistration_delay();
         match self.operation.phase {
             Phase::CheckGroup | Phase::AcquireLease => Some(settings.lease_wait.0),
             Phase::Deregister if !self.operation.out => Some(settings.lease_wait.0),
@@ -35,8 +34,7 @@ impl Driver {
             // A target of type `ip` can be registered again only when it has drained to the end.
             Phase::Register => Some(settings.register_limit.0 + delay),
             Phase::WaitInService => {
-                let slow =
-                    self.operation.live_groups().map(|group| group.slow_start.0).max().unwrap_or_default();
+                let slow = self.operation.slow_start();
                 Some(settings.in_service_limit.0 + slow)
             }
             Phase::ReleaseLease | Phase::Done | Phase::Halted => None,

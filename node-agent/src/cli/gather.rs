@@ -122,5 +122,6 @@ pub(super) fn driver(
         progress: progress.clone(),
         random: rand::make_rng(),
         lease_seen: Instant::now(),
+        out_seen: None,
     })
 }

@@ -6,7 +6,7 @@ use crate::membership::{self, Membership, MembershipError};
 use crate::reading::{GroupReading, Refusal};
 use crate::record::Group;
 use crate::settings::AutoScaling;
-use crate::time::Length;
+use crate::target_group::{Attributes, TargetState};
 use rand::RngExt;
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             driver.operation.history.iter().rev().find_map(|run| run.reason.clone()).unwrap_or_default();
         driver.look_again(pause, &format!("another attempt: {why}")).await?;
     }
-    find_groups(driver).await?;
+    let mut targets = find_groups(driver).await?;
     let mut told = None;
-    while let Some(why) = blocked(driver).await? {
+    while let Some(why) = blocked(driver, std::mem::take(&mut targets)).await? {
         if told.as_ref() != Some(&why) {
             tracing::warn!("not now: {why}");
         }
@@ -48,8 +48,8 @@ fn refuse_auto_scaling(driver: &Driver) -> Step {
     }
 }
 
-/// Puts our target groups and our registrations there on record.
-async fn find_groups(driver: &mut Driver) -> Step {
+/// Puts our target groups and our registrations there on record. Returns what else was seen there.
+async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
     let named = driver.operation.request.settings.target_groups.clone();
     let identity = driver.identity.clone();
     let find = async |lb: &_| match membership::find(lb, &identity, &named).await {
@@ -57,11 +57,19 @@ async fn find_groups(driver: &mut Driver) -> Step {
         answer => Ok(answer),
     };
     let found = driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?;
-    driver.operation.groups = found.into_iter().map(|membership| on_record(driver, membership)).collect();
-    Ok(driver.save()?)
+    let mut groups = Vec::new();
+    let mut seen = Vec::new();
+    for mut membership in found {
+        let attributes = driver.ask(async |lb| lb.attributes(&membership.group.arn).await).await?;
+        seen.push(std::mem::take(&mut membership.targets));
+        groups.push(on_record(driver, membership, attributes, seen.last().map_or(0, Vec::len)));
+    }
+    driver.operation.groups = groups;
+    driver.save()?;
+    Ok(seen)
 }
 
-fn on_record(driver: &Driver, membership: Membership) -> Group {
+fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {
     let arn = membership.group.arn;
     // Writes of earlier operations and attempts that may still land bind this one too.
     let ghosts =
@@ -76,10 +84,8 @@ fn on_record(driver: &Driver, membership: Membership) -> Group {
         target_type: membership.group.target_type,
         health_check: membership.group.health_check,
         pairs: membership.pairs,
-        // Read, with the rest of the attributes, right before leaving.
-        deregistration_delay: Length::from_secs(0),
-        slow_start: Length::from_secs(0),
-        registered: membership.registered,
+        attributes,
+        registered,
         ticket: None,
         claim: None,
         deregistered: None,
@@ -88,12 +94,29 @@ fn on_record(driver: &Driver, membership: Membership) -> Group {
     }
 }
 
-/// Why not to begin now; `None` when nothing speaks against it.
-async fn blocked(driver: &mut Driver) -> Step<Option<String>> {
+/// Why not to begin now; `None` when nothing speaks against it. Target health that was just read is not read again.
+async fn blocked(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<Option<String>> {
+    let mut just_read = just_read.into_iter();
     let identity = driver.identity.clone();
     let settings = driver.operation.request.settings.clone();
     for index in 0..driver.operation.groups.len() {
-        let Some(reading) = driver.ask_group(index, GroupReading::read).await? else { continue };
+        let Some(attributes) = driver.operation.live_group(index).map(|group| group.attributes.clone())
+        else {
+            continue;
+        };
+        let reading = match just_read.next() {
+            Some(targets) => {
+                driver.group_tags(index).await?.map(|tags| GroupReading::of(attributes, &tags, targets))
+            }
+            None => {
+                driver
+                    .ask_group(index, async |lb, arn| {
+                        GroupReading::read_with(lb, arn, attributes.clone()).await
+                    })
+                    .await?
+            }
+        };
+        let Some(reading) = reading else { continue };
         let Some(group) = driver.operation.groups.get_mut(index) else { continue };
         let own = reading.leases.of(&identity.instance_id);
         group.failed_before |= own.is_some_and(|own| own.hold() == Some(Hold::Failed));

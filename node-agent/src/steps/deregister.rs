@@ -5,6 +5,7 @@ use crate::driver::{Driver, Step, StepError};
 use tokio::time::Instant;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
+    read_attributes(driver).await?;
     let began = validated(driver).await?;
     send_all(driver, began).await?;
     // A node that claimed or failed while our call was on its way shows up once everything has settled.
@@ -14,6 +15,17 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         Err(StepError::Blocked(why)) => Err(StepError::Failed(format!("turning back at once: {why}"))),
         other => other,
     }
+}
+
+/// What changes seldom is read before the reads that have to be fresh: hours may have passed in the queue.
+async fn read_attributes(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        let attributes = driver.ask_group(index, async |lb, arn| lb.attributes(arn).await).await?;
+        if let Some((group, attributes)) = driver.operation.live_group(index).zip(attributes) {
+            group.attributes = attributes;
+        }
+    }
+    Ok(())
 }
 
 /// Validates, and puts `out` on record when it holds. Returns when the reads began.

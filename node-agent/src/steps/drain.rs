@@ -12,12 +12,10 @@ use tokio::time::Instant;
 /// How often the service is asked for its requests in flight.
 const IN_FLIGHT_EVERY: Duration = Duration::from_millis(250);
 
-/// Before the delay can be over, target health only tells whether somebody registered us again.
-const BEFORE_THE_END: Duration = Duration::from_secs(10);
-
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let mut quiet_since = None;
-    let mut next_look = Instant::now();
+    // The end of the delay is known: nothing is to be seen before.
+    let mut next_look = Instant::now() + until_the_end(driver)?;
     let mut shown = "the load balancer to stop sending requests".to_owned();
     loop {
         if Instant::now() >= next_look {
@@ -27,7 +25,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
                     return Ok(());
                 }
             }
-            next_look = Instant::now() + pause_before_next_look(driver)?;
+            next_look = Instant::now() + driver.health_poll();
         }
         let idle = idle_long_enough(driver, &mut quiet_since).await?;
         if idle && floor_left(driver)?.is_zero() {
@@ -68,23 +66,26 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
             gone = Gone::NotYet;
         }
     }
+    driver.out_seen = Some(Instant::now());
     Ok(gone)
 }
 
 /// The states of our own pairs in one group; a pair that is not listed has gone. `None`: the group is gone.
 pub(super) async fn own_states(driver: &mut Driver, index: usize) -> Step<Option<Vec<TargetState>>> {
-    let Some(all) = driver.ask_group(index, async |lb, arn| lb.target_health(arn).await).await? else {
-        return Ok(None);
-    };
-    let Some(group) = driver.operation.groups.get(index) else { return Ok(None) };
-    Ok(Some(all.into_iter().filter(|state| group.pairs.contains(&state.target)).collect()))
+    let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
+    let pairs = group.pairs.clone();
+    driver.ask_group(index, async |lb, arn| lb.target_health_of(arn, &pairs).await).await
 }
 
-/// A pair of ours that is registered although we are out, in any group.
+/// No pair of ours is registered in any group, as far as a read of this moment can tell.
 ///
 /// # Errors
 /// [`StepError::Blocked`] the first few times, then [`StepError::Failed`].
 pub(super) async fn still_out(driver: &mut Driver) -> Step {
+    let staleness = driver.operation.request.settings.staleness.0;
+    if driver.out_seen.is_some_and(|seen| seen.elapsed() < staleness) {
+        return Ok(());
+    }
     look(driver, &mut String::new()).await.map(drop)
 }
 
@@ -108,14 +109,10 @@ fn since_deregistered(driver: &Driver) -> Step<Duration> {
     Ok(moments.map(|at| at.at_least_until(&now)).min().unwrap_or_default())
 }
 
-/// The end of the delay is known: look then, not before.
-fn pause_before_next_look(driver: &Driver) -> Step<Duration> {
-    let delay =
-        driver.operation.live_groups().map(|group| group.deregistration_delay.0).max().unwrap_or_default();
-    let settings = &driver.operation.request.settings;
-    let left = delay.max(settings.drain_floor.0).saturating_sub(since_deregistered(driver)?);
-    let poll = driver.health_poll();
-    Ok(if left.is_zero() { poll } else { left.min(BEFORE_THE_END.max(poll)) })
+/// How long the load balancer will show us as draining, and the floor forbids to believe it.
+fn until_the_end(driver: &Driver) -> Step<Duration> {
+    let floor = driver.operation.request.settings.drain_floor.0;
+    Ok(driver.operation.deregistration_delay().max(floor).saturating_sub(since_deregistered(driver)?))
 }
 
 /// Whether the service has had nothing in flight for the quiet period. Only where an early end is possible at all: a

@@ -7,7 +7,6 @@ use crate::lease::Claim;
 use crate::membership::own;
 use crate::reading::{GroupReading, Refusal};
 use crate::target_group::Target;
-use crate::time::Length;
 use std::collections::BTreeSet;
 
 /// Our lease stands in every group, and every group can spare us.
@@ -16,11 +15,12 @@ use std::collections::BTreeSet;
 /// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
 pub(super) async fn validate(driver: &mut Driver) -> Step {
     for index in 0..driver.operation.groups.len() {
-        let Some(reading) = driver.ask_group(index, GroupReading::read).await? else { continue };
-        if let Some(group) = driver.operation.groups.get_mut(index) {
-            group.deregistration_delay = Length(reading.attributes.deregistration_delay);
-            group.slow_start = Length(reading.attributes.slow_start);
-        }
+        let Some(attributes) = driver.operation.live_group(index).map(|group| group.attributes.clone())
+        else {
+            continue;
+        };
+        let read = async |lb: &_, arn: &_| GroupReading::read_with(lb, arn, attributes.clone()).await;
+        let Some(reading) = driver.ask_group(index, read).await? else { continue };
         lease_stands(driver, index, &reading)?;
         group_spares_us(driver, index, &reading)?;
     }

@@ -8,8 +8,11 @@ use tokio::time::Instant;
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let began = Instant::now();
     let staleness = driver.operation.request.settings.staleness.0;
-    let slow_start = driver.operation.live_groups().map(|group| group.slow_start.0).max().unwrap_or_default();
+    let slow_start = driver.operation.slow_start();
     let mut healthy_since: Option<Instant> = None;
+    // Nobody is healthy at once: the load balancer has yet to make its first check.
+    let first = driver.health_poll().min(staleness);
+    driver.look_again(first, "the load balancer to find us healthy").await?;
     loop {
         let seen_at = Instant::now();
         let what = match not_healthy(driver).await? {

@@ -119,7 +119,7 @@ impl Builder {
             }
         }));
         let alb = LocalAlb::new(local_alb::Settings { probes, ..self.alb });
-        let state = tempfile::tempdir().unwrap();
+        let state = scratch();
         let mut nodes = Vec::new();
         for number in 0..self.nodes {
             let id = format!("i-{number:017x}");
@@ -161,6 +161,11 @@ impl Builder {
         fleet.until_in_service().await;
         fleet
     }
+}
+
+/// In memory where that is possible: thousands of records, each synced many times, wear out a disk and the clock.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 impl Fleet {
@@ -293,6 +298,7 @@ impl Node {
             progress: Progress::hidden(),
             random: StdRng::seed_from_u64(self.seed ^ self.machine.boot.load(Ordering::Relaxed)),
             lease_seen: Instant::now(),
+            out_seen: None,
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Buckets {
     pub tags: Bucket,
     /// `Modify*`.
     pub modify: Bucket,
+    /// One bucket for all calls instead of those above: a stricter account than AWS's, for comparisons.
+    pub shared: Option<Bucket>,
 }
 
 impl Default for Buckets {
@@ -53,6 +55,7 @@ impl Default for Buckets {
             targets: Bucket { burst: 20.0, per_second: 4.0 },
             tags: Bucket { burst: 20.0, per_second: 4.0 },
             modify: Bucket { burst: 20.0, per_second: 3.0 },
+            shared: None,
         }
     }
 }
@@ -125,6 +128,7 @@ impl Fate {
             action if action.starts_with("Modify") => ("modify", buckets.modify),
             _ => ("describe", buckets.describe),
         };
+        let (name, bucket) = buckets.shared.map_or((name, bucket), |shared| ("shared", shared));
         let (level, since) = self.levels.entry(name).or_insert((bucket.burst, now));
         let refilled = *level + now.saturating_duration_since(*since).as_secs_f64() * bucket.per_second;
         (*level, *since) = (refilled.min(bucket.burst), now);

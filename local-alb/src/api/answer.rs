@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use quick_xml::escape::escape;
+use quick_xml::escape;
 use std::fmt::Write;
 use std::io;
 use std::pin::Pin;
@@ -107,6 +107,14 @@ impl axum::body::HttpBody for BreaksOff {
     ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         Poll::Ready(Some(Err("the connection was lost")))
     }
+}
+
+/// Text as it may stand in XML. XML 1.0 has no way to write most control characters, not even escaped ones, so a
+/// quoted input that contains them shows the replacement character.
+fn escape(text: &str) -> String {
+    let illegal =
+        |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    escape::escape(text.replace(illegal, "\u{fffd}")).into_owned()
 }
 
 /// One element with text.

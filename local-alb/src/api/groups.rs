@@ -3,7 +3,7 @@
 use super::Answer;
 use super::answer::{ApiError, text, within};
 use super::query::Query;
-use super::targets::{group_arn, missing};
+use super::targets::{group_arn, known_group, missing};
 use crate::model::{Model, TargetGroup};
 
 /// AWS's largest page.
@@ -14,10 +14,13 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
     if !arns.is_empty() && !names.is_empty() {
         return Err(ApiError::validation("Target group ARNs and names cannot be specified at the same time"));
     }
-    let known =
-        |wanted: &str| model.groups.iter().any(|(arn, group)| arn == wanted || group.settings.name == wanted);
-    if arns.iter().chain(&names).any(|wanted| !known(wanted)) {
+    let is_name = |wanted: &str| model.groups.values().any(|group| group.settings.name == wanted);
+    // A group is not found by its name among the ARNs, nor is the name a malformed ARN.
+    if arns.iter().any(|arn| is_name(arn)) || !names.iter().all(|name| is_name(name)) {
         return Err(ApiError::group_not_found());
+    }
+    for arn in &arns {
+        known_group(model, arn)?;
     }
     let of_ours = match query.get("LoadBalancerArn") {
         None => false,
@@ -38,8 +41,9 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
             within(out, "member", |out| describe_one(out, model, arn, group));
         }
     });
-    if first + size < all.len() {
-        text(&mut out, "NextMarker", (first + size).to_string());
+    let next = first.saturating_add(size);
+    if next < all.len() {
+        text(&mut out, "NextMarker", next.to_string());
     }
     Ok(out)
 }

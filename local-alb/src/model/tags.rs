@@ -48,8 +48,9 @@ impl Tags {
 
 /// Whether AWS takes this key and value: letters, digits, spaces and `_ . : / = + - @`, and `aws:` is reserved.
 pub(crate) fn is_legal(key: &str, value: &str) -> bool {
-    let legal =
-        |text: &str| text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c));
+    // AWS's spaces are Unicode's separators; tabs and line breaks are control characters.
+    let space = |c: char| c.is_whitespace() && !c.is_control();
+    let legal = |text: &str| text.chars().all(|c| c.is_alphanumeric() || space(c) || "_.:/=+-@".contains(c));
     let length = |text: &str| text.chars().count();
     !key.is_empty()
         && !key.starts_with("aws:")
@@ -67,7 +68,8 @@ mod tests {
     fn only_legal_tags_are_taken() {
         assert!(is_legal("node-agent/lease/i-1", "v1 p=held e=1 at=2026-01-01T00:00:00Z"));
         assert!(is_legal("k", ""));
-        for (key, value) in [("", "v"), ("aws:x", "v"), ("k", "a|b"), ("k", "{}"), ("k,", "v")] {
+        for (key, value) in [("", "v"), ("aws:x", "v"), ("k", "a|b"), ("k", "{}"), ("k,", "v"), ("k", "a\nb")]
+        {
             assert!(!is_legal(key, value), "{key} {value}");
         }
         assert!(!is_legal(&"k".repeat(129), "v"));

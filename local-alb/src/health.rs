@@ -4,6 +4,7 @@ use crate::LocalAlb;
 use crate::model::NewRegistration;
 use crate::settings::{HealthCheck, Probe, Probes};
 use axum::body::Body;
+use axum::http::uri::Scheme;
 use axum::http::{Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -46,7 +47,9 @@ fn client() -> Client<HttpConnector, Body> {
 }
 
 async fn http_check(client: &Client<HttpConnector, Body>, check: &HealthCheck, to: SocketAddr) -> Probe {
-    let Ok(uri) = format!("http://{to}{}", check.path).parse::<Uri>() else { return Probe::Failed };
+    let uri =
+        Uri::builder().scheme(Scheme::HTTP).authority(to.to_string()).path_and_query(&*check.path).build();
+    let Ok(uri) = uri else { return Probe::Failed };
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = uri;
     request.headers_mut().insert("user-agent", axum::http::HeaderValue::from_static("ELB-HealthChecker/2.0"));
@@ -67,8 +70,7 @@ impl LocalAlb {
         if target.registration != *registration || !target.is_registered(Instant::now()) {
             return None;
         }
-        let address = model.instances.get(id).map(|instance| instance.address).or_else(|| id.parse().ok());
-        Some((model.settings.probes.clone(), group.settings.health_check.clone(), address))
+        Some((model.settings.probes.clone(), group.settings.health_check.clone(), model.address_of(id)))
     }
 
     fn checked(&self, registration: &NewRegistration, seen: Probe) {

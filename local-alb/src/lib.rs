@@ -7,9 +7,13 @@
 //!
 //! It behaves as AWS does where an agent could trip: targets are keyed by (id, port), a deregistration reaches the data
 //! plane late, `draining` lasts for the whole delay, reads may be stale, answers may be lost.
+//!
+//! It stays on loopback: [`serve`] refuses other listeners, and health checks and requests go to loopback addresses only.
+//! An instance may have another address, but no socket is ever opened to it: over HTTP its checks fail and its requests get 503.
 
 mod api;
 pub mod config;
+mod create;
 mod faults;
 mod health;
 mod imds;
@@ -21,9 +25,10 @@ mod serve;
 mod settings;
 
 use axum::Router;
+pub use create::CreateError;
 pub use faults::{Bucket, Buckets, Fault, Faults};
 pub use model::target::TargetHealth;
-use model::{Model, NewRegistration, TargetGroup};
+use model::{Model, NewRegistration};
 use rand::RngExt;
 pub use serve::{ServeError, serve};
 pub use settings::{HealthCheck, Instance, Probe, Probes, Script, Settings, TargetGroupSettings};
@@ -57,6 +62,8 @@ pub struct Call {
     pub parameters: Vec<(String, String)>,
     /// `ok`, an error code, or the name of the fault that ate the answer.
     pub answer: String,
+    /// The header `amz-sdk-request`, where an SDK says which attempt this is.
+    pub sdk_request: Option<String>,
 }
 
 /// The truth about one target, whatever reads may show.
@@ -72,22 +79,6 @@ pub struct TargetView {
     pub in_flight: usize,
 }
 
-/// A target group that cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CreateError {
-    /// Names are unique.
-    #[error("failed to create the target group {0}: there is one of that name")]
-    Exists(String),
-    /// A target is no known instance.
-    #[error("failed to create the target group {group}: its target {id} is no instance; add it first")]
-    NoSuchInstance {
-        /// The group.
-        group: String,
-        /// The target.
-        id: String,
-    },
-}
-
 impl LocalAlb {
     /// A load balancer without groups.
     pub fn new(settings: Settings) -> LocalAlb {
@@ -96,31 +87,6 @@ impl LocalAlb {
             calls: Mutex::default(),
             auto_scaling: Mutex::default(),
         }))
-    }
-
-    /// Makes a target group and returns its ARN. Health checks of its targets start in the current tokio runtime.
-    ///
-    /// # Errors
-    /// [`CreateError`].
-    pub fn create_target_group(&self, settings: TargetGroupSettings) -> Result<String, CreateError> {
-        let now = Instant::now();
-        let mut model = self.model();
-        let arn = model.arn_of(&settings.name);
-        if model.groups.contains_key(&arn) {
-            return Err(CreateError::Exists(settings.name));
-        }
-        let by_id = settings.target_type != "ip";
-        if let Some((id, _)) =
-            settings.targets.iter().find(|(id, _)| by_id && !model.instances.contains_key(id))
-        {
-            return Err(CreateError::NoSuchInstance { group: settings.name, id: id.clone() });
-        }
-        let targets = settings.targets.clone();
-        model.groups.insert(arn.clone(), TargetGroup::new(now, settings));
-        let new = targets.iter().filter_map(|(id, port)| model.register(now, &arn, id, *port)).collect();
-        drop(model);
-        self.check_health_of(new);
-        Ok(arn)
     }
 
     /// Deletes a group, as its owner may at any time.

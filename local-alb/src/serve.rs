@@ -1,10 +1,11 @@
 //! Putting a router on a socket: on loopback, and nowhere else.
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use std::io;
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +31,41 @@ pub async fn serve(
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
     }
-    let listener = listener.tap_io(|connection| {
-        // Small answers must not wait for each other. A connection that is gone already needs no setting.
+    let service = router.into_make_service_with_connect_info::<Connection>();
+    Ok(axum::serve(Loopback(listener), service).with_graceful_shutdown(shutdown).await?)
+}
+
+/// The two ends of a client's connection, as far as a target is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection {
+    /// The client.
+    pub(crate) from: SocketAddr,
+    /// The port of the listener; 0 when the connection was gone before anybody asked.
+    pub(crate) port: u16,
+}
+
+/// A listener whose small answers do not wait for each other, and whose connections know both of their ends.
+struct Loopback(TcpListener);
+
+impl Listener for Loopback {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (connection, from) = Listener::accept(&mut self.0).await;
+        // A connection that is gone already needs no setting.
         let _ = connection.set_nodelay(true);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown).await?)
+        (connection, from)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Loopback>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Connection {
+        let port = stream.io().local_addr().map_or(0, |address| address.port());
+        Connection { from: *stream.remote_addr(), port }
+    }
 }

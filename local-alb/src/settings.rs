@@ -21,9 +21,13 @@ pub struct Settings {
     /// How long a registration or deregistration takes to reach the data plane. On AWS: seconds to tens of seconds.
     #[serde(deserialize_with = "length")]
     pub propagation_lag: Duration,
-    /// How long a target may be silent before the client gets 504. An ALB's default is 60 s.
+    /// How long client and target may both be silent before the client gets 504, or, once the answer has begun, before
+    /// it is broken off. An ALB's default is 60 s.
     #[serde(deserialize_with = "length")]
     pub idle_timeout: Duration,
+    /// How long a target may take to accept a connection before the client gets 504. An ALB's is 10 s.
+    #[serde(deserialize_with = "length")]
+    pub connect_timeout: Duration,
     /// What goes wrong.
     pub faults: Faults,
     /// How health checks are made.
@@ -39,6 +43,7 @@ impl Default for Settings {
             seed: 0,
             propagation_lag: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
             faults: Faults::default(),
             probes: Probes::Http,
         }
@@ -84,7 +89,8 @@ pub enum Probe {
 pub struct Instance {
     /// `i-...`
     pub id: String,
-    /// Where its traffic and its health checks go.
+    /// Where its traffic and its health checks go. Sockets are opened to loopback addresses only: with any other one
+    /// health checks fail and requests get 503, unless [`Probes::Scripted`] makes the checks.
     pub address: IpAddr,
     /// Its availability zone.
     #[serde(default = "default_zone")]

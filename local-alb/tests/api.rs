@@ -63,6 +63,9 @@ async fn groups_are_found_by_arn_name_and_load_balancer() {
     }
     let unknown = client.describe_target_groups().target_group_arns(NOWHERE).send().await;
     assert_eq!(code(unknown), "TargetGroupNotFound");
+    let by_arn = async |arn: &str| code(client.describe_target_groups().target_group_arns(arn).send().await);
+    assert_eq!(by_arn("one").await, "TargetGroupNotFound");
+    assert_eq!(by_arn("arn:aws:nope").await, "ValidationError");
     assert_eq!(code(client.describe_target_groups().names("nope").send().await), "TargetGroupNotFound");
     let unknown = client.describe_target_groups().load_balancer_arn("arn:aws:nope").send().await;
     assert_eq!(code(unknown), "LoadBalancerNotFound");
@@ -80,6 +83,8 @@ async fn groups_come_in_pages() {
     assert_eq!(pages.iter().map(|page| page.target_groups().len()).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(code(client.describe_target_groups().page_size(0).send().await), "ValidationError");
     assert_eq!(code(client.describe_target_groups().marker("nonsense").send().await), "ValidationError");
+    let far_out = client.describe_target_groups().marker(u64::MAX.to_string()).send().await.unwrap();
+    assert!(far_out.target_groups().is_empty() && far_out.next_marker().is_none());
 }
 
 #[tokio::test]
@@ -217,4 +222,21 @@ async fn faults_take_effect_at_once() {
     alb.set_faults(Faults::default());
     assert_eq!(alb.tags(&arn).into_keys().collect::<Vec<_>>(), ["lost"]);
     assert_eq!(alb.calls().iter().filter(|call| call.action == "AddTags").count(), 3);
+}
+
+#[tokio::test]
+async fn a_quoted_control_character_does_not_spoil_the_xml() {
+    let url = format!("http://127.0.0.1:{}/", serve(alb().api()).await);
+    let body = "Action=DescribeTags&Version=2015-12-01&ResourceArns.member.1=%01";
+    let request = reqwest::Client::new().post(url).header("authorization", "x").body(body);
+    let xml = request.send().await.unwrap().text().await.unwrap();
+    assert!(!xml.contains('\u{1}'), "{xml:?}");
+}
+
+#[tokio::test]
+async fn the_attempt_that_an_sdk_says_it_makes_is_recorded() {
+    let (alb, client, _) = with_group(group("one", &[])).await;
+    client.describe_target_groups().send().await.unwrap();
+    let calls = alb.calls();
+    assert!(calls[0].sdk_request.as_ref().unwrap().contains("attempt=1"), "{calls:?}");
 }

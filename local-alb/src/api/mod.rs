@@ -38,6 +38,7 @@ async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<B
     };
     let query = Query::parse(&body);
     let action = query.get("Action").unwrap_or_default().to_owned();
+    let record = |answer: &str| alb.record(&parts.headers, &action, &query, answer);
     let (fault, latency) = alb.fate_of(&action);
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
@@ -49,11 +50,12 @@ async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<B
             Some(Fault::ExpiredToken) => Err(ApiError::expired_token()),
             Some(Fault::ServerError) => Err(ApiError::internal()),
             Some(Fault::Refused) => {
-                alb.record(&action, &query, "Refused");
+                record("Refused");
                 return lost();
             }
             Some(Fault::LandsLate(delay)) => {
-                alb.record(&action, &query, "LandsLate");
+                record("LandsLate");
+                let alb = alb.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
                     // Nobody waits for the answer.
@@ -63,13 +65,13 @@ async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<B
             }
             Some(Fault::LostAnswer) => {
                 let _ = alb.act(&action, &query);
-                alb.record(&action, &query, "LostAnswer");
+                record("LostAnswer");
                 return lost();
             }
             None => alb.act(&action, &query),
         },
     };
-    alb.record(&action, &query, answer.as_ref().err().map_or("ok", ApiError::code));
+    record(answer.as_ref().err().map_or("ok", ApiError::code));
     match answer {
         Ok(result) => success(&action, &result, &id),
         Err(error) => error.response(&id),
@@ -120,12 +122,14 @@ impl LocalAlb {
         }
     }
 
-    fn record(&self, action: &str, query: &Query, answer: &str) {
+    fn record(&self, headers: &HeaderMap, action: &str, query: &Query, answer: &str) {
+        let sdk_request = headers.get("amz-sdk-request");
         self.remember(Call {
             at: Instant::now(),
             action: action.to_owned(),
             parameters: query.pairs().to_vec(),
             answer: answer.to_owned(),
+            sdk_request: sdk_request.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
         });
     }
 }

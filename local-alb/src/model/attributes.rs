@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DELAY: &str = "deregistration_delay.timeout_seconds";
+const FAIL_OPEN_COUNT: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
+const FAIL_OPEN_PERCENTAGE: &str =
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
+/// AWS's quota of targets in a group, unless it was raised.
+const MOST_TARGETS: u32 = 1000;
 
 /// Keys and defaults as DescribeTargetGroupAttributes lists them for an Application Load Balancer.
 const DEFAULTS: [(&str, &str); 13] = [
@@ -18,8 +23,8 @@ const DEFAULTS: [(&str, &str); 13] = [
     ("stickiness.lb_cookie.duration_seconds", "86400"),
     ("stickiness.type", "lb_cookie"),
     ("target_group_health.dns_failover.minimum_healthy_targets.count", "1"),
-    ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"),
-    ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"),
+    (FAIL_OPEN_COUNT, "1"),
+    (FAIL_OPEN_PERCENTAGE, "off"),
 ];
 
 /// The attributes of one group.
@@ -27,11 +32,17 @@ const DEFAULTS: [(&str, &str); 13] = [
 pub(crate) struct Attributes(BTreeMap<String, String>);
 
 impl Attributes {
-    pub(crate) fn new(set: &BTreeMap<String, String>) -> Attributes {
+    /// AWS's defaults, except for those given.
+    ///
+    /// # Errors
+    /// As [`Attributes::set`].
+    pub(crate) fn new(given: &BTreeMap<String, String>) -> Result<Attributes, String> {
         let defaults = DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let mut all: BTreeMap<_, _> = defaults.collect();
-        all.extend(set.clone());
-        Attributes(all)
+        let mut attributes = Attributes(defaults.collect());
+        for (key, value) in given {
+            attributes.set(key, value)?;
+        }
+        Ok(attributes)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
@@ -42,6 +53,14 @@ impl Attributes {
     pub(crate) fn deregistration_delay(&self) -> Duration {
         let seconds = self.0.get(DELAY).and_then(|value| value.parse().ok());
         Duration::from_secs(seconds.unwrap_or(300))
+    }
+
+    /// Whether so few of the registered targets are healthy that requests go to all of them. The count and the
+    /// percentage are two thresholds; falling below either is enough.
+    pub(crate) fn fails_open(&self, healthy: usize, registered: usize) -> bool {
+        let number = |key: &str| self.0.get(key).and_then(|value| value.parse::<usize>().ok());
+        let (count, percentage) = (number(FAIL_OPEN_COUNT), number(FAIL_OPEN_PERCENTAGE));
+        healthy < count.unwrap_or(1) || healthy * 100 < registered * percentage.unwrap_or(0)
     }
 
     /// Sets one attribute.
@@ -55,6 +74,8 @@ impl Attributes {
         let range = match key {
             DELAY => Some((0, 3600)),
             "slow_start.duration_seconds" if value != "0" => Some((30, 900)),
+            FAIL_OPEN_COUNT => Some((1, MOST_TARGETS)),
+            FAIL_OPEN_PERCENTAGE if value != "off" => Some((1, 100)),
             _ => None,
         };
         if let Some((least, most)) = range {
@@ -74,12 +95,26 @@ mod tests {
 
     #[test]
     fn ranges_and_keys_are_checked() {
-        let mut attributes = Attributes::new(&BTreeMap::new());
+        let mut attributes = Attributes::new(&BTreeMap::new()).unwrap();
         assert_eq!(attributes.deregistration_delay(), Duration::from_secs(300));
         assert_eq!(attributes.set(DELAY, "60"), Ok(()));
         assert_eq!(attributes.deregistration_delay(), Duration::from_secs(60));
         assert!(attributes.set(DELAY, "3601").is_err());
         assert!(attributes.set("slow_start.duration_seconds", "5").is_err());
         assert!(attributes.set("nonsense", "1").is_err());
+        assert!(attributes.set(FAIL_OPEN_COUNT, "off").is_err());
+        assert!(attributes.set(FAIL_OPEN_PERCENTAGE, "101").is_err());
+        assert!(Attributes::new(&[("nonsense".to_owned(), "1".to_owned())].into()).is_err());
+    }
+
+    #[test]
+    fn it_fails_open_below_the_count_or_the_percentage() {
+        let mut attributes = Attributes::new(&BTreeMap::new()).unwrap();
+        assert!(attributes.fails_open(0, 10) && !attributes.fails_open(1, 10));
+        attributes.set(FAIL_OPEN_COUNT, "3").unwrap();
+        assert!(attributes.fails_open(2, 10) && !attributes.fails_open(3, 10));
+        attributes.set(FAIL_OPEN_PERCENTAGE, "50").unwrap();
+        assert!(attributes.fails_open(4, 9) && !attributes.fails_open(5, 9));
+        assert!(attributes.fails_open(2, 2), "the count is not reached");
     }
 }

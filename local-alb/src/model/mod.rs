@@ -11,9 +11,10 @@ use attributes::Attributes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 use tags::Tags;
-use target::{Target, TargetHealth};
+use target::{Eligible, Target, TargetHealth};
 use tokio::time::Instant;
 
 /// Everything the load balancer knows.
@@ -75,6 +76,13 @@ impl Model {
         format!("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/app/local/50dc6c495c0c9188")
     }
 
+    /// Where the traffic and the health checks of a target go. Every socket to a target is opened with an address from
+    /// here, and none that is not a loopback address is given out.
+    pub(crate) fn address_of(&self, id: &str) -> Option<IpAddr> {
+        let instance = self.instances.get(id).map(|instance| instance.address);
+        instance.or_else(|| id.parse().ok()).filter(IpAddr::is_loopback)
+    }
+
     /// Registers one target. `None`: it was registered already.
     pub(crate) fn register(
         &mut self,
@@ -134,14 +142,30 @@ impl Model {
 }
 
 impl TargetGroup {
-    pub(crate) fn new(now: Instant, settings: TargetGroupSettings) -> TargetGroup {
-        TargetGroup {
-            attributes: Attributes::new(&settings.attributes),
+    /// A group without targets.
+    ///
+    /// # Errors
+    /// What is wrong with its attributes.
+    pub(crate) fn new(now: Instant, settings: TargetGroupSettings) -> Result<TargetGroup, String> {
+        Ok(TargetGroup {
+            attributes: Attributes::new(&settings.attributes)?,
             tags: Tags::new(now, &settings.tags),
             settings,
             targets: BTreeMap::new(),
             expected: BTreeSet::new(),
+        })
+    }
+
+    /// The targets that requests go to, as the data plane sees them: the healthy ones, or, when these are too few, all.
+    pub(crate) fn receivers(&self, now: Instant, lag: Duration) -> Vec<(&(String, u16), &Target)> {
+        let seen = |(key, target)| (key, target, Target::gets_requests(target, now, lag));
+        let mut known: Vec<_> = self.targets.iter().map(seen).collect();
+        known.retain(|(.., eligible)| *eligible != Eligible::No);
+        let healthy = known.iter().filter(|(.., eligible)| *eligible == Eligible::Healthy).count();
+        if !self.attributes.fails_open(healthy, known.len()) {
+            known.retain(|(.., eligible)| *eligible == Eligible::Healthy);
         }
+        known.into_iter().map(|(key, target, _)| (key, target)).collect()
     }
 
     pub(crate) fn delay(&self) -> Duration {

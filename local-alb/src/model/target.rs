@@ -180,7 +180,7 @@ impl Target {
                     _ => Eligible::No,
                 }
             }
-            TargetHealth::Unhealthy(_) | TargetHealth::InitialHealthChecking => Eligible::OnlyIfNobodyElse,
+            TargetHealth::Unhealthy(_) | TargetHealth::InitialHealthChecking => Eligible::WhenFailingOpen,
             TargetHealth::RegistrationInProgress | TargetHealth::NotRegistered | TargetHealth::NotInUse => {
                 Eligible::No
             }
@@ -197,8 +197,8 @@ impl Target {
 pub(crate) enum Eligible {
     /// Gets requests.
     Healthy,
-    /// Gets requests only when no target is healthy: the load balancer fails open.
-    OnlyIfNobodyElse,
+    /// Gets requests only when too few targets are healthy and the load balancer fails open.
+    WhenFailingOpen,
     /// Gets none.
     No,
 }

@@ -1,6 +1,8 @@
 //! What the tests have in common: a load balancer on sockets, services to put behind it, SDK clients.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod front;
+
 use std::{net::IpAddr, time::Duration};
 
 use aws_sdk_elasticloadbalancingv2::{

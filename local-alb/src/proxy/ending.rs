@@ -1,0 +1,163 @@
+//! What ends a request before its answer is complete: silence, and the end of the deregistration delay.
+
+use axum::body::{Bytes, HttpBody};
+use hyper::body::{Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Why a request ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Early {
+    #[error("neither the client nor the target sent anything for the idle time-out")]
+    Silence,
+    #[error("the deregistration delay of the target has elapsed")]
+    DelayElapsed,
+}
+
+/// When something of one request or its answer last came in, from either side.
+#[derive(Debug, Clone)]
+pub(super) struct Activity {
+    began: Instant,
+    /// Microseconds after `began`. Stored for every piece of a body, so it must cost next to nothing.
+    last: Arc<AtomicU64>,
+    idle_timeout: Duration,
+}
+
+impl Activity {
+    pub(super) fn new(idle_timeout: Duration) -> Activity {
+        Activity { began: Instant::now(), last: Arc::default(), idle_timeout }
+    }
+
+    pub(super) fn heard(&self) {
+        let passed = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    /// When the silence will have lasted too long, if nothing comes in.
+    fn silent_at(&self) -> Instant {
+        self.began + Duration::from_micros(self.last.load(Ordering::Relaxed)) + self.idle_timeout
+    }
+}
+
+/// Resolves when a request has to end although its answer is not complete. `cut` tells when the deregistration delay
+/// of its target is over, once there is one.
+pub(super) async fn ended_early(mut cut: watch::Receiver<Option<Instant>>, activity: Activity) -> Early {
+    loop {
+        let (cut_at, silent_at) = (*cut.borrow_and_update(), activity.silent_at());
+        let changed = async {
+            if cut.changed().await.is_err() {
+                // The target group is gone; nothing will be cut any more.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = sleep_until(cut_at.map_or(silent_at, |cut_at| cut_at.min(silent_at))) => {
+                let now = Instant::now();
+                if cut_at.is_some_and(|cut_at| cut_at <= now) {
+                    return Early::DelayElapsed;
+                }
+                if activity.silent_at() <= now {
+                    return Early::Silence;
+                }
+            }
+            () = changed => (),
+        }
+    }
+}
+
+/// Counts a request as long as it, or its answer's body, lives.
+pub(super) struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    pub(super) fn new(count: Arc<AtomicUsize>) -> InFlight {
+        count.fetch_add(1, Ordering::Relaxed);
+        InFlight(count)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body on its way to the client; broken off when the request has to end early.
+pub(super) struct Relayed<E> {
+    body: Incoming,
+    activity: Activity,
+    early: Pin<Box<E>>,
+    _in_flight: InFlight,
+}
+
+impl<E> Relayed<E> {
+    pub(super) fn new(body: Incoming, activity: Activity, early: Pin<Box<E>>, in_flight: InFlight) -> Self {
+        Relayed { body, activity, early, _in_flight: in_flight }
+    }
+}
+
+impl<E: Future<Output = Early>> HttpBody for Relayed<E> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                self.activity.heard();
+                Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
+            }
+            Poll::Pending => {
+                self.early.as_mut().poll(context).map(|early| Some(Err(axum::Error::new(early))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{sleep, timeout};
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_from_the_last_sign_of_life() {
+        let (_cut, told) = watch::channel(None);
+        let (activity, began) = (Activity::new(IDLE), Instant::now());
+        let signs = async {
+            for _ in 0..3 {
+                sleep(IDLE / 2).await;
+                activity.heard();
+            }
+        };
+        let (early, ()) = tokio::join!(ended_early(told, activity.clone()), signs);
+        assert_eq!((early, began.elapsed().as_secs()), (Early::Silence, 150));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_ends_a_request_unless_the_target_comes_back() {
+        let (cut, told) = watch::channel(Some(Instant::now() + IDLE / 2));
+        let activity = Activity::new(IDLE);
+        assert_eq!(ended_early(told.clone(), activity.clone()).await, Early::DelayElapsed);
+        activity.heard();
+        cut.send_replace(None);
+        assert!(timeout(IDLE / 2, ended_early(told.clone(), activity.clone())).await.is_err());
+        drop(cut);
+        assert_eq!(ended_early(told, activity).await, Early::Silence);
+    }
+}

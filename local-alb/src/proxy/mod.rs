@@ -1,0 +1,159 @@
+//! The data plane: HTTP/1.1 from clients to the targets of one group.
+
+mod ending;
+mod headers;
+
+use crate::LocalAlb;
+use crate::serve::Connection;
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::{self, HeaderValue};
+use axum::http::{Request, Response, StatusCode, Version};
+use ending::{Activity, Early, InFlight, Relayed, ended_early};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+#[derive(Clone)]
+struct Listener {
+    alb: LocalAlb,
+    arn: Arc<str>,
+    client: Client<HttpConnector, Body>,
+    turn: Arc<AtomicUsize>,
+}
+
+/// One listener that forwards everything to one target group.
+pub(crate) fn router(alb: LocalAlb, arn: &str) -> Router {
+    let (idle_timeout, connect_timeout) = {
+        let settings = &alb.model().settings;
+        (settings.idle_timeout, settings.connect_timeout)
+    };
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(connect_timeout));
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(idle_timeout)
+        .build(connector);
+    let listener = Listener { alb, arn: arn.into(), client, turn: Arc::default() };
+    Router::new().fallback(forward).with_state(listener)
+}
+
+/// Where one request goes, and what ends it early.
+struct Chosen {
+    authority: SocketAddr,
+    in_flight: InFlight,
+    cut: watch::Receiver<Option<Instant>>,
+    idle_timeout: Duration,
+}
+
+async fn forward(
+    State(listener): State<Listener>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let chosen = match listener.choose() {
+        Ok(chosen) => chosen,
+        Err(why) => return failure(StatusCode::SERVICE_UNAVAILABLE, why),
+    };
+    let activity = Activity::new(chosen.idle_timeout);
+    let mut request = heard(request, &activity);
+    if headers::rewrite(&mut request, chosen.authority, connection).is_err() {
+        return failure(StatusCode::BAD_REQUEST, "the request line cannot be forwarded");
+    }
+    let mut early = Box::pin(ended_early(chosen.cut, activity.clone()));
+    let answer = tokio::select! {
+        answer = listener.client.request(request) => answer,
+        early = &mut early => return too_early(early),
+    };
+    match answer {
+        Ok(answer) => {
+            activity.heard();
+            relay(answer.map(|body| Body::new(Relayed::new(body, activity, early, chosen.in_flight))))
+        }
+        Err(error) => {
+            tracing::debug!("a request to {} failed: {error:?}", chosen.authority);
+            if connect_timed_out(&error) {
+                failure(StatusCode::GATEWAY_TIMEOUT, "the target did not accept the connection in time")
+            } else {
+                failure(StatusCode::BAD_GATEWAY, "the target refused or closed the connection")
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// The next target in turn, among those that get requests.
+    fn choose(&self) -> Result<Chosen, &'static str> {
+        let model = self.alb.model();
+        let Some(group) = model.groups.get(&*self.arn) else { return Err("the target group does not exist") };
+        let receivers = group.receivers(Instant::now(), model.settings.propagation_lag);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let Some(((id, port), target)) = turn.checked_rem(receivers.len()).and_then(|at| receivers.get(at))
+        else {
+            return Err("the target group has no registered targets");
+        };
+        let Some(address) = model.address_of(id) else { return Err("the target has no loopback address") };
+        Ok(Chosen {
+            authority: SocketAddr::new(address, *port),
+            in_flight: InFlight::new(target.in_flight.clone()),
+            cut: target.cut.subscribe(),
+            idle_timeout: model.settings.idle_timeout,
+        })
+    }
+}
+
+/// What the client gets when the answer had not begun.
+fn too_early(early: Early) -> Response<Body> {
+    let status = match early {
+        Early::Silence => StatusCode::GATEWAY_TIMEOUT,
+        Early::DelayElapsed => StatusCode::BAD_GATEWAY,
+    };
+    failure(status, &early.to_string())
+}
+
+/// Every piece of the request's body is a sign of life.
+fn heard(request: Request<Body>, activity: &Activity) -> Request<Body> {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    let activity = activity.clone();
+    request.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            activity.heard();
+            frame
+        }))
+    })
+}
+
+/// A connection that was refused is another matter than one that nobody answered.
+fn connect_timed_out(error: &Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let timed_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
+    error.is_connect() && causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(timed_out))
+}
+
+fn relay(mut answer: Response<Body>) -> Response<Body> {
+    headers::drop_hop_by_hop(answer.headers_mut());
+    *answer.version_mut() = Version::HTTP_11;
+    answer
+}
+
+/// The load balancer's own answer.
+fn failure(status: StatusCode, why: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{status}: {why}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(header::SERVER, HeaderValue::from_static("local-alb"));
+    response
+}

@@ -91,28 +91,34 @@ impl Driver {
 
     /// Gives our lease back, or our place in the queue, or leaves `failed` behind. Goes on until the API acknowledges it.
     pub(crate) async fn give_back(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
-        let mut failures = 0;
-        while self
+        if self
             .operation
             .live_group(index)
             .is_some_and(|group| group.claim.is_some() || group.ticket.is_some())
         {
+            self.write_off(index, leave).await?;
+        }
+        self.forget_lease(index)
+    }
+
+    /// Removes our tag, or leaves `failed` behind, whatever is on record.
+    pub(crate) async fn write_off(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
+        let mut failures = 0;
+        loop {
             let error = match self.send_tag(index, leave).await? {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_group_gone() => return self.group_is_gone(index),
                 Err(error) => error,
             };
             let pause = self.backing_off(&error, failures);
+            let (seconds, advice) = (pause.as_secs_f64(), error.advice());
             tracing::warn!(
-                "failed to give the lease back: {error}; trying again in {:.1} s; {}",
-                pause.as_secs_f64(),
-                error.advice()
+                "failed to give the lease back: {error}; trying again in {seconds:.1} s; {advice}"
             );
             self.progress.waiting(self.operation.phase.name(), "the API to take the lease back", None);
             tokio::time::sleep(pause).await;
             failures += 1;
         }
-        self.forget_lease(index)
     }
 
     /// Gives every lease back, the last one taken first. A node that had failed before stays marked as failed.
@@ -176,16 +182,19 @@ impl Driver {
     }
 
     /// R2: after a write with unknown outcome no new claim until that write can no longer land.
-    async fn wait_out_unresolved(&mut self, index: usize) -> Step {
+    /// True when there was something to wait for.
+    pub(crate) async fn wait_out_unresolved(&mut self, index: usize) -> Step<bool> {
         let quarantine = self.operation.request.settings.quarantine.0;
+        let mut waited = false;
         loop {
             let now = self.now()?;
-            let Some(group) = self.operation.live_group(index) else { return Ok(()) };
+            let Some(group) = self.operation.live_group(index) else { return Ok(waited) };
             let since_sent = group.unresolved_tags.iter().map(|sent| sent.at_least_until(&now));
             let Some(left) = quarantine::left(since_sent, quarantine) else {
                 group.unresolved_tags.clear();
-                return Ok(());
+                return Ok(waited);
             };
+            waited = true;
             self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;
         }
     }

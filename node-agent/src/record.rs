@@ -31,18 +31,6 @@ pub struct Record {
     pub operation: Option<Operation>,
     /// The last finished ones, oldest first.
     pub finished: Vec<Finished>,
-    /// Lease writes of finished operations whose outcome is unknown: one may still land and leave a ghost.
-    #[serde(default)]
-    pub ghosts: Vec<Ghost>,
-}
-
-/// A lease tag that may yet appear although its operation is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ghost {
-    /// The target group.
-    pub arn: String,
-    /// When the request was sent.
-    pub sent: Moment,
 }
 
 /// What was asked for.
@@ -272,7 +260,6 @@ impl Record {
             region: region.to_owned(),
             operation: None,
             finished: Vec::new(),
-            ghosts: Vec::new(),
         }
     }
 
@@ -291,10 +278,6 @@ impl Record {
         let surplus = self.finished.len().saturating_sub(KEPT);
         self.finished.drain(..surplus);
         self.operation = None;
-        for group in &operation.groups {
-            let ghost = |sent: &Moment| Ghost { arn: group.arn.clone(), sent: sent.clone() };
-            self.ghosts.extend(group.unresolved_tags.iter().map(ghost));
-        }
         finished
     }
 }

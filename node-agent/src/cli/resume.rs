@@ -5,11 +5,9 @@ use crate::driver::DriveError;
 use crate::exit;
 use crate::identity::{Identity, identify};
 use crate::journal::Journal;
-use crate::lease::Leases;
-use crate::lease::tag::PREFIX;
 use crate::phase::Phase;
 use crate::progress::Progress;
-use crate::record::{Ghost, Operation, Record};
+use crate::record::{Operation, Record};
 use crate::settings::Settings;
 
 /// Drives whatever is unfinished. At boot this brings a node back; it never takes one out.
@@ -17,7 +15,10 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
     let (journal, identity) = open(&settings).await?;
     let now = moment(&settings)?;
     match &journal.record.operation {
-        None => idle(journal, &settings).await,
+        None => {
+            say("nothing to resume\n");
+            Ok(exit::DONE)
+        }
         Some(operation) if operation.phase == Phase::Drained && !operation.overdue(&now) => {
             say("drained: out of service until `node-agent rejoin`\n");
             Ok(exit::DONE)
@@ -81,32 +82,6 @@ async fn go_on(
 
 fn moment(settings: &Settings) -> Result<crate::time::Moment, Complaint> {
     gather::machine(settings).now().map_err(|error| Complaint::new(exit::HALTED, DriveError::from(error)))
-}
-
-/// Nothing is unfinished. A lease write of an earlier operation, whose answer was lost, may have landed since.
-async fn idle(mut journal: Journal, settings: &Settings) -> Result<u8, Complaint> {
-    if journal.record.ghosts.is_empty() {
-        say("nothing to resume\n");
-        return Ok(exit::DONE);
-    }
-    let now = moment(settings)?;
-    let load_balancer = gather::load_balancer(settings, &journal.record.region).await;
-    let arns: Vec<String> = journal.record.ghosts.iter().map(|ghost| ghost.arn.clone()).collect();
-    let me = journal.record.instance_id.clone();
-    let tags =
-        load_balancer.tags(&arns).await.map_err(|error| Complaint::new(exit::NOTHING_CHANGED, error))?;
-    for (arn, tags) in &tags {
-        if Leases::from_tags(tags).of(&me).is_some_and(crate::lease::Reading::takes_slot) {
-            tracing::warn!("removing a lease on {arn} that no maintenance of ours holds");
-            let removed = load_balancer.remove_tag(arn, &format!("{PREFIX}{me}")).await;
-            removed.map_err(|error| Complaint::new(exit::NOTHING_CHANGED, error))?;
-        }
-    }
-    let quarantine = settings.quarantine.0;
-    journal.record.ghosts.retain(|ghost: &Ghost| ghost.sent.at_least_until(&now) < quarantine);
-    journal.save().map_err(gather::journal_complaint)?;
-    say("nothing to resume\n");
-    Ok(exit::DONE)
 }
 
 impl Operation {

@@ -71,13 +71,10 @@ async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
 
 fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {
     let arn = membership.group.arn;
-    // Writes of earlier operations and attempts that may still land bind this one too.
-    let ghosts =
-        driver.journal.record.ghosts.iter().filter(|ghost| ghost.arn == arn).map(|ghost| &ghost.sent);
     let before = driver.operation.groups.iter().find(|before| before.arn == arn);
-    let unresolved = before.into_iter().flat_map(|before| before.unresolved_tags.iter());
     Group {
-        unresolved_tags: ghosts.chain(unresolved).cloned().collect(),
+        // Writes of an earlier attempt that may still land bind this one too.
+        unresolved_tags: before.map(|before| before.unresolved_tags.clone()).unwrap_or_default(),
         failed_before: before.is_some_and(|before| before.failed_before),
         arn,
         name: membership.group.name,

@@ -1,7 +1,7 @@
 //! release_lease: give the lease back, once nothing can take us out behind our back.
 
 use crate::driver::{Driver, Step, StepError};
-use crate::lease::{Hold, quarantine};
+use crate::lease::{Hold, Leases, Reading, quarantine};
 use crate::record::{CommandState, Verdict};
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
@@ -14,6 +14,24 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     for index in (0..driver.operation.groups.len()).rev() {
         let leave = mark_left_behind(driver, index);
         driver.give_back(index, leave).await?;
+    }
+    for index in 0..driver.operation.groups.len() {
+        lay_ghosts(driver, index).await?;
+    }
+    Ok(())
+}
+
+/// A claim whose answer was lost may land after it was taken back. Nobody would be there to remove it, and it would
+/// stop the fleet; so we stay until it can no longer come.
+async fn lay_ghosts(driver: &mut Driver, index: usize) -> Step {
+    while driver.wait_out_unresolved(index).await? {
+        let Some(tags) = driver.group_tags(index).await? else { return Ok(()) };
+        let own = Leases::from_tags(&tags).of(&driver.identity.instance_id).map(Reading::takes_slot);
+        if own == Some(true) {
+            tracing::warn!("a claim of ours that was given up has landed: removing it");
+            let leave = mark_left_behind(driver, index);
+            driver.write_off(index, leave).await?;
+        }
     }
     Ok(())
 }

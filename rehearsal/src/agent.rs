@@ -41,9 +41,11 @@ reboot_command = ["touch", {reboot_request}]
 in_flight_url = "{in_flight_url}"
 drain_floor = "3s"
 quiet_period = "1s"
-staleness = "500ms"
-settle = "1s"
-lease_poll = "1s"
+staleness = "100ms"
+settle = "200ms"
+lease_poll = "500ms"
+health_interval = "300ms"
+fleet_rate = 20.0
 "#,
         state_dir = quoted(&place.state_dir()),
         boot_id_path = quoted(&place.boot_id_path()),

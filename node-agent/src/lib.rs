@@ -4,6 +4,7 @@
 //! `guard`, `policy`, `record`, `target_group`) import none of these. ARCHITECTURE.md has the map.
 
 pub mod adapters;
+pub mod blocks;
 pub mod cli;
 pub mod driver;
 pub mod exit;

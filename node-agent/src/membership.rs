@@ -45,6 +45,12 @@ pub enum MembershipError {
         "{0} is in no target group with the tag node-agent/managed=true; tag the group, or name it with --target-group"
     )]
     Nowhere(String),
+    /// Nobody has put a group into our care.
+    #[error(
+        "no target group in this account and region has the tag node-agent/managed=true; tag the group, or name it with \
+         --target-group"
+    )]
+    NoneManaged,
 }
 
 /// Finds the named groups, or those that are tagged as managed and contain us, in the order of their ARNs: two nodes
@@ -57,49 +63,52 @@ pub async fn find(
     identity: &Identity,
     named: &[String],
 ) -> Result<Vec<Membership>, MembershipError> {
-    let described = load_balancer.target_groups(named).await?;
-    let mut found = if named.is_empty() {
-        managed(load_balancer, identity, described).await?
-    } else {
-        let missing = named.iter().find(|name| !described.iter().any(|group| is_called(group, name)));
-        if let Some(name) = missing {
-            return Err(MembershipError::NoSuchGroup(name.clone()));
-        }
-        let mut found = Vec::new();
-        for group in described {
-            let group = group?;
-            let not_a_member = || MembershipError::NotAMember {
-                node: identity.instance_id.clone(),
-                group: group.name.clone(),
-            };
-            let membership = membership(load_balancer, identity, group.clone()).await?;
-            found.push(membership.ok_or_else(not_a_member)?);
-        }
-        found
+    let node = || identity.instance_id.clone();
+    let groups = match groups(load_balancer, named).await {
+        Err(MembershipError::NoneManaged) => return Err(MembershipError::Nowhere(node())),
+        groups => groups?,
     };
-    found.sort_by(|a, b| a.group.arn.cmp(&b.group.arn));
-    found.dedup_by(|a, b| a.group.arn == b.group.arn);
+    let mut found = Vec::new();
+    for group in groups {
+        let name = group.name.clone();
+        match membership(load_balancer, identity, group).await? {
+            Some(membership) => found.push(membership),
+            None if named.is_empty() => (),
+            None => return Err(MembershipError::NotAMember { node: node(), group: name }),
+        }
+    }
+    if found.is_empty() {
+        return Err(MembershipError::Nowhere(node()));
+    }
     Ok(found)
 }
 
-/// One sweep over the account's groups.
-async fn managed(
+/// The named groups, or all that are tagged as managed, whoever is in them, in the order of their ARNs.
+///
+/// # Errors
+/// [`MembershipError`], when one is of a kind that we cannot work with, too.
+pub async fn groups(
     load_balancer: &LoadBalancer,
-    identity: &Identity,
-    described: Vec<Result<TargetGroup, Unsupported>>,
-) -> Result<Vec<Membership>, MembershipError> {
-    let arns: Vec<_> = described.iter().map(|group| arn(group).to_owned()).collect();
-    let tags = load_balancer.tags(&arns).await?;
-    let is_managed =
-        |arn: &str| tags.get(arn).and_then(|tags| tags.get(MANAGED)).is_some_and(|value| value == "true");
-    let mut found = Vec::new();
-    for group in described.into_iter().filter(|group| is_managed(arn(group))) {
-        found.extend(membership(load_balancer, identity, group?).await?);
+    named: &[String],
+) -> Result<Vec<TargetGroup>, MembershipError> {
+    let mut described = load_balancer.target_groups(named).await?;
+    let missing = named.iter().find(|name| !described.iter().any(|group| is_called(group, name)));
+    if let Some(name) = missing {
+        return Err(MembershipError::NoSuchGroup(name.clone()));
     }
-    if found.is_empty() {
-        return Err(MembershipError::Nowhere(identity.instance_id.clone()));
+    if named.is_empty() {
+        let arns: Vec<_> = described.iter().map(|group| arn(group).to_owned()).collect();
+        let tags = load_balancer.tags(&arns).await?;
+        let managed = |arn: &str| tags.get(arn)?.get(MANAGED);
+        described.retain(|group| managed(arn(group)).is_some_and(|value| value == "true"));
     }
-    Ok(found)
+    if described.is_empty() {
+        return Err(MembershipError::NoneManaged);
+    }
+    let mut groups = described.into_iter().collect::<Result<Vec<_>, _>>()?;
+    groups.sort_by(|a, b| a.arn.cmp(&b.arn));
+    groups.dedup_by(|a, b| a.arn == b.arn);
+    Ok(groups)
 }
 
 async fn membership(

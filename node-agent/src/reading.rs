@@ -19,6 +19,8 @@ pub struct GroupReading {
     pub policy: Result<Policy, BadPolicy>,
     /// All lease tags.
     pub leases: Leases,
+    /// How many tags the group has, whosever they are.
+    pub tags: usize,
     /// All registrations.
     pub targets: Vec<TargetState>,
 }
@@ -68,10 +70,11 @@ impl GroupReading {
         targets: Vec<TargetState>,
     ) -> GroupReading {
         let (policy, leases) = (Policy::from_tags(tags), Leases::from_tags(tags));
-        GroupReading { attributes, policy, leases, targets }
+        GroupReading { attributes, policy, leases, tags: tags.len(), targets }
     }
 
-    fn view<'a>(&'a self, policy: &'a Policy) -> GroupView<'a> {
+    /// The group as the guard counts it.
+    pub(crate) fn view<'a>(&'a self, policy: &'a Policy) -> GroupView<'a> {
         GroupView { targets: &self.targets, leases: &self.leases, policy, attributes: &self.attributes }
     }
 

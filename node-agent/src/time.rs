@@ -79,6 +79,20 @@ impl Moment {
     }
 }
 
+/// How long ago that was, in the two largest units, for people: `3 min ago`, `2 h 5 min ago`.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second() - at.as_second();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        // Somebody's clock is wrong. Nothing but this text goes by it.
+        ..0 => "in the future".to_owned(),
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{minutes} min ago"),
+        3600..86_400 => format!("{hours} h {} min ago", minutes % 60),
+        _ => format!("{days} d {} h ago", hours % 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +117,13 @@ mod tests {
             |boot: &str, uptime_ms| Moment { boot_id: boot.into(), uptime_ms, utc: Timestamp::UNIX_EPOCH };
         assert_eq!(moment("a", 1000).at_least_until(&moment("a", 4000)), Duration::from_secs(3));
         assert_eq!(moment("a", 9000).at_least_until(&moment("b", 4000)), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn ages_are_told_in_their_two_largest_units() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let age = |seconds: i64| ago(Timestamp::from_second(1_000_000 - seconds).unwrap(), now);
+        assert_eq!([age(0), age(59), age(200)], ["0 s ago", "59 s ago", "3 min ago"]);
+        assert_eq!([age(7_500), age(180_000), age(-5)], ["2 h 5 min ago", "2 d 2 h ago", "in the future"]);
     }
 }

@@ -37,6 +37,13 @@ fn usage(error: impl Into<anyhow::Error>) -> Complaint {
 
 /// Everything that must be right before anything is begun: region, credentials, instance id.
 pub(super) async fn node(settings: &Settings) -> Result<Node, Complaint> {
+    let (load_balancer, region) = reach(settings).await?;
+    let identity = identify(settings).await.map_err(usage)?;
+    Ok(Node { identity, region, load_balancer })
+}
+
+/// The way to the API, and the region it is in. Whoever asks need not be a node.
+pub(super) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String), Complaint> {
     let config = aws(settings, settings.region.clone()).await;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         return Err(usage(anyhow::anyhow!(
@@ -55,8 +62,7 @@ pub(super) async fn node(settings: &Settings) -> Result<Node, Complaint> {
             ))
         })?;
     }
-    let identity = identify(settings).await.map_err(usage)?;
-    Ok(Node { identity, region, load_balancer: LoadBalancer::new(Client::new(&config)) })
+    Ok((LoadBalancer::new(Client::new(&config)), region))
 }
 
 /// A client without asking anybody anything: right after a boot the metadata service, DNS and credentials may be

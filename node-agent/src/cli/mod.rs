@@ -2,11 +2,17 @@
 
 mod check;
 mod gather;
+mod lease_break;
+mod lease_clear;
+mod lease_gc;
 mod log;
 mod maintain;
+mod operator;
+mod pause;
 mod resume;
 mod signals;
 mod status;
+mod status_text;
 mod verdict;
 
 use crate::exit;
@@ -22,7 +28,7 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0    done as asked; for check: yes
   1    the maintenance failed and the node is back in service; for check: no
-  2    wrong usage or configuration, nothing was done
+  2    wrong usage or configuration, or refused: other arguments are needed; nothing was done
   3    halted: the lease is kept, a person is needed (node-agent status says why)
   75   nothing was changed, try again later
   194  asks the SSM agent for a reboot
@@ -62,8 +68,38 @@ enum Verb {
     Rejoin,
     /// May this node go down now? yes 0, no 1, with the reasons
     Check(CheckArgs),
-    /// This node, its target groups, and who holds the lease
+    /// This node, its target groups, who holds or waits for a slot, and what blocks the next node
     Status(StatusArgs),
+    /// Leases of nodes that cannot do it themselves; runs anywhere
+    #[command(subcommand)]
+    Lease(LeaseVerb),
+    /// Nobody starts from now on, in the named target groups or all managed ones; runs anywhere
+    Pause {
+        /// Why, for whoever wonders
+        #[arg(required = true)]
+        reason: Vec<String>,
+    },
+    /// Lifts the pause; runs anywhere
+    Unpause,
+}
+
+#[derive(Debug, Subcommand)]
+enum LeaseVerb {
+    /// Free the slot of a node whose agent is stopped for good; one at a time
+    Break {
+        /// The instance id
+        id: String,
+    },
+    /// Remove the mark of a failed maintenance, or of a break
+    Clear {
+        /// The instance id
+        id: String,
+    },
+    /// Remove the leases of terminated instances; without ids, say how to find them
+    Gc {
+        /// Their instance ids
+        ids: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +178,11 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
             Verb::Rejoin => resume::rejoin(settings, &progress).await,
             Verb::Check(args) => check::check(&settings, &args).await,
             Verb::Status(args) => status::status(&settings, &args).await,
+            Verb::Lease(LeaseVerb::Break { id }) => lease_break::run(&settings, &id).await,
+            Verb::Lease(LeaseVerb::Clear { id }) => lease_clear::run(&settings, &id).await,
+            Verb::Lease(LeaseVerb::Gc { ids }) => lease_gc::run(&settings, &ids).await,
+            Verb::Pause { reason } => pause::pause(&settings, &reason).await,
+            Verb::Unpause => pause::unpause(&settings).await,
         }
     });
     progress.end();

@@ -1,50 +1,78 @@
-//! `status`: this node, its target groups, and who holds the lease and since when.
+//! `status`: this node, its target groups, who holds or waits for a slot, and what blocks the next node. On a machine that
+//! is no node: all groups, without the node's part.
 
-use super::{Complaint, StatusArgs, gather, say};
+use super::{Complaint, StatusArgs, gather, operator, say, status_text};
+use crate::blocks::{self, Remark};
 use crate::exit;
+use crate::identity::{Identity, identify};
 use crate::journal;
-use crate::lease::Reading;
-use crate::membership;
+use crate::lease::{Leases, Reading};
+use crate::load_balancer::LoadBalancer;
+use crate::membership::{self, MembershipError};
+use crate::policy::Policy;
 use crate::reading::GroupReading;
 use crate::record::{Finished, Operation};
 use crate::settings::Settings;
+use crate::target_group::{TargetHealth, TargetState};
+use jiff::Timestamp;
 use serde::Serialize;
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
-#[derive(Serialize)]
-struct Status {
-    instance_id: String,
-    operation: Option<Operation>,
-    last: Option<Finished>,
-    groups: Vec<GroupStatus>,
+/// What `--json` prints; the text says the same.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    /// When it was read, by this machine's clock.
+    pub(super) at: Timestamp,
+    /// `None`: not on a node.
+    pub(super) instance_id: Option<String>,
+    pub(super) operation: Option<Operation>,
+    pub(super) last: Option<Finished>,
+    pub(super) groups: Vec<GroupStatus>,
     /// Why part of it could not be told.
-    problems: Vec<String>,
+    pub(super) problems: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct GroupStatus {
-    name: String,
-    arn: String,
-    max_unavailable: Option<u32>,
-    paused: Option<String>,
-    own_targets: Vec<TargetStatus>,
-    healthy: usize,
-    registered: usize,
-    leases: Vec<LeaseStatus>,
+#[derive(Debug, Serialize)]
+pub(super) struct GroupStatus {
+    pub(super) name: String,
+    pub(super) arn: String,
+    /// K, as its tag says; `None`: a policy tag cannot be read.
+    pub(super) max_unavailable: Option<u32>,
+    /// K as it binds until the holders that went by a smaller one have gone.
+    pub(super) slots: Option<u32>,
+    /// F, as its tag says.
+    pub(super) fleet_size: Option<u32>,
+    pub(super) min_healthy: Option<u32>,
+    pub(super) max_failures: Option<u32>,
+    pub(super) paused: Option<String>,
+    pub(super) own_targets: Vec<TargetStatus>,
+    /// Instances all of whose targets are healthy.
+    pub(super) healthy: usize,
+    /// Instances with a target that is not draining.
+    pub(super) registered: usize,
+    pub(super) leases: Vec<LeaseStatus>,
+    /// What keeps the next node in service.
+    pub(super) blocks: Vec<Remark>,
+    pub(super) notes: Vec<Remark>,
 }
 
-#[derive(Serialize)]
-struct TargetStatus {
-    target: String,
-    state: String,
+#[derive(Debug, Serialize)]
+pub(super) struct TargetStatus {
+    pub(super) target: String,
+    pub(super) state: String,
 }
 
-#[derive(Serialize)]
-struct LeaseStatus {
-    instance_id: String,
-    lease: String,
-    since: Option<jiff::Timestamp>,
-    operation: String,
+#[derive(Debug, Serialize)]
+pub(super) struct LeaseStatus {
+    pub(super) instance_id: String,
+    /// waiting, held, halted, failed, broken or unreadable
+    pub(super) state: &'static str,
+    pub(super) takes_slot: bool,
+    /// In the queue, from 1.
+    pub(super) place: Option<usize>,
+    pub(super) registered: bool,
+    pub(super) since: Option<Timestamp>,
+    pub(super) operation: String,
 }
 
 pub(super) async fn status(settings: &Settings, args: &StatusArgs) -> Result<u8, Complaint> {
@@ -53,118 +81,142 @@ pub(super) async fn status(settings: &Settings, args: &StatusArgs) -> Result<u8,
         let text = serde_json::to_string_pretty(&status).map_err(|e| Complaint::new(exit::FAILED, e))?;
         say(&format!("{text}\n"));
     } else {
-        say(&text(&status));
+        say(&status_text::text(&status));
     }
-    Ok(exit::DONE)
+    let told_nothing = status.groups.is_empty() && status.operation.is_none() && !status.problems.is_empty();
+    Ok(if told_nothing { exit::NOTHING_CHANGED } else { exit::DONE })
 }
 
 async fn gather_status(settings: &Settings) -> Result<Status, Complaint> {
-    let record = journal::read(&settings.state_dir).map_err(gather::journal_complaint)?;
-    let node = gather::node(settings).await?;
     let mut status = Status {
-        instance_id: node.identity.instance_id.clone(),
+        at: Timestamp::now(),
+        instance_id: None,
         operation: None,
         last: None,
         groups: Vec::new(),
         problems: Vec::new(),
     };
-    let mut arns: Vec<(String, String)> = Vec::new();
-    if let Some(record) = record {
-        arns.extend(
-            record.operation.iter().flat_map(Operation::live_groups).map(|g| (g.arn.clone(), g.name.clone())),
-        );
-        status.last = record.finished.last().cloned();
-        status.operation = record.operation;
-    }
-    if arns.is_empty() {
-        match membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await {
-            Ok(found) => arns.extend(found.into_iter().map(|m| (m.group.arn, m.group.name))),
-            Err(error) => status.problems.push(error.to_string()),
+    match journal::read(&settings.state_dir) {
+        Ok(Some(record)) => {
+            status.last = record.finished.last().cloned();
+            status.operation = record.operation;
         }
+        Ok(None) => (),
+        Err(error) => status.problems.push(error.to_string()),
     }
-    for (arn, name) in arns {
-        match GroupReading::read(&node.load_balancer, &arn).await {
-            Ok(reading) => status.groups.push(group_status(&node.identity.instance_id, name, arn, &reading)),
+    let (load_balancer, _) = gather::reach(settings).await?;
+    let identity = identify(settings).await.ok();
+    let groups = groups(&load_balancer, identity.as_ref(), settings, status.operation.as_ref()).await;
+    let groups = groups.unwrap_or_else(|problem| {
+        status.problems.push(problem);
+        Vec::new()
+    });
+    let me = identity.map(|identity| identity.instance_id);
+    for (arn, name) in groups {
+        match GroupReading::read(&load_balancer, &arn).await {
+            Ok(reading) => {
+                status.groups.push(group_status(me.as_deref(), name, arn, &reading, status.at));
+            }
             Err(error) => status.problems.push(format!("{error}; {}", error.advice())),
         }
     }
+    // A machine with an instance id need not be a node: it may be where an operator works.
+    let is_node =
+        status.operation.is_some() || status.groups.iter().any(|group| !group.own_targets.is_empty());
+    status.instance_id = me.filter(|_| is_node || settings.instance_id.is_some() || status.last.is_some());
     Ok(status)
 }
 
-fn group_status(me: &str, name: String, arn: String, reading: &GroupReading) -> GroupStatus {
-    let own = reading.targets.iter().filter(|state| state.target.id == me);
-    let healthy =
-        reading.targets.iter().filter(|state| state.health == crate::target_group::TargetHealth::Healthy);
-    let policy = reading.policy.as_ref().ok();
+/// Our groups, by the record or by membership; for a machine in none of them, all groups. As (ARN, name).
+async fn groups(
+    load_balancer: &LoadBalancer,
+    identity: Option<&Identity>,
+    settings: &Settings,
+    operation: Option<&Operation>,
+) -> Result<Vec<(String, String)>, String> {
+    let on_record = operation.into_iter().flat_map(Operation::live_groups);
+    let on_record: Vec<_> = on_record.map(|group| (group.arn.clone(), group.name.clone())).collect();
+    if !on_record.is_empty() {
+        return Ok(on_record);
+    }
+    let named = &settings.target_groups;
+    let told = |error: MembershipError| match error {
+        MembershipError::Call(error) => format!("{:#}", operator::complaint(&error).error),
+        error => error.to_string(),
+    };
+    if let Some(identity) = identity {
+        match membership::find(load_balancer, identity, named).await {
+            Ok(found) => return Ok(found.into_iter().map(|m| (m.group.arn, m.group.name)).collect()),
+            Err(MembershipError::Nowhere(_) | MembershipError::NotAMember { .. }) => (),
+            Err(error) => return Err(told(error)),
+        }
+    }
+    let all = membership::groups(load_balancer, named).await.map_err(told)?;
+    Ok(all.into_iter().map(|group| (group.arn, group.name)).collect())
+}
+
+fn group_status(
+    me: Option<&str>,
+    name: String,
+    arn: String,
+    reading: &GroupReading,
+    now: Timestamp,
+) -> GroupStatus {
+    let own = reading.targets.iter().filter(|state| Some(state.target.id.as_str()) == me);
+    let policy: Option<&Policy> = reading.policy.as_ref().ok();
+    let instances = instances(&reading.targets);
     GroupStatus {
         name,
         arn,
         max_unavailable: policy.map(|policy| policy.max_unavailable),
+        slots: policy.map(|policy| reading.leases.slots("", policy)),
+        fleet_size: policy.and_then(|policy| policy.fleet_size),
+        min_healthy: policy.map(|policy| policy.min_healthy),
+        max_failures: policy.map(|policy| policy.max_failures),
         paused: policy.and_then(|policy| policy.paused.clone()),
         own_targets: own
             .map(|s| TargetStatus { target: s.target.to_string(), state: s.to_string() })
             .collect(),
-        healthy: healthy.count(),
-        registered: reading.targets.len(),
-        leases: reading.leases.iter().map(|(id, reading)| lease_status(id, reading)).collect(),
+        healthy: instances.values().filter(|healthy| **healthy).count(),
+        registered: instances.len(),
+        leases: lease_statuses(reading),
+        blocks: blocks::blocks(reading, now),
+        notes: blocks::notes(reading),
     }
 }
 
-fn lease_status(id: &str, reading: &Reading) -> LeaseStatus {
-    let (lease, since, operation) = match reading {
-        Reading::Tag(tag) => (tag.hold.to_string(), tag.at, tag.operation.clone()),
-        Reading::Unreadable(value) => (format!("unreadable, counts as held: {value}"), None, String::new()),
-    };
-    LeaseStatus { instance_id: id.to_owned(), lease, since, operation }
+/// Every registered instance, and whether all its targets are healthy.
+fn instances(targets: &[TargetState]) -> BTreeMap<&str, bool> {
+    let mut instances = BTreeMap::new();
+    for state in targets.iter().filter(|state| state.is_registered()) {
+        let healthy = instances.entry(state.target.id.as_str()).or_insert(true);
+        *healthy &= state.health == TargetHealth::Healthy;
+    }
+    instances
 }
 
-fn text(status: &Status) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "node      {}", status.instance_id);
-    match &status.operation {
-        Some(operation) => {
-            let since = operation.phase_began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
-            let _ = writeln!(out, "phase     {} since {since}", operation.phase);
-            if let Some(failure) = &operation.failure {
-                let _ = writeln!(out, "reason    {}", failure.reason);
+/// Those who take a slot first, then the queue in its order, then the marks.
+fn lease_statuses(reading: &GroupReading) -> Vec<LeaseStatus> {
+    let leases: &Leases = &reading.leases;
+    let queue = leases.queue();
+    let mut statuses: Vec<_> = leases
+        .iter()
+        .map(|(id, lease)| {
+            let (since, operation) = match lease {
+                Reading::Tag(tag) => (tag.at, tag.operation.clone()),
+                Reading::Unreadable(value) => (None, value.clone()),
+            };
+            LeaseStatus {
+                instance_id: id.to_owned(),
+                state: lease.word(),
+                takes_slot: lease.takes_slot(),
+                place: queue.iter().position(|waiting| *waiting == id).map(|place| place + 1),
+                registered: blocks::is_registered(reading, id, lease),
+                since,
+                operation,
             }
-        }
-        None => {
-            let _ = writeln!(out, "phase     none: no maintenance under way");
-        }
-    }
-    if let Some(last) = &status.last {
-        let at = last.at.strftime("%Y-%m-%d %H:%M:%SZ");
-        let reason = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let _ = writeln!(out, "last      {}, {at}{reason}", last.verdict);
-    }
-    for group in &status.groups {
-        let k = group.max_unavailable.map_or("unreadable".to_owned(), |k| k.to_string());
-        let _ = writeln!(
-            out,
-            "\ngroup     {}  {} of {} targets healthy, at most {k} out",
-            group.name, group.healthy, group.registered
-        );
-        if let Some(reason) = &group.paused {
-            let _ = writeln!(out, "paused    {reason}");
-        }
-        for target in &group.own_targets {
-            let _ = writeln!(out, "target    {} {}", target.target, target.state);
-        }
-        if group.leases.is_empty() {
-            let _ = writeln!(out, "leases    none");
-        }
-        for lease in &group.leases {
-            let since = lease
-                .since
-                .map(|at| at.strftime(" since %Y-%m-%d %H:%M:%SZ").to_string())
-                .unwrap_or_default();
-            let _ =
-                writeln!(out, "lease     {} {}{since} {}", lease.instance_id, lease.lease, lease.operation);
-        }
-    }
-    for problem in &status.problems {
-        let _ = writeln!(out, "problem   {problem}");
-    }
-    out
+        })
+        .collect();
+    statuses.sort_by_key(|lease| (!lease.takes_slot, lease.place.unwrap_or(usize::MAX)));
+    statuses
 }

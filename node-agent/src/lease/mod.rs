@@ -1,5 +1,6 @@
 //! The lease: who may be out. Decisions only, on values just read; docs/lease.md explains the protocol.
 
+pub mod operator;
 pub mod quarantine;
 pub mod queue;
 pub mod tag;
@@ -77,10 +78,7 @@ impl Leases {
     /// Those that take a slot, by the target id that they have in the group.
     pub fn holders(&self) -> impl Iterator<Item = &str> {
         let holders = self.iter().filter(|(_, reading)| reading.takes_slot());
-        holders.map(|(id, reading)| match reading {
-            Reading::Tag(tag) => tag.target.as_deref().unwrap_or(id),
-            Reading::Unreadable(_) => id,
-        })
+        holders.map(|(id, reading)| reading.target().unwrap_or(id))
     }
 
     fn others<'a>(&'a self, me: &str) -> impl Iterator<Item = (&'a str, &'a Reading)> {

@@ -133,6 +133,19 @@ impl Reading {
         }
     }
 
+    /// What the owner is doing, as a word; `unreadable` counts as held.
+    pub fn word(&self) -> &'static str {
+        self.hold().map_or("unreadable", Hold::word)
+    }
+
+    /// The owner's target id, where it is not the instance id.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Reading::Tag(tag) => tag.target.as_deref(),
+            Reading::Unreadable(_) => None,
+        }
+    }
+
     /// Whether the owner takes one of the K slots.
     pub fn takes_slot(&self) -> bool {
         matches!(self.hold(), Some(Hold::Held | Hold::Halted) | None)

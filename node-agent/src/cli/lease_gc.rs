@@ -1,0 +1,96 @@
+//! `lease gc`: removes the leases of terminated instances, which nobody else ever will.
+
+use super::operator::Operator;
+use super::{Complaint, say};
+use crate::exit;
+use crate::lease::Leases;
+use crate::lease::operator::{self as decide, Found, Refused};
+use crate::settings::Settings;
+use crate::target_group::TargetGroup;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+pub(super) async fn run(settings: &Settings, ids: &[String]) -> Result<u8, Complaint> {
+    let operator = Operator::new(settings).await?;
+    if ids.is_empty() { explain(&operator).await } else { collect(&operator, ids).await }
+}
+
+/// What there is, and how to find out which of it belongs to terminated instances. Asking EC2 ourselves would take
+/// another permission and an SDK many times the size of this program.
+async fn explain(operator: &Operator) -> Result<u8, Complaint> {
+    let (mut text, mut ids) = (String::new(), BTreeSet::new());
+    for group in &operator.groups {
+        let tags = operator.tags(group).await?;
+        for (id, reading) in Leases::from_tags(&tags).iter() {
+            let _ = writeln!(text, "{}: {id} {}", group.name, reading.word());
+            ids.insert(id.to_owned());
+        }
+    }
+    if ids.is_empty() {
+        say(&format!("no leases in {}\n", operator.names()));
+        return Ok(exit::DONE);
+    }
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let _ = write!(
+        text,
+        "\nTo see which of these instances are terminated:\n
+  aws ec2 describe-instances --region {} \\
+    --filters Name=instance-id,Values={} \\
+    --query 'Reservations[].Instances[].[InstanceId,State.Name]' --output text\n
+An instance that is not listed at all has been terminated for an hour or more. Wait until it has been for 15 minutes, then:\n
+  node-agent lease gc INSTANCE-ID ...\n",
+        operator.region,
+        ids.join(",")
+    );
+    say(&text);
+    Ok(exit::DONE)
+}
+
+async fn collect(operator: &Operator, ids: &[String]) -> Result<u8, Complaint> {
+    let mut seen = look(operator, ids).await?;
+    if !seen.leases.is_empty() {
+        // A stale read may miss an instance that has been registered a moment ago, or a tag written since.
+        operator.settle().await;
+        let first = std::mem::replace(&mut seen, look(operator, ids).await?);
+        for (group, lease) in seen.leases.iter().filter(|lease| first.leases.contains(lease)) {
+            operator.remove(group, lease).await?;
+        }
+    }
+    for id in ids.iter().filter(|id| !seen.known.contains(*id)) {
+        say(&format!("already so: {id} has no lease in {}\n", operator.names()));
+    }
+    if seen.refused.is_empty() {
+        return Ok(exit::DONE);
+    }
+    let lines: Vec<_> = seen.refused.iter().map(|(group, why)| format!("{group}: {why}")).collect();
+    Err(Complaint::new(exit::USAGE, anyhow::anyhow!("left as it is: {}", lines.join("\n  "))))
+}
+
+/// What one look at all groups showed.
+#[derive(Default)]
+struct Seen {
+    leases: Vec<(TargetGroup, Found)>,
+    refused: Vec<(String, Refused)>,
+    known: BTreeSet<String>,
+}
+
+async fn look(operator: &Operator, ids: &[String]) -> Result<Seen, Complaint> {
+    let mut seen = Seen::default();
+    for group in &operator.groups {
+        let tags = operator.tags(group).await?;
+        let targets = operator.ask(async |lb| lb.target_health(&group.arn).await).await?;
+        for id in ids {
+            match decide::may_collect(&tags, &targets, id) {
+                Ok(found) if found.is_empty() => continue,
+                Ok(found) => seen.leases.extend(found.into_iter().map(|lease| (group.clone(), lease))),
+                Err(why) => seen.refused.push((group.name.clone(), why)),
+            }
+            seen.known.insert(id.clone());
+        }
+    }
+    // Registered in one group, an instance lives: its leases stay in all of them.
+    let alive: BTreeSet<_> = seen.refused.iter().filter_map(|(_, why)| why.registered()).collect();
+    seen.leases
+        .retain(|(_, lease)| crate::lease::tag::owner(&lease.key).is_none_or(|owner| !alive.contains(owner)));
+    Ok(seen)
+}

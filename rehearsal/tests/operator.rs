@@ -1,5 +1,12 @@
 //! What an operator can do about leases and policy, from a machine that is no node: messages, exit codes, and the tags as
 //! they are afterwards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
 
 mod estate;
 

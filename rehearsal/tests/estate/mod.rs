@@ -122,11 +122,14 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     }
 }
 
+/// No run takes longer, whatever else the machine does.
+const LIMIT: Duration = Duration::from_secs(180);
+
 /// Runs the program with nothing of our own environment.
 pub(crate) async fn run(environment: &BTreeMap<&'static str, String>, args: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
     command.arg("node-agent").args(args).env_clear().envs(environment).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
+    let output = tokio::time::timeout(LIMIT, command.output()).await.unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Run { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }

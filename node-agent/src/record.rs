@@ -27,6 +27,9 @@ pub struct Record {
     pub instance_id: String,
     /// Kept, because after a boot the metadata service may be late.
     pub region: String,
+    /// How many targets our largest group had at the last look; 0: never looked.
+    #[serde(default)]
+    pub fleet_seen: usize,
     /// The maintenance under way.
     pub operation: Option<Operation>,
     /// The last finished ones, oldest first.
@@ -258,6 +261,7 @@ impl Record {
             version: VERSION,
             instance_id: instance_id.to_owned(),
             region: region.to_owned(),
+            fleet_seen: 0,
             operation: None,
             finished: Vec::new(),
         }

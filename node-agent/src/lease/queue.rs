@@ -1,8 +1,9 @@
 //! The queue for a slot: thinned, fair, and without comparing clocks. It carries no safety, only order; any node may
 //! claim at any time and docs/lease.md still holds.
 
-use super::{Hold, Leases, Reading, Slot};
+use super::{Hold, LeaseTag, Leases, Reading, Slot};
 use crate::policy::Policy;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ pub const MOST_TAGS: usize = 42;
 pub const DEAD_AFTER: Duration = Duration::from_secs(360);
 /// So a living one changes more often than that.
 pub const BUMP_EVERY: Duration = Duration::from_secs(120);
+/// A lease on one group is held this long while waiting for the next.
+pub const HOLD_WHILE_WAITING: Duration = Duration::from_secs(120);
+
+/// How much of the expected wait passes until the next look.
+const OF_THE_WAIT: f64 = 0.5;
 
 /// How fast a fleet may ask, and how long a node is out.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +144,12 @@ pub fn next_move(
     }
 }
 
+/// Whether to give back the leases that we hold on other groups, having waited so long for this one: nodes whose
+/// groups overlap in another order would wait for each other for ever.
+pub fn gives_back(holds_others: bool, waited: Duration) -> bool {
+    holds_others && waited > HOLD_WHILE_WAITING
+}
+
 impl Leases {
     /// The largest number that anybody waits with. Without a clock: whoever joins now comes after all it can see.
     pub(crate) fn last_ticket(&self) -> u64 {
@@ -163,23 +175,44 @@ impl Leases {
 }
 
 impl Pace {
-    /// A fleet that is told all at once spreads its first requests over this long.
+    /// A fleet that is told all at once spreads its first requests over this long. A start takes several.
     pub fn start_spread(&self, registered: usize) -> Duration {
+        self.sweep(registered) * 2
+    }
+
+    /// How long a fleet takes to make one request each.
+    fn sweep(&self, registered: usize) -> Duration {
         seconds(as_f64(registered) / self.fleet_rate)
     }
 
     /// Between two looks from outside the queue.
     pub fn outside(&self, registered: usize, slots: u32) -> Duration {
         let queue = self.hold.mul_f64(as_f64(LONGEST_QUEUE) / 2.0) / slots.max(1);
-        Duration::from_secs(30).max(self.start_spread(registered)).max(queue)
+        Duration::from_secs(30).max(self.sweep(registered)).max(queue)
     }
 
-    /// Between two looks with this many in the way: most of the time that they need.
-    pub fn queued(&self, position: usize, slots: u32) -> Duration {
-        let slots = slots.max(1);
-        let next = self.next_in_line.min(Duration::from_secs(1) * slots);
-        let wait = self.hold.mul_f64(as_f64(position) * 0.5) / slots;
-        (next + wait).clamp(next, Duration::from_secs(60).max(next))
+    /// Between two looks when a slot is expected to come free after `wait`: a part of that, so that the looks get closer
+    /// as the time comes.
+    pub fn queued(&self, wait: Duration, slots: u32) -> Duration {
+        let next = self.next_in_line.min(Duration::from_secs(1) * slots.max(1));
+        wait.mul_f64(OF_THE_WAIT).clamp(next, Duration::from_secs(60).max(next))
+    }
+
+    /// When a slot may come free for a node with this many in the way. Clocks are compared here, and only here: the
+    /// worst that a wrong one does is a look too many or a late one.
+    pub fn expected_wait(&self, leases: &Leases, me: &str, position: usize, now: Timestamp) -> Duration {
+        let hold = self.settle + self.hold;
+        let remaining = |(_, reading): (&str, &Reading)| match reading {
+            Reading::Tag(LeaseTag { at: Some(at), .. }) => {
+                hold.saturating_sub(Duration::try_from(now.duration_since(*at)).unwrap_or_default())
+            }
+            _ => Duration::ZERO,
+        };
+        let mut remaining: Vec<_> = leases.other_holders(me).map(remaining).collect();
+        remaining.sort_unstable();
+        let Some(place) = position.checked_rem(remaining.len()) else { return Duration::ZERO };
+        let turns = u32::try_from(position / remaining.len()).unwrap_or(u32::MAX);
+        remaining.get(place).copied().unwrap_or_default() + hold.saturating_mul(turns)
     }
 }
 
@@ -304,10 +337,26 @@ mod tests {
     }
 
     #[test]
+    fn the_wait_is_what_is_left_of_the_holds_in_the_way() {
+        let reader = reader(&[
+            ("a", "v1 p=held e=1 at=2026-01-01T00:00:00Z"),
+            ("b", "v1 p=held e=1 at=2026-01-01T00:01:00Z"),
+        ]);
+        let leases = Leases::from_tags(&reader.tags);
+        let now: Timestamp = "2026-01-01T00:01:40Z".parse().unwrap();
+        let wait = |position| PACE.expected_wait(&leases, "me", position, now).as_secs();
+        assert_eq!([wait(0), wait(1), wait(2)], [30, 90, 160]);
+        // A clock that is behind, or ahead by hours, costs a look and nothing else.
+        assert_eq!(PACE.expected_wait(&leases, "me", 0, Timestamp::UNIX_EPOCH).as_secs(), 130);
+        assert_eq!(PACE.expected_wait(&leases, "me", 0, Timestamp::MAX).as_secs(), 0);
+    }
+
+    #[test]
     fn who_is_next_looks_often_and_who_is_far_looks_seldom() {
-        assert_eq!(PACE.queued(0, 1), Duration::from_secs(1));
-        assert_eq!(PACE.queued(0, 10), Duration::from_secs(4));
-        assert_eq!(PACE.queued(15, 1), Duration::from_secs(60));
+        assert_eq!(PACE.queued(Duration::ZERO, 1), Duration::from_secs(1));
+        assert_eq!(PACE.queued(Duration::ZERO, 10), Duration::from_secs(4));
+        assert_eq!(PACE.queued(Duration::from_secs(40), 1), Duration::from_secs(20));
+        assert_eq!(PACE.queued(Duration::from_secs(1800), 1), Duration::from_secs(60));
         assert_eq!(PACE.outside(1000, 10), Duration::from_secs(500));
         assert_eq!(PACE.outside(3, 10), Duration::from_secs(96));
     }

@@ -9,12 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A lease on one group is held this long while waiting for the next, then given back: nodes whose groups
-/// overlap in another order would wait for each other for ever.
-const HOLD_WHILE_WAITING: Duration = Duration::from_secs(120);
-
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    spread_the_start(driver).await?;
     'all: loop {
         for index in 0..driver.operation.groups.len() {
             if !obtain(driver, index).await? {
@@ -26,16 +21,6 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         }
         return Ok(());
     }
-}
-
-/// A whole fleet is often told at the same second.
-async fn spread_the_start(driver: &mut Driver) -> Step {
-    if driver.operation.blocked > 0 {
-        return Ok(());
-    }
-    let registered = driver.operation.live_groups().map(|group| group.registered).max().unwrap_or(0);
-    let spread = pace(driver).start_spread(registered).mul_f64(driver.random.random::<f64>());
-    driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
 }
 
 /// Gets one slot. False: other groups have been kept waiting for too long.
@@ -70,7 +55,8 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
             }
             Move::Queue(position, by) => {
                 show_life(driver, index).await?;
-                let pause = driver.jittered(pace.queued(position, slots));
+                let wait = pace.expected_wait(&leases, &me, position, driver.machine.utc());
+                let pause = driver.jittered(pace.queued(wait, slots));
                 (pause, format!("a free slot, with {position} before us: held by {by}"))
             }
             Move::Outside(by) => {
@@ -78,14 +64,14 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
                 (pause, format!("room in the queue: slots are held by {by}"))
             }
         };
-        if index > 0 && began.elapsed() > HOLD_WHILE_WAITING {
+        if queue::gives_back(index > 0, began.elapsed()) {
             return Ok(false);
         }
         driver.look_again(pause, &what).await?;
     }
 }
 
-fn pace(driver: &Driver) -> Pace {
+pub(super) fn pace(driver: &Driver) -> Pace {
     let settings = &driver.operation.request.settings;
     Pace {
         fleet_rate: settings.fleet_rate,

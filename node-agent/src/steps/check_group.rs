@@ -1,5 +1,6 @@
 //! check_group: we are a healthy member of our target groups, and they can spare us.
 
+use super::acquire_lease::pace;
 use crate::driver::{Driver, Step, StepError};
 use crate::lease::Hold;
 use crate::membership::{self, Membership, MembershipError};
@@ -24,6 +25,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             driver.operation.history.iter().rev().find_map(|run| run.reason.clone()).unwrap_or_default();
         driver.look_again(pause, &format!("another attempt: {why}")).await?;
     }
+    spread_the_start(driver).await?;
     let mut targets = find_groups(driver).await?;
     let mut told = None;
     while let Some(why) = blocked(driver, std::mem::take(&mut targets)).await? {
@@ -35,6 +37,17 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         told = Some(why);
     }
     Ok(())
+}
+
+/// A whole fleet is often told at the same second. How large it is, the last maintenance has seen; a node that is new
+/// to its fleet asks at once.
+async fn spread_the_start(driver: &mut Driver) -> Step {
+    if driver.operation.blocked > 0 {
+        return Ok(());
+    }
+    let registered = driver.journal.record.fleet_seen;
+    let spread = pace(driver).start_spread(registered).mul_f64(driver.random.random::<f64>());
+    driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
 }
 
 /// An Auto Scaling group may replace a node that leaves service, so it has to be a decision.
@@ -65,6 +78,7 @@ async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
         groups.push(on_record(driver, membership, attributes, seen.last().map_or(0, Vec::len)));
     }
     driver.operation.groups = groups;
+    driver.journal.record.fleet_seen = seen.iter().map(Vec::len).max().unwrap_or(0);
     driver.save()?;
     Ok(seen)
 }

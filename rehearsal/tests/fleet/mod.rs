@@ -3,6 +3,8 @@
 //! The test is the machine: it reboots, crashes and restarts nodes by dropping their driver and starting another on the
 //! same record.
 
+#![allow(dead_code, unreachable_pub, reason = "every test file takes what it needs of it")]
+
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
@@ -16,15 +18,13 @@ use node_agent::journal::{self, Journal};
 use node_agent::load_balancer::LoadBalancer;
 use node_agent::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
 use node_agent::progress::Progress;
-use node_agent::record::{Finished, Operation, RebootWhen, Record, Request};
+use node_agent::record::{Finished, Operation, RebootWhen, Request};
 use node_agent::settings::Settings;
-use node_agent::target_group::Target;
 use node_agent::time::Length;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -192,12 +192,17 @@ impl Fleet {
 
     /// Samples, in the background, how many nodes are out at a time.
     pub fn watch(&self) -> Watcher {
+        self.watch_every(Duration::from_millis(500))
+    }
+
+    /// Samples less often: in a large fleet looking is work.
+    pub fn watch_every(&self, every: Duration) -> Watcher {
         let most = Arc::new(AtomicUsize::new(0));
         let (alb, arn, seen) = (self.alb.clone(), self.arn.clone(), most.clone());
         let task = tokio::spawn(async move {
             loop {
                 seen.fetch_max(alb.instances_out(&arn), Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(every).await;
             }
         });
         Watcher { most, task }
@@ -279,6 +284,13 @@ impl Node {
         let mut operation = journal.record.operation.take().expect("something to resume");
         operation.take_up(&now);
         self.put_together(journal, operation)
+    }
+
+    /// Its last maintenance found so many targets in the group.
+    pub fn has_seen_a_fleet_of(&self, registered: usize) {
+        let mut journal = self.journal();
+        journal.record.fleet_seen = registered;
+        journal.save().unwrap();
     }
 
     fn journal(&self) -> Journal {
@@ -372,20 +384,14 @@ impl Node {
         self.stop.send_replace(true);
     }
 
-    /// What is on record.
-    pub fn record(&self) -> Record {
-        journal::read(&self.settings.state_dir).unwrap().expect("a record")
+    /// The operation on record, while one is under way.
+    pub fn operation(&self) -> Option<Operation> {
+        journal::read(&self.settings.state_dir).unwrap().and_then(|record| record.operation)
     }
 
-    /// The phase on record, while an operation is under way.
+    /// Its phase.
     pub fn phase(&self) -> Option<node_agent::phase::Phase> {
-        let record = journal::read(&self.settings.state_dir).ok().flatten();
-        record.and_then(|record| record.operation).map(|operation| operation.phase)
-    }
-
-    /// The target with the usual port.
-    pub fn target(&self) -> Target {
-        Target { id: self.target_id.clone(), port: PORT }
+        self.operation().map(|operation| operation.phase)
     }
 }
 
@@ -521,9 +527,4 @@ impl Service for FakeService {
 /// A length of time for settings.
 pub fn seconds(seconds: u64) -> Length {
     Length::from_secs(seconds)
-}
-
-/// Where a node keeps its record.
-pub fn record_of(node: &Node) -> PathBuf {
-    node.settings.state_dir.join("record.json")
 }

@@ -1,5 +1,13 @@
 //! Whole fleets on a paused clock, with the driver and the lease code that ship: seeded, so that a failure can be played
 //! again from the seed that it prints.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests say what they expect by panicking"
+)]
 
 mod fleet;
 
@@ -279,7 +287,7 @@ async fn rolling(meanwhile: impl AsyncFnOnce(&Fleet)) -> (Fleet, usize, Vec<Verd
     let fleet = fleet().nodes(6).start().await;
     let watch = fleet.watch();
     let mut tasks = JoinSet::new();
-    for node in fleet.nodes.iter().take(5).cloned() {
+    for node in fleet.nodes[..5].to_vec() {
         tasks.spawn_local(async move { node.finish(node.reboot()).await.verdict });
     }
     sleep(Duration::from_secs(200)).await;

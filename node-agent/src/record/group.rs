@@ -1,0 +1,63 @@
+//! One target group of an operation: our registrations and our lease there.
+
+use crate::target_group::{Attributes, HealthCheck, Target, TargetType};
+use crate::time::Moment;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One target group of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What its targets are.
+    pub target_type: TargetType,
+    /// How the load balancer checks us; after a boot the local check must not depend on the API.
+    pub health_check: HealthCheck,
+    /// Our registrations, exactly as they were.
+    pub pairs: Vec<Target>,
+    /// What its attributes say, read anew right before we leave.
+    pub attributes: Attributes,
+    /// How many targets the group had when we began.
+    pub registered: usize,
+    /// Our place in the queue, from before it is written until it is given up.
+    pub ticket: Option<TicketOnRecord>,
+    /// Our claim to a slot, from before it is written until its removal is acknowledged.
+    pub claim: Option<ClaimOnRecord>,
+    /// Our tag said `failed` before this operation.
+    pub failed_before: bool,
+    /// When DeregisterTargets was acknowledged.
+    pub deregistered: Option<Moment>,
+    /// DeregisterTargets requests whose outcome is unknown.
+    pub unresolved_deregisters: Vec<Moment>,
+    /// Lease writes whose outcome is unknown.
+    pub unresolved_tags: Vec<Moment>,
+    /// The group was deleted meanwhile.
+    pub gone: bool,
+}
+
+/// A place in the queue, as on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketOnRecord {
+    /// Smaller goes first.
+    pub number: u64,
+    /// The entry's nonce.
+    pub epoch: String,
+    /// Raised while waiting.
+    pub sequence: u64,
+    /// When it was written last.
+    pub written: Moment,
+}
+
+/// A claim to a slot, as on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimOnRecord {
+    /// Its nonce.
+    pub epoch: String,
+    /// The K that it was made under.
+    pub max_unavailable: u32,
+    /// When it was made, for people; kept, so that the tag can be written again just as it was.
+    pub at: Timestamp,
+}

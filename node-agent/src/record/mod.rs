@@ -1,0 +1,154 @@
+//! What a node has to remember: the maintenance under way, and how the last ones ended.
+
+mod group;
+mod operation;
+
+use crate::phase::{Outcome, Phase};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+pub use group::{ClaimOnRecord, Group, TicketOnRecord};
+pub use operation::{CommandState, Failure, Operation, RebootAsked, RebootWhen, Request};
+
+/// The version of the format below. A record with a higher one is never overwritten.
+pub const VERSION: u32 = 1;
+
+/// How many finished operations are kept.
+const KEPT: usize = 50;
+
+/// The record on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The format's version.
+    pub version: u32,
+    /// Whose record it is: an image baked from a node in maintenance carries that node's.
+    pub instance_id: String,
+    /// Kept, because after a boot the metadata service may be late.
+    pub region: String,
+    /// How many targets our largest group had at the last look; 0: never looked.
+    #[serde(default)]
+    pub fleet_seen: usize,
+    /// The maintenance under way.
+    pub operation: Option<Operation>,
+    /// The last finished ones, oldest first.
+    pub finished: Vec<Finished>,
+}
+
+/// A phase that ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseRun {
+    /// Which.
+    pub phase: Phase,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub began: Timestamp,
+    /// How long it took, in seconds; by the wall clock when a reboot lies within.
+    pub seconds: f64,
+    /// Why it ended so, unless it is ok.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+// Seconds are measured, never NaN.
+impl Eq for PhaseRun {}
+
+/// How a maintenance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As asked.
+    Succeeded,
+    /// Not as asked, and the node is back in service.
+    FailedButRestored,
+    /// The node never left service.
+    NothingChanged,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Succeeded => "succeeded",
+            Verdict::FailedButRestored => "failed, but the node is back in service",
+            Verdict::NothingChanged => "nothing changed",
+        })
+    }
+}
+
+/// A finished maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The request's id.
+    pub id: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What `maintain` ended, or ends, with.
+    pub exit_code: u8,
+    /// When.
+    pub at: Timestamp,
+    /// Why it did not go as asked.
+    pub reason: Option<String>,
+    /// Its phases.
+    pub phases: Vec<PhaseRun>,
+    /// How many boots it saw.
+    pub boots: u32,
+}
+
+impl Record {
+    /// The record of a node that has done nothing yet.
+    pub fn new(instance_id: &str, region: &str) -> Record {
+        Record {
+            version: VERSION,
+            instance_id: instance_id.to_owned(),
+            region: region.to_owned(),
+            fleet_seen: 0,
+            operation: None,
+            finished: Vec::new(),
+        }
+    }
+
+    /// Moves the operation to the finished ones.
+    pub fn finish(&mut self, operation: &Operation, at: Timestamp) -> Finished {
+        let finished = Finished {
+            id: operation.request.id.clone(),
+            verdict: operation.verdict(),
+            exit_code: operation.exit_code(),
+            at,
+            reason: operation.failure.as_ref().map(|failure| failure.reason.clone()),
+            phases: operation.history.clone(),
+            boots: operation.boots,
+        };
+        self.finished.push(finished.clone());
+        let surplus = self.finished.len().saturating_sub(KEPT);
+        self.finished.drain(..surplus);
+        self.operation = None;
+        finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operation::tests::operation;
+    use super::*;
+
+    #[test]
+    fn only_the_last_fifty_are_kept() {
+        let mut record = Record::new("i-1", "eu-west-1");
+        for number in 0..60 {
+            let mut operation = operation();
+            operation.request.id = number.to_string();
+            record.finish(&operation, Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(record.finished.len(), 50);
+        assert_eq!(record.finished[0].id, "10");
+    }
+
+    #[test]
+    fn a_record_is_read_back_as_it_was_written() {
+        let mut record = Record::new("i-1", "eu-west-1");
+        record.operation = Some(operation());
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+}

@@ -1,0 +1,123 @@
+//! The machine and the service of a node, made by the test.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use node_agent::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A machine whose boots the test makes.
+pub struct FakeMachine {
+    pub boot: AtomicU64,
+    pub booted: Mutex<Instant>,
+    pub down: Notify,
+    /// How often somebody ran the reboot command.
+    pub reboots: AtomicUsize,
+    /// Whether a reboot really comes when it is asked for.
+    pub obeys: AtomicBool,
+    /// How long commands take and how they end.
+    pub command: Mutex<(Duration, i32)>,
+    /// The commands that were begun.
+    pub ran: Mutex<Vec<String>>,
+    pub reboot_required: AtomicBool,
+}
+
+impl Default for FakeMachine {
+    fn default() -> FakeMachine {
+        FakeMachine {
+            boot: AtomicU64::new(1),
+            booted: Mutex::new(Instant::now()),
+            down: Notify::new(),
+            reboots: AtomicUsize::new(0),
+            obeys: true.into(),
+            command: Mutex::new((Duration::from_secs(30), 0)),
+            ran: Mutex::default(),
+            reboot_required: false.into(),
+        }
+    }
+}
+
+#[async_trait]
+impl Machine for FakeMachine {
+    fn boot_id(&self) -> io::Result<String> {
+        Ok(format!("boot-{}", self.boot.load(Ordering::Relaxed)))
+    }
+
+    fn uptime(&self) -> Duration {
+        self.booted.lock().unwrap().elapsed()
+    }
+
+    fn utc(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + self.booted.lock().unwrap().elapsed()
+    }
+
+    async fn reboot(&self) -> Result<(), MachineError> {
+        self.reboots.fetch_add(1, Ordering::Relaxed);
+        if self.obeys.load(Ordering::Relaxed) {
+            self.down.notify_waiters();
+        }
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        command: &[String],
+        limit: Duration,
+        grace: Duration,
+        mut stop: Stop,
+    ) -> Result<CommandEnd, MachineError> {
+        self.ran.lock().unwrap().push(command.join(" "));
+        let (takes, code) = *self.command.lock().unwrap();
+        tokio::select! {
+            () = tokio::time::sleep(takes) => return Ok(CommandEnd::Exited(code)),
+            () = tokio::time::sleep(limit) => return Ok(CommandEnd::TimedOut),
+            Ok(_) = stop.wait_for(|asked| *asked) => (),
+        }
+        tokio::time::sleep(grace).await;
+        Ok(CommandEnd::Stopped)
+    }
+
+    async fn reboot_required(&self) -> bool {
+        self.reboot_required.load(Ordering::Relaxed)
+    }
+}
+
+/// A service that answers health checks with what the test says.
+pub struct FakeService {
+    status: Mutex<Option<u16>>,
+    /// What the in-flight count says; negative: it does not answer.
+    pub in_flight: AtomicI64,
+}
+
+impl Default for FakeService {
+    fn default() -> FakeService {
+        FakeService { status: Mutex::new(Some(200)), in_flight: 0.into() }
+    }
+}
+
+impl FakeService {
+    /// `None`: it is down.
+    pub fn set(&self, status: Option<u16>) {
+        *self.status.lock().unwrap() = status;
+    }
+
+    pub fn status(&self) -> Option<u16> {
+        *self.status.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Service for FakeService {
+    async fn probe(&self, _: &str, _: Duration) -> Result<u16, ServiceError> {
+        self.status().ok_or_else(|| ServiceError("connection refused".into()))
+    }
+
+    async fn in_flight(&self, _: &str) -> Result<u64, ServiceError> {
+        let count = self.in_flight.load(Ordering::Relaxed);
+        u64::try_from(count).map_err(|_| ServiceError("no answer".into()))
+    }
+}

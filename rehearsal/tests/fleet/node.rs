@@ -1,0 +1,185 @@
+//! One node, and the drivers that run on it.
+
+use super::fakes::{FakeMachine, FakeService};
+use super::finished;
+use aws_sdk_elasticloadbalancingv2::Client;
+use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
+use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region};
+use local_alb::LocalAlb;
+use local_alb::in_process::InProcess;
+use node_agent::driver::{DriveError, Driver, End};
+use node_agent::identity::Identity;
+use node_agent::journal::{self, Journal};
+use node_agent::load_balancer::LoadBalancer;
+use node_agent::ports::Machine;
+use node_agent::progress::Progress;
+use node_agent::record::{Finished, Operation, RebootWhen, Request};
+use node_agent::settings::Settings;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// One node: what outlives its agent's process.
+#[derive(Clone)]
+pub struct Node {
+    pub identity: Identity,
+    /// How the group calls it.
+    pub target_id: String,
+    pub machine: Arc<FakeMachine>,
+    pub service: Arc<FakeService>,
+    pub settings: Settings,
+    pub(super) alb: LocalAlb,
+    pub(super) seed: u64,
+    pub(super) stop: Arc<watch::Sender<bool>>,
+}
+
+impl Node {
+    /// A request to reboot.
+    pub fn reboot(&self) -> Request {
+        self.request(RebootWhen::Always, &[])
+    }
+
+    /// A request to run a command.
+    pub fn run(&self, command: &[&str]) -> Request {
+        self.request(RebootWhen::Never, command)
+    }
+
+    pub fn request(&self, reboot: RebootWhen, command: &[&str]) -> Request {
+        Request {
+            id: format!("{:016x}", self.seed),
+            stay_out: false,
+            reboot,
+            under_ssm: false,
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    /// A driver for a new operation.
+    pub fn driver(&self, request: Request) -> Driver {
+        let journal = self.journal();
+        let now = (&*self.machine as &dyn Machine).now().unwrap();
+        self.put_together(journal, Operation::new(request, now))
+    }
+
+    /// A driver that takes up what is on record, as `resume` does.
+    pub fn resumed(&self) -> Driver {
+        let mut journal = self.journal();
+        let now = (&*self.machine as &dyn Machine).now().unwrap();
+        let mut operation = journal.record.operation.take().expect("something to resume");
+        operation.take_up(&now);
+        self.put_together(journal, operation)
+    }
+
+    /// Its last maintenance found so many targets in the group.
+    pub fn has_seen_a_fleet_of(&self, registered: usize) {
+        let mut journal = self.journal();
+        journal.record.fleet_seen = registered;
+        journal.save().unwrap();
+    }
+
+    fn journal(&self) -> Journal {
+        let opened = Journal::open(&self.settings.state_dir).unwrap();
+        opened.for_instance(&self.identity.instance_id, "us-east-1").unwrap()
+    }
+
+    fn put_together(&self, journal: Journal, operation: Operation) -> Driver {
+        Driver {
+            journal,
+            operation,
+            identity: self.identity.clone(),
+            load_balancer: LoadBalancer::new(self.client()),
+            machine: self.machine.clone(),
+            service: self.service.clone(),
+            stop: self.stop.subscribe(),
+            progress: Progress::hidden(),
+            random: StdRng::seed_from_u64(self.seed ^ self.machine.boot.load(Ordering::Relaxed)),
+            lease_seen: Instant::now(),
+            out_seen: None,
+        }
+    }
+
+    /// The real SDK, without sockets.
+    pub fn client(&self) -> Client {
+        let config = aws_sdk_elasticloadbalancingv2::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::for_tests())
+            .retry_config(RetryConfig::disabled())
+            .http_client(InProcess::new(self.alb.api()))
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Runs an operation to its end, through as many reboots as it asks for.
+    pub async fn maintain(&self, request: Request) -> End {
+        let mut driver = self.driver(request);
+        loop {
+            match self.drive(&mut driver).await {
+                Some(end) => return end.unwrap(),
+                None => {
+                    drop(driver);
+                    self.boot().await;
+                    driver = self.resumed();
+                }
+            }
+        }
+    }
+
+    /// Runs a maintenance that is expected to finish.
+    pub async fn finish(&self, request: Request) -> Finished {
+        finished(self.maintain(request).await)
+    }
+
+    /// Goes on from the record, as `resume` does, to the end.
+    pub async fn resume(&self) -> End {
+        let mut driver = self.resumed();
+        loop {
+            match self.drive(&mut driver).await {
+                Some(end) => return end.unwrap(),
+                None => {
+                    drop(driver);
+                    self.boot().await;
+                    driver = self.resumed();
+                }
+            }
+        }
+    }
+
+    /// Drives until the end (`Some`), or until the machine goes down (`None`).
+    async fn drive(&self, driver: &mut Driver) -> Option<Result<End, DriveError>> {
+        let down = self.machine.down.notified();
+        tokio::select! {
+            end = driver.drive() => Some(end),
+            () = down => None,
+        }
+    }
+
+    /// The machine goes down and comes back: the service is away for a while, the boot id is new.
+    pub async fn boot(&self) {
+        self.service.set(None);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        self.machine.boot.fetch_add(1, Ordering::Relaxed);
+        *self.machine.booted.lock().unwrap() = Instant::now();
+        self.service.set(Some(200));
+    }
+
+    /// Asks the agent to stop, as SIGTERM does.
+    pub fn ask_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// The operation on record, while one is under way.
+    pub fn operation(&self) -> Option<Operation> {
+        journal::read(&self.settings.state_dir).unwrap().and_then(|record| record.operation)
+    }
+
+    /// Its phase.
+    pub fn phase(&self) -> Option<node_agent::phase::Phase> {
+        self.operation().map(|operation| operation.phase)
+    }
+}

@@ -287,8 +287,12 @@ async fn rolling(meanwhile: impl AsyncFnOnce(&Fleet)) -> (Fleet, usize, Vec<Verd
     let fleet = fleet().nodes(6).start().await;
     let watch = fleet.watch();
     let mut tasks = JoinSet::new();
-    for node in fleet.nodes[..5].to_vec() {
-        tasks.spawn_local(async move { node.finish(node.reboot()).await.verdict });
+    let maintained = |node: &Node| {
+        let node = node.clone();
+        async move { node.finish(node.reboot()).await.verdict }
+    };
+    for node in &fleet.nodes[..5] {
+        tasks.spawn_local(maintained(node));
     }
     sleep(Duration::from_secs(200)).await;
     meanwhile(&fleet).await;

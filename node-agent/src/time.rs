@@ -6,7 +6,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A length of time as people write it: `500ms`, `30s`, `2m 30s`, `4h`.
+/// Nothing here takes longer, and sums of lengths stay far from any overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A length of time as people write it: `500ms`, `30s`, `2m 30s`, `4h`; a year at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Length(pub Duration);
@@ -24,6 +27,7 @@ impl FromStr for Length {
     fn from_str(text: &str) -> Result<Length, String> {
         let parsed = text.parse::<SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok());
         parsed
+            .filter(|length| *length <= LONGEST)
             .map(Length)
             .ok_or_else(|| format!("{text:?} is not a length of time such as 500ms, 30s, 10m or 4h"))
     }
@@ -105,7 +109,7 @@ mod tests {
             assert_eq!(length.to_string().parse(), Ok(length));
         }
         assert_eq!("500ms".parse(), Ok(Length(Duration::from_millis(500))));
-        for bad in ["", "soon", "-5s", "30"] {
+        for bad in ["", "soon", "-5s", "30", "9000h"] {
             let error = bad.parse::<Length>().unwrap_err();
             assert!(error.contains("such as 500ms"), "{error}");
         }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub struct Driver {
     /// Where the record is kept.
     pub journal: Journal,
-    /// The maintenance under way; [`Driver::save`] puts it on record.
+    /// The maintenance under way, as it was last put on record or as the step at work has changed it since.
     pub operation: Operation,
     /// Who we are.
     pub identity: Identity,

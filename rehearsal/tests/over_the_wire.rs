@@ -10,7 +10,7 @@
 
 mod estate;
 
-use estate::{node, quick_group, run, serve, service, until};
+use estate::{Run, node, quick_group, run, serve, service, until};
 use local_alb::{Bucket, Buckets, Faults, Instance, LocalAlb};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,7 +67,7 @@ impl Nodes {
         let mut agents = JoinSet::new();
         for number in 1..=self.ports.len() {
             let environment = self.environment(number).await;
-            agents.spawn(async move { run(&environment, &["maintain", "--", "true"]).await });
+            agents.spawn(async move { maintain(&environment).await });
         }
         for run in agents.join_all().await {
             run.says(0, &["succeeded"]);
@@ -104,6 +104,18 @@ impl Nodes {
     }
 }
 
+/// One node's maintenance. The look right after leaving takes a claim that has yet to step down for one node too many, and
+/// turns back with exit code 1: safe, rare, and asked for again.
+async fn maintain(environment: &BTreeMap<&'static str, String>) -> Run {
+    for _ in 0..3 {
+        let ended = run(environment, &["maintain", "--", "true"]).await;
+        if !(ended.code == Some(1) && ended.out.contains("turning back at once")) {
+            return ended;
+        }
+    }
+    panic!("turned back three times")
+}
+
 struct Watch {
     most: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -116,13 +128,13 @@ impl Watch {
     }
 }
 
-/// Settings that fit faults which we know: reads are stale for 300 ms at the most, and what was given up on lands within
+/// Settings that fit faults which we know: reads are stale for 200 ms at the most, and what was given up on lands within
 /// the time that a call may take.
 fn write_config(dir: &Path) {
     std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join("boot_id"), "first\n").unwrap();
     let text = format!(
-        "state_dir = {:?}\nboot_id_path = {:?}\ndrain_floor = \"200ms\"\nstaleness = \"300ms\"\nsettle = \"400ms\"\n\
+        "state_dir = {:?}\nboot_id_path = {:?}\ndrain_floor = \"200ms\"\nstaleness = \"200ms\"\nsettle = \"400ms\"\n\
          quarantine = \"2s\"\nlease_poll = \"200ms\"\nhealth_poll = \"200ms\"\nhealth_interval = \"50ms\"\n\
          health_passes = 1\nexpected_hold = \"1s\"\nfleet_rate = 20.0\nlease_wait = \"2m\"\n",
         dir.join("state"),
@@ -135,7 +147,7 @@ fn write_config(dir: &Path) {
 fn faults() -> Faults {
     let bucket = |per_second| Bucket { burst: 40.0, per_second };
     Faults {
-        stale_tags: Duration::from_millis(300),
+        stale_tags: Duration::from_millis(200),
         lost_answer_rate: 0.01,
         error_rate: 0.01,
         throttle: Some(Buckets { describe: bucket(60.0), tags: bucket(20.0), ..Buckets::default() }),

@@ -92,6 +92,17 @@ pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<
     Err(members.too_few(here, STAYING, format!(" in zone {zone}"), (needed, why)))
 }
 
+/// We have just left: are enough others in service? Leases do not count here: a claim that is about to step down takes
+/// nobody out.
+///
+/// # Errors
+/// [`Shortage`] with the counts and the rule that asks for the most.
+pub fn enough_left(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+    let members = Members::of(me, view);
+    let healthy = members.others.iter().filter(|m| m.healthy).count();
+    members.enough(healthy, "are in service", members.floor(view, allowance))
+}
+
 const STAYING: &str = "are healthy and hold no lease";
 
 /// The group seen as instances: a node with two ports is one node, and healthy only when both are.
@@ -270,6 +281,13 @@ mod tests {
         let group = group().healthy(&["me", "a"]).holding("b");
         assert_eq!(group.begin(), Ok(()));
         assert!(matches!(group.leave(), Err(Shortage::TooFew { counted: 1, needed: 2, .. })));
+    }
+
+    #[test]
+    fn after_leaving_only_health_counts_not_a_claim_that_will_step_down() {
+        let left = |group: &Group| group.ask(|view| enough_left("me", view, group.allowance));
+        assert_eq!(left(&group().healthy(&["a", "b"]).holding("me").holding("b")), Ok(()));
+        assert!(left(&group().healthy(&["a"]).unhealthy("b").holding("me")).is_err());
     }
 
     #[test]

@@ -112,6 +112,21 @@ impl GroupReading {
             .map_err(|why| Refusal::NotNow(why.to_string()))
     }
 
+    /// Why to come back at once, right after we left.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn enough_left(
+        &self,
+        identity: &Identity,
+        kind: TargetType,
+        settings: &Settings,
+    ) -> Result<(), Refusal> {
+        let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
+        guard::enough_left(identity.target_id(kind), self.view(policy), allowance(settings))
+            .map_err(|why| Refusal::NotNow(why.to_string()))
+    }
+
     /// Whether we are healthy ourselves; `repair` waives it.
     fn is_well(&self, identity: &Identity, kind: TargetType, repair: bool) -> Result<(), Refusal> {
         let sick = own(identity, kind, &self.targets).find(|state| state.health != TargetHealth::Healthy);

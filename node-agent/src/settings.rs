@@ -104,8 +104,9 @@ pub struct Settings {
     pub lease_poll: Length,
     /// Requests per second that all nodes of a group together make while they wait for a slot outside the queue.
     pub fleet_rate: f64,
-    /// How long a node is out, about: how often to look for a free slot depends on it.
-    pub expected_hold: Length,
+    /// How long a node is out, at least: those who wait look when a slot is likely to come free. Unset: as long as a
+    /// drain takes at least.
+    pub expected_hold: Option<Length>,
     /// Time between two looks at target health while out, for one node at a time; K nodes look K times less.
     pub health_poll: Length,
     /// How long one API call may take.
@@ -149,7 +150,7 @@ impl Default for Settings {
             validation: Length::from_secs(3),
             lease_poll: Length::from_secs(4),
             fleet_rate: 2.0,
-            expected_hold: Length::from_secs(120),
+            expected_hold: None,
             health_poll: Length::from_secs(1),
             api_timeout: Length::from_secs(5),
         }

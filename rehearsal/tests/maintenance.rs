@@ -362,10 +362,9 @@ async fn a_lease_wiped_while_out_is_written_again() {
     let running = tokio::task::spawn_local(async move { node.finish(node.run(&["patch"])).await });
     until(|| fleet.nodes[0].phase() == Some(Phase::RunCommand)).await;
     let key = format!("node-agent/lease/{}", fleet.nodes[0].identity.instance_id);
-    let held = fleet.alb.tags(&fleet.arn)[&key].clone();
     fleet.alb.remove_tag(&fleet.arn, &key);
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(fleet.alb.tags(&fleet.arn).get(&key), Some(&held));
+    assert!(fleet.alb.tags(&fleet.arn)[&key].contains("p=held"));
     assert_eq!(running.await.unwrap().verdict, Verdict::Succeeded);
     fleet.assert_restored();
 }
@@ -426,7 +425,7 @@ async fn a_deregistration_that_lands_late_is_undone_before_the_lease_is_given_ba
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_value() {
+async fn a_claim_whose_answer_was_lost_is_made_again_as_a_claim_of_its_own() {
     let fleet = fleet().start().await;
     fleet.alb.script("AddTags", Fault::LostAnswer, 1);
     let finished = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
@@ -439,7 +438,7 @@ async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_value() {
         .flat_map(|call| call.parameters.into_iter().find(|(name, _)| name == "Tags.member.1.Value"))
         .collect();
     assert_eq!(values.len(), 2);
-    assert_eq!(values[0], values[1]);
+    assert_ne!(values[0], values[1], "the lost one could land later and pass for the one that has settled");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

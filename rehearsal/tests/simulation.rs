@@ -53,6 +53,7 @@ async fn roll(seed: u64, nodes: usize, slots: usize, settle: u64) -> Figures {
         .settings(|s| {
             s.settle = seconds(settle);
             s.lease_wait = seconds(86_400);
+            s.expected_hold = Some(seconds(120));
         })
         .start()
         .await;

@@ -193,9 +193,11 @@ impl Pace {
 
     /// Between two looks when a slot is expected to come free after `wait`: a part of that, so that the looks get closer
     /// as the time comes.
-    pub fn queued(&self, wait: Duration, slots: u32) -> Duration {
-        let next = self.next_in_line.min(Duration::from_secs(1) * slots.max(1));
-        wait.mul_f64(OF_THE_WAIT).clamp(next, Duration::from_secs(60).max(next))
+    pub fn queued(&self, position: usize, wait: Duration, slots: u32) -> Duration {
+        let shortest = self.next_in_line.min(Duration::from_secs(1) * slots.max(1));
+        // Whoever is next must not oversleep when a hold is shorter than expected.
+        let longest = if position == 0 { self.next_in_line } else { Duration::from_secs(60) };
+        wait.mul_f64(OF_THE_WAIT).clamp(shortest, longest.max(shortest))
     }
 
     /// When a slot may come free for a node with this many in the way. Clocks are compared here, and only here: the
@@ -353,10 +355,13 @@ mod tests {
 
     #[test]
     fn who_is_next_looks_often_and_who_is_far_looks_seldom() {
-        assert_eq!(PACE.queued(Duration::ZERO, 1), Duration::from_secs(1));
-        assert_eq!(PACE.queued(Duration::ZERO, 10), Duration::from_secs(4));
-        assert_eq!(PACE.queued(Duration::from_secs(40), 1), Duration::from_secs(20));
-        assert_eq!(PACE.queued(Duration::from_secs(1800), 1), Duration::from_secs(60));
+        let queued =
+            |position, wait, slots| PACE.queued(position, Duration::from_secs(wait), slots).as_secs();
+        assert_eq!(queued(0, 0, 1), 1);
+        assert_eq!(queued(0, 0, 10), 4);
+        assert_eq!(queued(0, 100, 1), 4);
+        assert_eq!(queued(1, 40, 1), 20);
+        assert_eq!(queued(9, 1800, 1), 60);
         assert_eq!(PACE.outside(1000, 10), Duration::from_secs(500));
         assert_eq!(PACE.outside(3, 10), Duration::from_secs(96));
     }

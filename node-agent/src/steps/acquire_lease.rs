@@ -56,7 +56,7 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
             Move::Queue(position, by) => {
                 show_life(driver, index).await?;
                 let wait = pace.expected_wait(&leases, &me, position, driver.machine.utc());
-                let pause = driver.jittered(pace.queued(wait, slots));
+                let pause = driver.jittered(pace.queued(position, wait, slots));
                 (pause, format!("a free slot, with {position} before us: held by {by}"))
             }
             Move::Outside(by) => {
@@ -73,9 +73,13 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
 
 pub(super) fn pace(driver: &Driver) -> Pace {
     let settings = &driver.operation.request.settings;
+    let early = settings.in_flight_url.is_some();
+    let delay = if early { Duration::ZERO } else { driver.operation.deregistration_delay() };
+    // Too short a guess costs looks, too long a one costs the fleet time.
+    let shortest = delay.max(settings.drain_floor.0);
     Pace {
         fleet_rate: settings.fleet_rate,
-        hold: settings.expected_hold.0,
+        hold: settings.expected_hold.map_or(shortest, |hold| hold.0),
         settle: settings.settle.0,
         next_in_line: settings.lease_poll.0,
     }

@@ -1,6 +1,6 @@
 //! deregister: validate, put `out` on record, DeregisterTargets with the exact (id, port) pairs, look again.
 
-use super::validate::validate;
+use super::validate::{read, validate};
 use crate::driver::{Driver, Step, StepError};
 use tokio::time::Instant;
 
@@ -11,10 +11,23 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     // A node that claimed or failed while our call was on its way shows up once everything has settled.
     let settle = driver.operation.request.settings.settle.0;
     driver.look_again(settle, "the deregistration to settle").await?;
-    match validate(driver).await {
-        Err(StepError::Blocked(why)) => Err(StepError::Failed(format!("turning back at once: {why}"))),
-        other => other,
+    look_again(driver).await
+}
+
+/// The others must still be enough. This limits damage; the lease is what prevents it.
+async fn look_again(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        let Some(reading) = read(driver, index).await? else { continue };
+        let Some(group) = driver.operation.groups.get(index) else { continue };
+        let settings = &driver.operation.request.settings;
+        if let Err(why) = reading.enough_left(&driver.identity, group.target_type, settings) {
+            return Err(StepError::Failed(format!(
+                "turning back at once: in target group {}, {why}",
+                group.name
+            )));
+        }
     }
+    Ok(())
 }
 
 /// What changes seldom is read before the reads that have to be fresh: hours may have passed in the queue.

@@ -1,5 +1,4 @@
-//! The last look before leaving, and the first one after: every group, read as close to the call as can be
-//! (docs/lease.md, steps 6 and 7).
+//! The last look before leaving: every group, read as close to the call as can be (docs/lease.md).
 
 use super::check_group::refused;
 use crate::driver::{Driver, Step, StepError};
@@ -15,16 +14,18 @@ use std::collections::BTreeSet;
 /// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
 pub(super) async fn validate(driver: &mut Driver) -> Step {
     for index in 0..driver.operation.groups.len() {
-        let Some(attributes) = driver.operation.live_group(index).map(|group| group.attributes.clone())
-        else {
-            continue;
-        };
-        let read = async |lb: &_, arn: &_| GroupReading::read_with(lb, arn, attributes.clone()).await;
-        let Some(reading) = driver.ask_group(index, read).await? else { continue };
+        let Some(reading) = read(driver, index).await? else { continue };
         lease_stands(driver, index, &reading)?;
         group_spares_us(driver, index, &reading)?;
     }
     Ok(())
+}
+
+/// One group's tags and health, with the attributes on record; `None`: the group is gone.
+pub(super) async fn read(driver: &mut Driver, index: usize) -> Step<Option<GroupReading>> {
+    let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
+    let attributes = group.attributes.clone();
+    driver.ask_group(index, async |lb, arn| GroupReading::read_with(lb, arn, attributes.clone()).await).await
 }
 
 fn lease_stands(driver: &Driver, index: usize, reading: &GroupReading) -> Step {

@@ -30,13 +30,15 @@ impl Driver {
     /// acknowledged.
     pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
         self.wait_out_unresolved(index).await?;
-        let epoch = self.nonce();
-        let claim = ClaimOnRecord { epoch: epoch.clone(), max_unavailable, at: self.machine.utc() };
-        if let Some(group) = self.operation.groups.get_mut(index) {
-            group.claim = Some(claim);
-        }
         let mut failures = 0;
         loop {
+            // Each attempt is a claim of its own: should an earlier one land after a wipe, when others have not seen
+            // it settle, it must not pass for ours.
+            let epoch = self.nonce();
+            let claim = ClaimOnRecord { epoch: epoch.clone(), max_unavailable, at: self.machine.utc() };
+            if let Some(group) = self.operation.groups.get_mut(index) {
+                group.claim = Some(claim);
+            }
             let error = match self.send_tag(index, Some(Hold::Held)).await? {
                 Ok(()) => return Ok(epoch),
                 Err(error) if error.is_too_many_tags() => {
@@ -51,7 +53,6 @@ impl Driver {
                 }
                 Err(error) => error,
             };
-            // The same value again is harmless, whatever became of the first.
             self.back_off(&error, failures).await?;
             failures += 1;
         }
@@ -143,9 +144,17 @@ impl Driver {
         index: usize,
         hold: Option<Hold>,
     ) -> Result<Result<(), CallError>, DriveError> {
+        let value = hold.map(|hold| self.lease_tag(index, hold).to_string());
+        self.send_value(index, value).await
+    }
+
+    async fn send_value(
+        &mut self,
+        index: usize,
+        value: Option<String>,
+    ) -> Result<Result<(), CallError>, DriveError> {
         let now = self.now()?;
         let key = self.lease_key();
-        let value = hold.map(|hold| self.lease_value(index, hold));
         let Some(group) = self.operation.groups.get_mut(index) else { return Ok(Ok(())) };
         let arn = group.arn.clone();
         group.unresolved_tags.push(now);
@@ -162,13 +171,13 @@ impl Driver {
         Ok(answer)
     }
 
-    fn lease_value(&self, index: usize, hold: Hold) -> String {
+    fn lease_tag(&self, index: usize, hold: Hold) -> LeaseTag {
         let group = self.operation.groups.get(index);
         let claim = group.and_then(|group| group.claim.as_ref());
         let ticket = group.and_then(|group| group.ticket.as_ref());
         let by_address = group.filter(|group| group.target_type == TargetType::Ip);
         let epoch = claim.map(|claim| &claim.epoch).or(ticket.map(|ticket| &ticket.epoch));
-        let tag = LeaseTag {
+        LeaseTag {
             hold,
             epoch: epoch.cloned().unwrap_or_default(),
             ticket: ticket.map_or(0, |ticket| ticket.number),
@@ -177,8 +186,7 @@ impl Driver {
             target: by_address.and_then(|group| group.pairs.first()).map(|pair| pair.id.clone()),
             operation: self.operation.request.id.clone(),
             at: claim.map(|claim| claim.at).or(ticket.map(|ticket| ticket.written.utc)),
-        };
-        tag.to_string()
+        }
     }
 
     /// R2: after a write with unknown outcome no new claim until that write can no longer land.
@@ -217,7 +225,9 @@ impl Driver {
                 tracing::warn!(
                     "our lease on {arn} was removed by somebody else while we are out: writing it again"
                 );
-                if let Err(error) = self.send_tag(index, Some(Hold::Held)).await? {
+                // Not the claim that has settled: it takes the slot, and validating again does not take it for ours.
+                let again = LeaseTag { epoch: self.nonce(), ..self.lease_tag(index, Hold::Held) };
+                if let Err(error) = self.send_value(index, Some(again.to_string())).await? {
                     tracing::warn!("{error}");
                 }
             }

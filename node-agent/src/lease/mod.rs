@@ -125,7 +125,9 @@ impl Leases {
         match self.of(me) {
             Some(Reading::Tag(tag)) if tag.hold == Hold::Broken => Claim::Broken,
             Some(Reading::Tag(tag)) if tag.hold == Hold::Held && tag.epoch == epoch => {
-                match self.slot(me, policy) {
+                // Others go by the K in our tag, so we must not go by a larger one, however stale a read is.
+                let own = tag.max_unavailable.unwrap_or(policy.max_unavailable).min(policy.max_unavailable);
+                match self.slot(me, &Policy { max_unavailable: own, ..policy.clone() }) {
                     Slot::Free => Claim::Confirmed,
                     Slot::Taken(by) => Claim::StepDown(by),
                 }

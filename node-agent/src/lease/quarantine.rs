@@ -14,7 +14,8 @@ pub fn left(since_sent: impl IntoIterator<Item = Duration>, quarantine: Duration
 pub enum Restart {
     /// Not yet: a request of its former life may still take effect.
     Wait(Duration),
-    /// It may be out: keep the lease, come back, release then.
+    /// It may be out: keep the lease, come back, release then. Without a record a DeregisterTargets counts as sent at
+    /// the boot, and [`may_release`] has to wait for it.
     ComeBack,
     /// It is in service and nothing can change that: remove the lease.
     Remove,

@@ -36,19 +36,19 @@ async fn lay_ghosts(driver: &mut Driver, index: usize) -> Step {
     Ok(())
 }
 
-/// R3: a DeregisterTargets whose answer was lost may land until Q has passed. True when we had to wait.
+/// R3: a DeregisterTargets whose answer was lost may land until Q has passed. True when there was one: it may have
+/// landed since we last saw ourselves in service, even when Q passed while nobody of us was running.
 async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
     let quarantine = driver.operation.request.settings.quarantine.0;
-    let mut waited = false;
+    let had_some = driver.operation.live_groups().any(|group| !group.unresolved_deregisters.is_empty());
     loop {
         let now = driver.now()?;
         let sent = driver.operation.live_groups().flat_map(|group| &group.unresolved_deregisters);
         let unresolved = quarantine::left(sent.map(|sent| sent.at_least_until(&now)), quarantine);
         let Some(left) = unresolved else {
             driver.operation.groups.iter_mut().for_each(|group| group.unresolved_deregisters.clear());
-            return Ok(waited);
+            return Ok(had_some);
         };
-        waited = true;
         driver.look_again(left, "a DeregisterTargets without an answer to be past").await?;
     }
 }

@@ -10,7 +10,7 @@
 
 mod estate;
 
-use estate::{Run, node, quick_group, run, serve, service, until};
+use estate::{node, quick_group, run, serve, service, until};
 use local_alb::{Bucket, Buckets, Faults, Instance, LocalAlb};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,238 @@
+//! The whole world at one moment: every node, its tag, what is still under way, and what may still go wrong.
+
+use crate::tag::{NO_CLAIM, Tag, Tags};
+
+/// No fleet of the model has more nodes.
+pub const MOST_NODES: usize = 4;
+
+/// What a node is writing into its tag, until the write is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Intent {
+    Queue,
+    Claim,
+    Release,
+    Halt,
+}
+
+/// What is on record of a node whose agent is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Record {
+    /// The file is gone, and the machine has booted: nothing else loses it.
+    Lost,
+    /// A claim or a place in the queue, and not out.
+    Inside,
+    Leaving,
+    Out,
+    Returning,
+    InService,
+    Halted,
+}
+
+/// Where a node is in the protocol. Nothing forces a step, so every pause of any length is covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum At {
+    Idle,
+    Queued,
+    Writing(Intent),
+    /// `held` is acknowledged; the first S: old values of our key may still be read, and old target health.
+    Settling,
+    /// The rest of D: whoever validated without seeing us leaves, and is seen to have left.
+    SettlingOn,
+    /// Settled; the read that confirms is due.
+    Settled,
+    /// Confirmed; everything slow is done, the validation is due.
+    Confirmed,
+    /// `out` is on record, DeregisterTargets is due.
+    Leaving,
+    /// Deregistered; the look after is due.
+    Left,
+    Out,
+    Returning,
+    /// Healthy in the group again.
+    InService,
+    Halted,
+    Down(Record),
+    /// `out` is on record and a new process goes on in the same boot: to be validated again.
+    Revalidating,
+    /// Started without a record; true: Q has passed since the boot.
+    Restarted(bool),
+    Terminated,
+}
+
+/// One node, with the part of the target group that is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    pub at: At,
+    /// The tag as it is.
+    pub tag: Tag,
+    /// Values that it had, and that a read may still show.
+    pub older: Tags,
+    /// Those among them that no read shows once our settle has ended.
+    pub fading: Tags,
+    /// Writes given up on that may still land.
+    pub late: Tags,
+    pub late_deregister: bool,
+    /// Registered and healthy.
+    pub in_service: bool,
+    /// A read of target health may still show us healthy though we are not.
+    pub health_stale: bool,
+    /// A tag write is on record whose outcome is unknown.
+    pub unresolved_tag: bool,
+    pub unresolved_deregister: bool,
+    /// The claim: its nonce, and the K that it was made under.
+    pub epoch: u8,
+    pub k: u8,
+    /// The last command failed.
+    pub failed: bool,
+    /// Nodes that have to be seen to have left before our settle, or its first part, ends (a set of bits).
+    pub awaits: u8,
+}
+
+impl Node {
+    pub const NEW: Node = Node {
+        at: At::Idle,
+        tag: Tag::Absent,
+        older: Tags::EMPTY,
+        fading: Tags::EMPTY,
+        late: Tags::EMPTY,
+        late_deregister: false,
+        in_service: true,
+        health_stale: false,
+        unresolved_tag: false,
+        unresolved_deregister: false,
+        epoch: NO_CLAIM,
+        k: 0,
+        failed: false,
+        awaits: 0,
+    };
+
+    pub fn visible(&self) -> impl Iterator<Item = Tag> {
+        let mut seen = self.older;
+        seen.insert(self.tag);
+        seen.iter()
+    }
+
+    pub fn has_requests_under_way(&self) -> bool {
+        !self.late.is_empty() || self.late_deregister || self.unresolved_tag || self.unresolved_deregister
+    }
+
+    /// Out because of us. What a terminated instance lacks is nobody's maintenance.
+    pub fn is_out(&self) -> bool {
+        !self.in_service && self.at != At::Terminated
+    }
+
+    /// Replaces the tag's value; the old one may still be read.
+    pub fn set_tag(&mut self, tag: Tag) {
+        if tag != self.tag {
+            self.older.insert(self.tag);
+            self.fading.remove(self.tag);
+            self.older.remove(tag);
+            self.tag = tag;
+        }
+    }
+}
+
+/// An operator waits twice D: in the first part the break becomes visible; in the second whoever validated without
+/// seeing it leaves, and is seen to have left; in the third so does whoever took the stale health of those for good.
+pub const BREAK_PARTS: u8 = 2;
+
+/// An operator in the middle of `lease break`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Breaking {
+    pub node: u8,
+    /// Values that no read shows once the operator's settle has ended.
+    pub fading: Tags,
+    /// Parts of the wait that are over, of [`BREAK_PARTS`].
+    pub part: u8,
+    pub awaits: u8,
+}
+
+/// How often each thing may still go wrong, or be done by people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Budget {
+    pub crashes: u8,
+    /// How many of the crashes may lose the record.
+    pub records_lost: u8,
+    pub lost_answers: u8,
+    /// Answered requests of which a retry is still under way, unknown to the agent.
+    pub hidden_retries: u8,
+    pub wipes: u8,
+    pub breaks: u8,
+    pub failures: u8,
+    pub halts: u8,
+    pub terminations: u8,
+    pub changes_of_k: u8,
+    /// Claims in all; counted only where reads are snapshots of any age.
+    pub claims: u8,
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub nodes: [Node; MOST_NODES],
+    pub breaking: Option<Breaking>,
+    /// The tag node-agent/max-unavailable.
+    pub k: u8,
+    /// Another value of it that may still be read.
+    pub older_k: Option<u8>,
+    pub left: Budget,
+    /// All tags together as they once were, where reads show such snapshots.
+    pub past: Vec<u16>,
+    /// A node that is out has given up its lease itself.
+    pub freed_while_out: bool,
+}
+
+impl State {
+    pub fn new(k: u8, left: Budget) -> State {
+        State {
+            nodes: [Node::NEW; MOST_NODES],
+            breaking: None,
+            k,
+            older_k: None,
+            left,
+            past: Vec::new(),
+            freed_while_out: false,
+        }
+    }
+
+    /// All tags in one number.
+    pub fn tags(&self) -> u16 {
+        self.nodes.iter().rev().fold(0, |tags, node| tags << 4 | node.tag.code())
+    }
+
+    /// Nodes that have validated, or left without being seen everywhere to have left.
+    pub fn on_their_way(&self) -> u8 {
+        self.which(|node| node.at == At::Leaving || node.health_stale)
+    }
+
+    /// Nodes that have left without being seen everywhere to have left.
+    pub fn unseen(&self) -> u8 {
+        self.which(|node| node.health_stale)
+    }
+
+    fn which(&self, what: impl Fn(&Node) -> bool) -> u8 {
+        (0..MOST_NODES).filter(|n| what(&self.nodes[*n])).fold(0, |set, n| set | 1 << n)
+    }
+
+    /// The same world with its nodes in order: which node is which makes no difference.
+    pub fn sorted(mut self, fleet: usize) -> State {
+        let mut order: [usize; MOST_NODES] = [0, 1, 2, 3];
+        let nodes = self.nodes;
+        let target = self.breaking.map(|breaking| usize::from(breaking.node));
+        order[..fleet].sort_by_key(|n| (nodes[*n], target == Some(*n)));
+        if order == [0, 1, 2, 3] {
+            return self;
+        }
+        let moved =
+            |set: u8| (0..MOST_NODES).filter(|n| set & 1 << order[*n] != 0).fold(0, |s, n| s | 1 << n);
+        for (place, from) in order.iter().enumerate() {
+            self.nodes[place] = Node { awaits: moved(nodes[*from].awaits), ..nodes[*from] };
+        }
+        if let Some(breaking) = &mut self.breaking {
+            breaking.awaits = moved(breaking.awaits);
+            let place = order.iter().position(|from| Some(*from) == target);
+            breaking.node = place.unwrap_or_default() as u8;
+        }
+        self
+    }
+}

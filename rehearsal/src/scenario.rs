@@ -28,11 +28,11 @@ use crate::{
 };
 
 /// Load before anything happens, so that the plot shows what normal is.
-const WARM_UP: Duration = Duration::from_secs(2);
+const WARM_UP: Duration = Duration::from_secs(1);
 /// Load after the last node is back.
-const TAIL: Duration = Duration::from_secs(3);
+const TAIL: Duration = Duration::from_millis(1500);
 /// In naive, from a node's first answer to the reboot of the next.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(500);
 /// At the default rate, 5,000 requests and some.
 const LEAST_LOAD: Duration = Duration::from_secs(26);
 /// How long a whole scenario may take, not counting the reboots.

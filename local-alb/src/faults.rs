@@ -23,6 +23,8 @@ pub struct Faults {
     pub lost_answer_rate: f64,
     /// No call gets an answer, none is applied: the endpoint is down.
     pub refuse: bool,
+    /// The caller's credentials have expired: `ExpiredToken` for every call, none is applied.
+    pub expired_credentials: bool,
     /// A read of a tag shows a value that was current at some moment this far back.
     #[serde(deserialize_with = "length")]
     pub stale_tags: Duration,
@@ -108,6 +110,9 @@ impl Fate {
         }
         if self.faults.refuse {
             return Some(Fault::Refused);
+        }
+        if self.faults.expired_credentials {
+            return Some(Fault::ExpiredToken);
         }
         if self.is_throttled(action, now) {
             return Some(Fault::Throttled);

@@ -1,8 +1,8 @@
 //! Health checks: one task for each registration, as long as it lasts.
 
 use crate::LocalAlb;
-use crate::model::NewRegistration;
-use crate::settings::{HealthCheck, Probe, Probes};
+use crate::model::{NewRegistration, TargetGroup};
+use crate::settings::{HealthCheck, Probe, Probes, Script};
 use axum::body::Body;
 use axum::http::uri::Scheme;
 use axum::http::{Request, Uri};
@@ -10,6 +10,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Checks a registration until it ends or the load balancer is dropped.
@@ -20,24 +22,22 @@ pub(crate) async fn check(alb: std::sync::Weak<crate::Inner>, registration: NewR
     sleep(lag).await;
     let client = client();
     loop {
-        let Some((probes, check, address)) =
-            alb.upgrade().and_then(|inner| LocalAlb(inner).to_check(&registration))
+        let Some(to_check) = alb.upgrade().and_then(|inner| LocalAlb(inner).to_check(&registration)) else {
+            return;
+        };
+        let (id, port) = &registration.key;
+        let seen = match to_check {
+            ToCheck::Ask(script) => script(id, *port),
+            ToCheck::Send(address, check) => {
+                http_check(&client, &check, SocketAddr::new(address, check.port_for(*port))).await
+            }
+            ToCheck::Nowhere => Probe::Failed,
+        };
+        let Some(interval) = alb.upgrade().and_then(|inner| LocalAlb(inner).checked(&registration, seen))
         else {
             return;
         };
-        let NewRegistration { id, port, .. } = &registration;
-        let seen = match probes {
-            Probes::Scripted(script) => script(id, *port),
-            Probes::Http => match address {
-                Some(address) => {
-                    http_check(&client, &check, SocketAddr::new(address, check.port_for(*port))).await
-                }
-                None => Probe::Failed,
-            },
-        };
-        let Some(inner) = alb.upgrade() else { return };
-        LocalAlb(inner).checked(&registration, seen);
-        sleep(check.interval).await;
+        sleep(interval).await;
     }
 }
 
@@ -60,28 +60,37 @@ async fn http_check(client: &Client<HttpConnector, Body>, check: &HealthCheck, t
     }
 }
 
+/// How one check is to be made.
+enum ToCheck {
+    Ask(Arc<Script>),
+    Send(IpAddr, HealthCheck),
+    Nowhere,
+}
+
 impl LocalAlb {
     /// What to check, and where; `None` once the registration is over.
-    fn to_check(&self, registration: &NewRegistration) -> Option<(Probes, HealthCheck, Option<IpAddr>)> {
+    fn to_check(&self, registration: &NewRegistration) -> Option<ToCheck> {
         let model = self.model();
-        let NewRegistration { arn, id, port, registration } = registration;
+        let NewRegistration { arn, key, registration } = registration;
         let group = model.groups.get(arn)?;
-        let target = group.targets.get(&(id.clone(), *port))?;
+        let target = group.targets.get(key)?;
         if target.registration != *registration || !target.is_registered(Instant::now()) {
             return None;
         }
-        Some((model.settings.probes.clone(), group.settings.health_check.clone(), model.address_of(id)))
+        Some(match (&model.settings.probes, model.address_of(&key.0)) {
+            (Probes::Scripted(script), _) => ToCheck::Ask(script.clone()),
+            (Probes::Http, Some(address)) => ToCheck::Send(address, group.settings.health_check.clone()),
+            (Probes::Http, None) => ToCheck::Nowhere,
+        })
     }
 
-    fn checked(&self, registration: &NewRegistration, seen: Probe) {
+    /// Takes in what a check saw. Returns the time until the next; `None` once the registration is over.
+    fn checked(&self, registration: &NewRegistration, seen: Probe) -> Option<Duration> {
         let mut model = self.model();
-        let NewRegistration { arn, id, port, registration } = registration;
-        let Some(group) = model.groups.get_mut(arn) else { return };
-        let check = group.settings.health_check.clone();
-        if let Some(target) =
-            group.targets.get_mut(&(id.clone(), *port)).filter(|t| t.registration == *registration)
-        {
-            target.checked(Instant::now(), seen, &check);
-        }
+        let NewRegistration { arn, key, registration } = registration;
+        let TargetGroup { settings, targets, .. } = model.groups.get_mut(arn)?;
+        let target = targets.get_mut(key).filter(|target| target.registration == *registration)?;
+        target.checked(Instant::now(), seen, &settings.health_check);
+        Some(settings.health_check.interval)
     }
 }

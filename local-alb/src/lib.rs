@@ -146,11 +146,21 @@ impl LocalAlb {
         self.model().fate.faults = faults;
     }
 
+    /// From now on other faults are in force, besides those that were.
+    pub fn change_faults(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.model().fate.faults);
+    }
+
     /// The next `times` calls of an action get this fault.
     pub fn script(&self, action: &str, fault: Fault, times: usize) {
         let mut model = self.model();
         let queue = model.fate.scripted.entry(action.to_owned()).or_default();
         queue.extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// No call has a scripted fault any more.
+    pub fn clear_script(&self) {
+        self.model().fate.scripted.clear();
     }
 
     /// The truth about every target of a group, those that have gone included.

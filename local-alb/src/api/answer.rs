@@ -5,7 +5,7 @@ use axum::http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use quick_xml::escape;
-use std::fmt::Write;
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -111,21 +111,30 @@ impl axum::body::HttpBody for BreaksOff {
 
 /// Text as it may stand in XML. XML 1.0 has no way to write most control characters, not even escaped ones, so a
 /// quoted input that contains them shows the replacement character.
-fn escape(text: &str) -> String {
+fn escape(text: &str) -> Cow<'_, str> {
+    // Ids and numbers need none, and an answer about a large fleet is thousands of them.
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -._:/=+".contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
     let illegal =
         |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
-    escape::escape(text.replace(illegal, "\u{fffd}")).into_owned()
+    Cow::Owned(escape::escape(text.replace(illegal, "\u{fffd}")).into_owned())
 }
 
 /// One element with text.
 pub(crate) fn text(out: &mut String, name: &str, value: impl AsRef<str>) {
-    // Writing to a string cannot fail.
-    let _ = write!(out, "<{name}>{}</{name}>", escape(value.as_ref()));
+    within(out, name, |out| out.push_str(&escape(value.as_ref())));
 }
 
 /// One element around others.
 pub(crate) fn within(out: &mut String, name: &str, inside: impl FnOnce(&mut String)) {
-    let _ = write!(out, "<{name}>");
+    tag(out, "<", name);
     inside(out);
-    let _ = write!(out, "</{name}>");
+    tag(out, "</", name);
+}
+
+fn tag(out: &mut String, open: &str, name: &str) {
+    out.push_str(open);
+    out.push_str(name);
+    out.push('>');
 }

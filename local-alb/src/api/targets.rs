@@ -3,45 +3,47 @@
 use super::Answer;
 use super::answer::{ApiError, text, within};
 use super::query::Query;
-use crate::model::target::TargetHealth;
+use crate::faults::moment_seen;
+use crate::model::target::{Target, TargetHealth};
 use crate::model::{Model, NewRegistration, TargetGroup};
 use std::net::IpAddr;
 use tokio::time::Instant;
 
 pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arn = group_arn(model, query)?;
-    let shown = model.read_health(now, &arn);
-    let Some(group) = model.groups.get(&arn) else { return Err(ApiError::group_not_found()) };
+    let Model { groups, fate, random, .. } = model;
+    let group = groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
+    // Each target as it was at some moment within the staleness.
+    let mut seen = |target: &Target| target.health_at(moment_seen(now, fate.faults.stale_health, random));
     let asked = pairs(group, query)?;
-    let of = |pair: &(String, u16)| shown.iter().find(|(key, _)| key == pair).map(|(_, health)| *health);
-    let described: Vec<_> = if asked.is_empty() {
-        // Everything registered, draining ones included; what has gone disappears.
-        shown.iter().filter(|(_, health)| *health != TargetHealth::NotRegistered).cloned().collect()
-    } else {
-        asked
-            .into_iter()
-            .map(|pair| (pair.clone(), of(&pair).unwrap_or(TargetHealth::NotRegistered)))
-            .collect()
-    };
     let mut out = String::new();
     within(&mut out, "TargetHealthDescriptions", |out| {
-        for ((id, port), health) in described {
-            within(out, "member", |out| describe_one(out, group, &id, port, health));
+        for pair in &asked {
+            let health = group.targets.get(pair).map_or(TargetHealth::NotRegistered, &mut seen);
+            within(out, "member", |out| describe_one(out, group, pair, health));
+        }
+        // Asked for none: everything registered, draining ones included; what has gone disappears.
+        for (pair, target) in group.targets.iter().filter(|_| asked.is_empty()) {
+            let health = seen(target);
+            if health != TargetHealth::NotRegistered {
+                within(out, "member", |out| describe_one(out, group, pair, health));
+            }
         }
     });
     Ok(out)
 }
 
-fn describe_one(out: &mut String, group: &TargetGroup, id: &str, port: u16, health: TargetHealth) {
+fn describe_one(out: &mut String, group: &TargetGroup, pair: &(String, u16), health: TargetHealth) {
+    let (id, port) = pair;
     within(out, "Target", |out| {
         text(out, "Id", id);
         text(out, "Port", port.to_string());
     });
     if health != TargetHealth::NotInUse {
-        text(out, "HealthCheckPort", group.settings.health_check.port_for(port).to_string());
+        text(out, "HealthCheckPort", group.settings.health_check.port_for(*port).to_string());
     }
     within(out, "TargetHealth", |out| {
-        text(out, "State", health.to_string());
+        text(out, "State", health.word());
         if !health.reason().is_empty() {
             text(out, "Reason", health.reason());
             text(out, "Description", health.description());

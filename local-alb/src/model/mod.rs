@@ -43,8 +43,8 @@ pub(crate) struct TargetGroup {
 #[derive(Debug, Clone)]
 pub(crate) struct NewRegistration {
     pub(crate) arn: String,
-    pub(crate) id: String,
-    pub(crate) port: u16,
+    /// Id and port.
+    pub(crate) key: (String, u16),
     pub(crate) registration: u64,
 }
 
@@ -97,7 +97,7 @@ impl Model {
         group.expected.insert(id.to_owned());
         let began = target.register(now, lag, group.settings.load_balancer);
         let registration = target.registration;
-        began.then(|| NewRegistration { arn: arn.to_owned(), id: id.to_owned(), port, registration })
+        began.then(|| NewRegistration { arn: arn.to_owned(), key: (id.to_owned(), port), registration })
     }
 
     /// Deregisters one target. One that is not there is no error, as on AWS.
@@ -107,16 +107,6 @@ impl Model {
         if let Some(target) = group.targets.get_mut(&(id.to_owned(), port)) {
             target.deregister(now, delay);
         }
-    }
-
-    /// Target health as one read shows it: each target as it was at some moment within the staleness.
-    pub(crate) fn read_health(&mut self, now: Instant, arn: &str) -> Vec<((String, u16), TargetHealth)> {
-        let stale = self.fate.faults.stale_health;
-        let random = &mut self.random;
-        let targets = self.groups.get(arn).into_iter().flat_map(|group| &group.targets);
-        targets
-            .map(|(key, target)| (key.clone(), target.health_at(moment_seen(now, stale, random))))
-            .collect()
     }
 
     /// All tags of a group as one read shows them.
@@ -130,14 +120,19 @@ impl Model {
     /// Instances of a group that are not in service. A pair that has gone beside one that serves does not count.
     pub(crate) fn instances_out(&self, now: Instant, arn: &str) -> usize {
         let Some(group) = self.groups.get(arn) else { return 0 };
-        let mut in_service: BTreeMap<&str, bool> = BTreeMap::new();
-        for ((id, _), target) in &group.targets {
-            let health = target.health_at(now);
-            if health != TargetHealth::NotRegistered {
-                *in_service.entry(id).or_insert(true) &= health == TargetHealth::Healthy;
+        // Both are in the order of the ids, so one walk does.
+        let mut targets = group.targets.iter().peekable();
+        let mut in_service = |expected: &String| {
+            let mut pairs = None;
+            while let Some(((id, _), target)) = targets.next_if(|((id, _), _)| id <= expected) {
+                let health = target.health_at(now);
+                if id == expected && health != TargetHealth::NotRegistered {
+                    pairs = Some(pairs.unwrap_or(true) && health == TargetHealth::Healthy);
+                }
             }
-        }
-        group.expected.iter().filter(|id| in_service.get(id.as_str()) != Some(&true)).count()
+            pairs == Some(true)
+        };
+        group.expected.iter().filter(|id| !in_service(id)).count()
     }
 }
 

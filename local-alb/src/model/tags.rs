@@ -32,6 +32,8 @@ impl Tags {
         if let Some(line) = self.0.get_mut(key) {
             line.set(now, None);
         }
+        // In a long roll every node leaves one behind.
+        self.0.retain(|_, line| !line.settled(now).is_some_and(Option::is_none));
     }
 
     /// The tags, each as it was at the moment drawn for it.

@@ -29,6 +29,17 @@ pub enum TargetHealth {
 }
 
 impl TargetHealth {
+    /// The state, the way AWS calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            TargetHealth::RegistrationInProgress | TargetHealth::InitialHealthChecking => "initial",
+            TargetHealth::Healthy => "healthy",
+            TargetHealth::Unhealthy(_) => "unhealthy",
+            TargetHealth::Draining => "draining",
+            TargetHealth::NotRegistered | TargetHealth::NotInUse => "unused",
+        }
+    }
+
     /// The reason code, the way AWS gives it; healthy targets have none.
     pub fn reason(self) -> &'static str {
         match self {
@@ -66,13 +77,7 @@ impl TargetHealth {
 
 impl fmt::Display for TargetHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            TargetHealth::RegistrationInProgress | TargetHealth::InitialHealthChecking => "initial",
-            TargetHealth::Healthy => "healthy",
-            TargetHealth::Unhealthy(_) => "unhealthy",
-            TargetHealth::Draining => "draining",
-            TargetHealth::NotRegistered | TargetHealth::NotInUse => "unused",
-        })
+        f.pad(self.word())
     }
 }
 

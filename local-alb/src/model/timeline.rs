@@ -39,6 +39,12 @@ impl<T> Timeline<T> {
         self.entries.iter().rev().find(|(at, _)| *at <= moment).map(|(_, value)| value)
     }
 
+    /// The value that every read shows, however stale; `None` while there is more than one.
+    pub(crate) fn settled(&self, now: Instant) -> Option<&T> {
+        let (since, value) = self.entries.last()?;
+        (now.saturating_duration_since(*since) > KEPT).then_some(value)
+    }
+
     /// When the value that is current at a moment became so.
     pub(crate) fn since(&self, moment: Instant) -> Option<Instant> {
         self.entries.iter().rev().find(|(at, _)| *at <= moment).map(|(at, _)| *at)

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -48,6 +48,11 @@ enum Error {
     Listen(SocketAddr, #[source] io::Error),
     #[error("failed to serve: {0}")]
     Serve(#[source] io::Error),
+}
+
+/// The command line, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// The whole program. `args` begin with the program's name, as `std::env::args_os()` gives them.

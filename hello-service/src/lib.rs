@@ -17,7 +17,7 @@ mod cli;
 mod serve;
 
 pub use app::{MAX_DELAY, app};
-pub use cli::run;
+pub use cli::{command, run};
 pub use serve::{Ended, serve};
 
 use std::time::Duration;

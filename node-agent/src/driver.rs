@@ -56,6 +56,8 @@ pub enum End {
     Drained,
     /// The SSM agent is to reboot the machine and run us again.
     RebootMe,
+    /// Out of service, and the machine goes down: the next boot goes on.
+    GoingDown,
 }
 
 /// Why the driver cannot go on. The record on disk is as it was at the last durable write.
@@ -117,6 +119,7 @@ impl Driver {
             let phase = self.operation.phase;
             match phase {
                 Phase::Done => return Ok(End::Finished(self.finish()?)),
+                _ if self.operation.waits_for_the_next_boot() => return Ok(End::GoingDown),
                 Phase::Drained => return Ok(End::Drained),
                 Phase::Halted => {
                     steps::halted::mark(self).await?;

@@ -1,14 +1,19 @@
 //! The record on disk: written whole before every side effect, and never by two processes at a time.
 
+use crate::disk::{Disk, LocalDisk};
 use crate::record::{Record, VERSION};
 use serde::Deserialize;
+use serde::de::Error;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const RECORD: &str = "record.json";
 const LOCK: &str = "lock";
+/// No record is longer, in bytes; what is, is none of ours.
+const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// The record, open for writing; holds the lock on its directory.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub struct Journal {
     dir: PathBuf,
     /// What is, or will be at the next [`Journal::save`], on disk.
     pub record: Record,
+    is_new: bool,
+    disk: Arc<dyn Disk>,
     _lock: File,
 }
 
@@ -73,12 +80,17 @@ pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
         version: u32,
     }
     let path = dir.join(RECORD);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
+    let mut text = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+    match read {
+        Ok(_) => (),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(io_error("read the record", &path)(cause)),
     };
     let corrupt = |cause| JournalError::Corrupt { path: path.clone(), cause };
+    if text.len() as u64 > LONGEST {
+        return Err(corrupt(serde_json::Error::custom(format!("it is longer than {LONGEST} bytes"))));
+    }
     // The version first: a newer record need not have our shape.
     let Version { version: found } = serde_json::from_slice(&text).map_err(corrupt)?;
     if found > VERSION {
@@ -106,24 +118,28 @@ impl Journal {
         Ok(Opened { found: read(dir)?, dir: dir.to_owned(), lock })
     }
 
-    /// Writes the record: temporary file, fsync, rename, fsync of the directory. When this returns, the record
-    /// survives a power cut.
+    /// There was no record of this instance.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The same journal on another disk.
+    pub fn on(self, disk: Arc<dyn Disk>) -> Journal {
+        Journal { disk, ..self }
+    }
+
+    /// Writes the record. When this returns, it survives a power cut.
     ///
     /// # Errors
     /// [`JournalError::Io`]; the record on disk is the one before.
     pub fn save(&self) -> Result<(), JournalError> {
         let path = self.dir.join(RECORD);
-        let temporary = self.dir.join("record.json.new");
-        let write = || {
-            let mut file =
-                OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-            serde_json::to_writer_pretty(&mut file, &self.record)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(io_error("write the record", &path))
+        let text = serde_json::to_vec_pretty(&self.record).map_err(io::Error::from);
+        let written = text.and_then(|mut text| {
+            text.push(b'\n');
+            self.disk.replace(&path, &text)
+        });
+        written.map_err(io_error("write the record", &path))
     }
 }
 
@@ -143,10 +159,11 @@ impl Opened {
     /// # Errors
     /// [`JournalError::Io`] when it cannot be set aside.
     pub fn for_instance(self, instance_id: &str, region: &str) -> Result<Journal, JournalError> {
+        let own = self.found.as_ref().is_some_and(|record| record.instance_id == instance_id);
         let record = match self.found {
-            Some(record) if record.instance_id == instance_id => record,
+            Some(record) if own => record,
             Some(foreign) => {
-                let aside = self.dir.join(format!("foreign-{}.json", file_name(&foreign.instance_id)));
+                let aside = aside(&self.dir, &foreign.instance_id);
                 std::fs::rename(self.dir.join(RECORD), &aside)
                     .map_err(io_error("set aside the record", &aside))?;
                 tracing::warn!(
@@ -158,8 +175,18 @@ impl Opened {
             }
             None => Record::new(instance_id, region),
         };
-        Ok(Journal { dir: self.dir, record, _lock: self.lock })
+        Ok(Journal { dir: self.dir, record, is_new: !own, disk: Arc::new(LocalDisk), _lock: self.lock })
     }
+}
+
+/// Where another instance's record goes: never in the place of one that was set aside before.
+fn aside(dir: &Path, instance_id: &str) -> PathBuf {
+    let name = file_name(instance_id);
+    let numbered = (2..).map(|number| format!("foreign-{name}-{number}.json"));
+    let mut names =
+        std::iter::once(format!("foreign-{name}.json")).chain(numbered).map(|name| dir.join(name));
+    // The numbers do not end, so there is always one.
+    names.find(|path| !path.exists()).unwrap_or_else(|| dir.join("foreign.json"))
 }
 
 /// An instance id as read from a file must not name a path elsewhere.
@@ -220,5 +247,9 @@ mod tests {
         assert_eq!(journal(dir.path(), "i-new").record, Record::new("i-new", "eu-west-1"));
         assert!(dir.path().join("foreign-i-baked.json").exists());
         assert_eq!(read(dir.path()).unwrap(), None);
+        // Not even one that was set aside before is overwritten.
+        journal(dir.path(), "i-baked").save().unwrap();
+        journal(dir.path(), "i-new");
+        assert!(dir.path().join("foreign-i-baked-2.json").exists());
     }
 }

@@ -190,19 +190,19 @@ impl Driver {
     }
 
     /// R2: after a write with unknown outcome no new claim until that write can no longer land.
-    /// True when there was something to wait for.
+    /// True when there was such a write: it may have landed, even if its time passed while nobody of us was running.
     pub(crate) async fn wait_out_unresolved(&mut self, index: usize) -> Step<bool> {
         let quarantine = self.operation.request.settings.quarantine.0;
-        let mut waited = false;
+        let had_some =
+            self.operation.live_group(index).is_some_and(|group| !group.unresolved_tags.is_empty());
         loop {
             let now = self.now()?;
-            let Some(group) = self.operation.live_group(index) else { return Ok(waited) };
+            let Some(group) = self.operation.live_group(index) else { return Ok(had_some) };
             let since_sent = group.unresolved_tags.iter().map(|sent| sent.at_least_until(&now));
             let Some(left) = quarantine::left(since_sent, quarantine) else {
                 group.unresolved_tags.clear();
-                return Ok(waited);
+                return Ok(had_some);
             };
-            waited = true;
             self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;
         }
     }

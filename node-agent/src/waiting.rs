@@ -85,7 +85,7 @@ impl Driver {
     ///
     /// # Errors
     /// As [`Driver::look_again`]; and when trying again is no use, as long as we are in service:
-    /// [`StepError::Misconfigured`]. Once out only time ends the asking, since permissions may come back.
+    /// [`StepError::Misconfigured`]. Once out, or on the way back, only time ends the asking: permissions may return.
     pub(crate) async fn ask<T>(
         &mut self,
         call: impl AsyncFn(&LoadBalancer) -> Result<T, CallError>,
@@ -98,7 +98,7 @@ impl Driver {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if error.is_final() && !self.operation.out {
+            if error.is_final() && !self.operation.has_to_come_back() {
                 return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
             }
             self.back_off(&error, failures).await?;
@@ -106,7 +106,7 @@ impl Driver {
         }
     }
 
-    /// As [`Driver::ask`], about one of our groups: `None` when it was deleted while we are out.
+    /// As [`Driver::ask`], about one of our groups: `None` when it was deleted since we left it, or gave up leaving.
     pub(crate) async fn ask_group<T>(
         &mut self,
         index: usize,
@@ -115,10 +115,10 @@ impl Driver {
         let Some(group) = self.operation.groups.get(index).filter(|group| !group.gone) else {
             return Ok(None);
         };
-        let (arn, out) = (group.arn.clone(), self.operation.out);
+        let (arn, coming_back) = (group.arn.clone(), self.operation.has_to_come_back());
         let answer = self
             .ask(async |load_balancer| match call(load_balancer, &arn).await {
-                Err(error) if error.is_group_gone() && out => Ok(None),
+                Err(error) if error.is_group_gone() && coming_back => Ok(None),
                 answer => answer.map(Some),
             })
             .await?;

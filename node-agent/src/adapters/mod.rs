@@ -2,3 +2,4 @@
 
 pub mod http_service;
 pub mod linux;
+pub mod systemd;

@@ -8,7 +8,7 @@ use crate::exit;
 use crate::identity::{Identity, identify};
 use crate::journal::{Journal, JournalError};
 use crate::load_balancer::LoadBalancer;
-use crate::ports::{Machine, Service};
+use crate::ports::{Machine, Service, Stop};
 use crate::progress::Progress;
 use crate::record::Operation;
 use crate::settings::Settings;
@@ -109,8 +109,21 @@ pub(super) fn journal_complaint(error: JournalError) -> Complaint {
     Complaint::new(code, error)
 }
 
-/// A driver for this operation.
+/// A driver for this operation, which signals ask to stop.
 pub(super) fn driver(
+    journal: Journal,
+    operation: Operation,
+    identity: Identity,
+    load_balancer: LoadBalancer,
+    progress: &Progress,
+) -> Result<Driver, Complaint> {
+    let stop = signals::listen()?;
+    driver_until(stop, journal, operation, identity, load_balancer, progress)
+}
+
+/// A driver for this operation, with a stop of the caller's.
+pub(super) fn driver_until(
+    stop: Stop,
     journal: Journal,
     operation: Operation,
     identity: Identity,
@@ -124,7 +137,7 @@ pub(super) fn driver(
         identity,
         load_balancer,
         service: service()?,
-        stop: signals::listen()?,
+        stop,
         progress: progress.clone(),
         random: rand::make_rng(),
         lease_seen: Instant::now(),

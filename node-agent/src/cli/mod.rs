@@ -2,23 +2,27 @@
 
 mod check;
 mod gather;
+mod idle;
 mod lease_break;
 mod lease_clear;
 mod lease_gc;
 mod log;
+mod lost;
 mod maintain;
 mod operator;
 mod pause;
 mod resume;
+mod shutdown_guard;
 mod signals;
 mod status;
 mod status_text;
 mod verdict;
+mod who;
 
 use crate::exit;
 use crate::record::RebootWhen;
 use crate::settings::{Flags, Settings};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -81,6 +85,12 @@ enum Verb {
     },
     /// Lifts the pause; runs anywhere
     Unpause,
+    /// Leave and drain before the machine goes down; for node-agent-guard.service alone
+    #[command(hide = true)]
+    ShutdownGuard,
+    /// Is no maintenance under way? yes 0, no 1; for package scripts
+    #[command(hide = true)]
+    Idle,
 }
 
 #[derive(Debug, Subcommand)]
@@ -145,6 +155,11 @@ impl Complaint {
     }
 }
 
+/// The command line, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program with these arguments (the first is its name) and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
@@ -183,6 +198,8 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
             Verb::Lease(LeaseVerb::Gc { ids }) => lease_gc::run(&settings, &ids).await,
             Verb::Pause { reason } => pause::pause(&settings, &reason).await,
             Verb::Unpause => pause::unpause(&settings).await,
+            Verb::ShutdownGuard => shutdown_guard::run(settings, &progress).await,
+            Verb::Idle => idle::idle(&settings),
         }
     });
     progress.end();

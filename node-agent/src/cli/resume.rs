@@ -1,13 +1,13 @@
 //! `resume` and `rejoin`: go on from the record.
 
-use super::{Complaint, gather, say, verdict};
+use super::{Complaint, gather, lost, say, verdict, who};
 use crate::driver::DriveError;
 use crate::exit;
-use crate::identity::{Identity, identify};
+use crate::identity::Identity;
 use crate::journal::Journal;
 use crate::phase::Phase;
 use crate::progress::Progress;
-use crate::record::{Operation, Record};
+use crate::record::Operation;
 use crate::settings::Settings;
 
 /// Drives whatever is unfinished. At boot this brings a node back; it never takes one out.
@@ -15,10 +15,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
     let (journal, identity) = open(&settings).await?;
     let now = moment(&settings)?;
     match &journal.record.operation {
-        None => {
-            say("nothing to resume\n");
-            Ok(exit::DONE)
-        }
+        None => lost::come_back(journal, identity, &now, &settings, progress).await,
         Some(operation) if operation.phase == Phase::Drained && !operation.overdue(&now) => {
             say("drained: out of service until `node-agent rejoin`\n");
             Ok(exit::DONE)
@@ -39,30 +36,12 @@ pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8
     }
 }
 
-async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
+pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     let opened = Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?;
-    // The metadata service may be late after a boot; the record knows who we are, unless it is another's.
-    let identity = match (identify(settings).await, &opened.found) {
-        (Ok(identity), _) => identity,
-        (Err(error), Some(found)) if found.operation.is_some() => {
-            tracing::warn!("{error}; going on as {}, as the record says", found.instance_id);
-            remembered(found)
-        }
-        (Err(error), _) => return Err(Complaint::new(exit::NOTHING_CHANGED, error)),
-    };
+    let identity = who::who(settings, opened.found.as_ref(), &moment(settings)?).await?;
     let region = opened.found.as_ref().map(|found| found.region.clone()).unwrap_or_default();
     let journal = opened.for_instance(&identity.instance_id, &region).map_err(gather::journal_complaint)?;
     Ok((journal, identity))
-}
-
-fn remembered(record: &Record) -> Identity {
-    let groups = record.operation.iter().flat_map(|operation| &operation.groups);
-    let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);
-    Identity {
-        instance_id: record.instance_id.clone(),
-        addresses: by_address.map(|pair| pair.id.clone()).collect(),
-        auto_scaling: None,
-    }
 }
 
 async fn go_on(

@@ -1,6 +1,7 @@
 //! SIGTERM and SIGINT: the first asks to stop, the second stops at once and leaves the record for `resume`.
 
 use super::Complaint;
+use crate::adapters::systemd;
 use crate::exit;
 use crate::ports::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -18,6 +19,11 @@ pub(super) fn listen() -> Result<Stop, Complaint> {
     })?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
+            if systemd::going_down().is_some() {
+                // A dying node is never registered; the guard sees to what is left, and the next boot goes on.
+                tracing::warn!("asked to stop, and the machine goes down: leaving the rest on record");
+                std::process::exit(i32::from(exit::NOTHING_CHANGED));
+            }
             if !*ask.borrow() {
                 tracing::warn!(
                     "asked to stop: turning back, or going on to the end if the machine may have changed already; \

@@ -32,6 +32,7 @@ pub(super) async fn drive(mut driver: Driver) -> Result<u8, Complaint> {
             ));
             exit::DONE
         }
+        End::GoingDown => exit::DONE,
         End::RebootMe => {
             say("drained: asking the SSM agent for the reboot (exit code 194)\n");
             exit::REBOOT

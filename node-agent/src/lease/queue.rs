@@ -23,6 +23,9 @@ pub const HOLD_WHILE_WAITING: Duration = Duration::from_secs(120);
 /// How much of the expected wait passes until the next look.
 const OF_THE_WAIT: f64 = 0.5;
 
+/// And how much of the expected rest of a roll passes until a node outside the queue looks again.
+const OF_THE_ROLL: f64 = 0.25;
+
 /// How fast a fleet may ask, and how long a node is out.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -185,10 +188,17 @@ impl Pace {
         seconds(as_f64(registered) / self.fleet_rate)
     }
 
-    /// Between two looks from outside the queue.
-    pub fn outside(&self, registered: usize, slots: u32) -> Duration {
-        let queue = self.hold.mul_f64(as_f64(LONGEST_QUEUE) / 2.0) / slots.max(1);
-        Duration::from_secs(30).max(self.sweep(registered)).max(queue)
+    /// Between two looks from outside the queue, whose last ticket has this number. Nobody is needed before half the
+    /// queue has been served. Later everybody looks a few times in the time that those ahead will take: tickets count
+    /// who has had a turn, so that is known about, and the looks of a fleet keep up with its turns, and no more.
+    pub fn outside(&self, registered: usize, slots: u32, last_ticket: u64) -> Duration {
+        let turn = (self.settle + self.hold) / slots.max(1);
+        let served = usize::try_from(last_ticket).unwrap_or(usize::MAX);
+        let ahead = turn.mul_f64(as_f64(registered.saturating_sub(served)) * OF_THE_ROLL);
+        // Not all that are registered need take part.
+        let longest = self.sweep(registered) * 2;
+        let queue = turn.mul_f64(as_f64(LONGEST_QUEUE) / 2.0);
+        ahead.min(longest).max(queue).max(Duration::from_secs(30))
     }
 
     /// Between two looks when a slot is expected to come free after `wait`: a part of that, so that the looks get closer
@@ -362,7 +372,14 @@ mod tests {
         assert_eq!(queued(0, 100, 1), 4);
         assert_eq!(queued(1, 40, 1), 20);
         assert_eq!(queued(9, 1800, 1), 60);
-        assert_eq!(PACE.outside(1000, 10), Duration::from_secs(500));
-        assert_eq!(PACE.outside(3, 10), Duration::from_secs(96));
+    }
+
+    #[test]
+    fn who_is_outside_looks_oftener_as_the_roll_goes_on() {
+        let outside = |registered, slots, last| PACE.outside(registered, slots, last).as_secs();
+        assert_eq!([outside(1000, 10, 0), outside(1000, 10, 700), outside(1000, 10, 990)], [1000, 975, 104]);
+        assert_eq!(outside(3, 10, 0), 104);
+        // Tickets of an earlier roll may be larger than this fleet.
+        assert_eq!(outside(1000, 10, u64::MAX), 104);
     }
 }

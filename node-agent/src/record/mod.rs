@@ -1,5 +1,6 @@
 //! What a node has to remember: the maintenance under way, and how the last ones ended.
 
+mod going_down;
 mod group;
 mod operation;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use going_down::{GoingDown, Remains};
 pub use group::{ClaimOnRecord, Group, TicketOnRecord};
 pub use operation::{CommandState, Failure, Operation, RebootAsked, RebootWhen, Request};
 

@@ -1,6 +1,6 @@
 //! A maintenance under way, and what a new process makes of it.
 
-use super::{Group, PhaseRun, Verdict};
+use super::{GoingDown, Group, PhaseRun, Verdict};
 use crate::phase::{Course, Phase};
 use crate::settings::Settings;
 use crate::time::Moment;
@@ -74,6 +74,12 @@ pub struct Operation {
     pub blocked: u32,
     /// Why it did not go as asked: the first reason counts.
     pub failure: Option<Failure>,
+    /// The machine goes down by somebody else's will: it ends at the drain, and the next boot goes on.
+    #[serde(default)]
+    pub going_down: Option<GoingDown>,
+    /// Leaves whatever the others do, and without a lease if it has none: the machine goes down either way.
+    #[serde(default)]
+    pub forced: bool,
 }
 
 /// Why a maintenance did not go as asked.
@@ -130,11 +136,14 @@ impl Operation {
             interferences: 0,
             blocked: 0,
             failure: None,
+            going_down: None,
+            forced: false,
         }
     }
 
     /// A new process takes it up, perhaps after a boot. Before `out` that means giving up: whoever asked is gone,
     /// and nobody leaves service hours later. Halted means looking again: a person or a boot asks for it.
+    /// [`crate::lease::quarantine::restart`] has the rule for the lease.
     pub fn take_up(&mut self, now: &Moment) {
         let booted = !self.phase_began.same_boot(now);
         if booted {
@@ -142,11 +151,14 @@ impl Operation {
             // Time limits count anew: the boot itself is nobody's fault.
             self.phase_began = now.clone();
         }
+        // A slot is given back only by a node that is in service, and nobody has looked since the process died.
+        let holds = self.live_groups().any(|group| group.claim.is_some());
+        let give_back = if holds && booted { Phase::WaitInService } else { Phase::ReleaseLease };
         let (next, why) = match self.phase {
-            Phase::CheckGroup | Phase::AcquireLease => {
-                (Phase::ReleaseLease, "stopped before the node left service")
-            }
-            Phase::Deregister if !self.out => (Phase::ReleaseLease, "stopped before the node left service"),
+            _ if self.going_down.take().is_some() && self.out => (Phase::CheckHealth, ""),
+            Phase::CheckGroup | Phase::AcquireLease => (give_back, "stopped before the node left service"),
+            Phase::Deregister if !self.out => (give_back, "stopped before the node left service"),
+            Phase::ReleaseLease if holds && (booted || self.out) => (Phase::WaitInService, ""),
             Phase::Deregister if booted => {
                 (Phase::Register, "the machine rebooted while the node left service")
             }
@@ -177,9 +189,15 @@ impl Operation {
         Course { out: self.out, stay_out: self.request.stay_out }
     }
 
+    /// Out, or giving up: from here it ends in service, or halted.
+    pub fn has_to_come_back(&self) -> bool {
+        self.out || self.phase > Phase::Deregister
+    }
+
     /// Whether a phase has nothing to do in this operation.
     pub fn not_asked_for(&self, phase: Phase) -> bool {
         match phase {
+            Phase::AcquireLease => self.forced,
             Phase::RunCommand => self.request.command.is_empty(),
             Phase::Reboot => {
                 self.request.reboot == RebootWhen::Never && self.command != CommandState::RebootNeeded

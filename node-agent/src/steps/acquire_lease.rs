@@ -50,9 +50,10 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
             Move::Join(number) if driver.queue_up(index, number).await? => {
                 (pace.settle, "our place in the queue to settle".to_owned())
             }
-            Move::Join(_) => {
-                (driver.jittered(pace.outside(registered, slots)), "room for a lease tag".to_owned())
-            }
+            Move::Join(_) => (
+                driver.jittered(pace.outside(registered, slots, leases.last_ticket())),
+                "room for a lease tag".to_owned(),
+            ),
             Move::Queue(position, by) => {
                 show_life(driver, index).await?;
                 let wait = pace.expected_wait(&leases, &me, position, driver.machine.utc());
@@ -60,7 +61,7 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
                 (pause, format!("a free slot, with {position} before us: held by {by}"))
             }
             Move::Outside(by) => {
-                let pause = driver.jittered(pace.outside(registered, slots));
+                let pause = driver.jittered(pace.outside(registered, slots, leases.last_ticket()));
                 (pause, format!("room in the queue: slots are held by {by}"))
             }
         };

@@ -5,7 +5,7 @@ use crate::driver::{Driver, Step, StepError};
 use crate::lease::Hold;
 use crate::membership::{self, Membership, MembershipError};
 use crate::reading::{GroupReading, Refusal};
-use crate::record::Group;
+use crate::record::{GoingDown, Group};
 use crate::settings::AutoScaling;
 use crate::target_group::{Attributes, TargetState};
 use rand::RngExt;
@@ -18,6 +18,9 @@ const BLOCKED_LONGEST: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     refuse_auto_scaling(driver)?;
+    if driver.operation.forced {
+        return find_groups(driver).await.map(drop);
+    }
     if driver.operation.blocked > 0 {
         let bound = BLOCKED_FIRST.saturating_mul(1 << driver.operation.blocked.min(10)).min(BLOCKED_LONGEST);
         let pause = bound.mul_f64(driver.random.random_range(0.1..=1.0));
@@ -42,7 +45,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
 /// A whole fleet is often told at the same second. How large it is, the last maintenance has seen; a node that is new
 /// to its fleet asks at once.
 async fn spread_the_start(driver: &mut Driver) -> Step {
-    if driver.operation.blocked > 0 {
+    if driver.operation.blocked > 0 || driver.operation.going_down.is_some() {
         return Ok(());
     }
     let registered = driver.journal.record.fleet_seen;
@@ -52,6 +55,10 @@ async fn spread_the_start(driver: &mut Driver) -> Step {
 
 /// An Auto Scaling group may replace a node that leaves service, so it has to be a decision.
 fn refuse_auto_scaling(driver: &Driver) -> Step {
+    if driver.operation.going_down == Some(GoingDown::PowerOff) {
+        // The group replaces a machine that is switched off in any case.
+        return Ok(());
+    }
     match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
         (Some(state), AutoScaling::Refuse) => Err(StepError::Misconfigured(format!(
             "this instance is in an Auto Scaling group (it wants the state {state}), which may replace a node that \

@@ -16,6 +16,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
 
 /// The others must still be enough. This limits damage; the lease is what prevents it.
 async fn look_again(driver: &mut Driver) -> Step {
+    if driver.operation.forced {
+        return Ok(());
+    }
     for index in 0..driver.operation.groups.len() {
         let Some(reading) = read(driver, index).await? else { continue };
         let Some(group) = driver.operation.groups.get(index) else { continue };

@@ -34,7 +34,8 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         driver.fail(driver.operation.phase, &format!("not rebooted: {error}"), false);
         return Ok(());
     }
-    let asked = RebootAsked { at: now, times: 1 };
+    // This moment, not the one when the phase began: the look before may have taken minutes.
+    let asked = RebootAsked { at: driver.now()?, times: 1 };
     driver.operation.reboot = Some(asked.clone());
     driver.save()?;
     if driver.operation.request.under_ssm {

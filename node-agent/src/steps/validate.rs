@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 /// # Errors
 /// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
 pub(super) async fn validate(driver: &mut Driver) -> Step {
+    if driver.operation.forced {
+        return Ok(());
+    }
     for index in 0..driver.operation.groups.len() {
         let Some(reading) = read(driver, index).await? else { continue };
         lease_stands(driver, index, &reading)?;

@@ -4,11 +4,23 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use node_agent::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// What a machine was just told, for tests that stop the driver right there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    CommandBegun,
+    CommandEnded,
+    BeforeReboot,
+    AfterReboot,
+}
+
+/// Who hears it.
+pub type Listener = Arc<dyn Fn(Told) + Send + Sync>;
 
 /// A machine whose boots the test makes.
 pub struct FakeMachine {
@@ -24,6 +36,17 @@ pub struct FakeMachine {
     /// The commands that were begun.
     pub ran: Mutex<Vec<String>>,
     pub reboot_required: AtomicBool,
+    /// Called at everything that it is told.
+    pub told: Mutex<Option<Listener>>,
+}
+
+impl FakeMachine {
+    fn tell(&self, told: Told) {
+        let listener = self.told.lock().unwrap().clone();
+        if let Some(listener) = listener {
+            listener(told);
+        }
+    }
 }
 
 impl Default for FakeMachine {
@@ -37,6 +60,7 @@ impl Default for FakeMachine {
             command: Mutex::new((Duration::from_secs(30), 0)),
             ran: Mutex::default(),
             reboot_required: false.into(),
+            told: Mutex::default(),
         }
     }
 }
@@ -56,10 +80,12 @@ impl Machine for FakeMachine {
     }
 
     async fn reboot(&self) -> Result<(), MachineError> {
+        self.tell(Told::BeforeReboot);
         self.reboots.fetch_add(1, Ordering::Relaxed);
         if self.obeys.load(Ordering::Relaxed) {
             self.down.notify_waiters();
         }
+        self.tell(Told::AfterReboot);
         Ok(())
     }
 
@@ -71,9 +97,13 @@ impl Machine for FakeMachine {
         mut stop: Stop,
     ) -> Result<CommandEnd, MachineError> {
         self.ran.lock().unwrap().push(command.join(" "));
+        self.tell(Told::CommandBegun);
         let (takes, code) = *self.command.lock().unwrap();
         tokio::select! {
-            () = tokio::time::sleep(takes) => return Ok(CommandEnd::Exited(code)),
+            () = tokio::time::sleep(takes) => {
+                self.tell(Told::CommandEnded);
+                return Ok(CommandEnd::Exited(code));
+            }
             () = tokio::time::sleep(limit) => return Ok(CommandEnd::TimedOut),
             Ok(_) = stop.wait_for(|asked| *asked) => (),
         }

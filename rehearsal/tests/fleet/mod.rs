@@ -3,13 +3,14 @@
 //! The test is the machine: it reboots, crashes and restarts nodes by dropping their driver and starting another on the
 //! same record.
 
-#![allow(dead_code, unreachable_pub, reason = "every test file takes what it needs of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "every test file takes what it needs of it")]
 
 mod fakes;
 mod node;
 
 use fakes::{FakeMachine, FakeService};
-use local_alb::{Instance, LocalAlb, Probe, Probes, TargetGroupSettings};
+use local_alb::{HealthCheck, Instance, LocalAlb, Probe, Probes, TargetGroupSettings};
+use node_agent::disk::LocalDisk;
 use node_agent::driver::End;
 use node_agent::identity::Identity;
 use node_agent::record::Finished;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use fakes::Told;
 pub use node::Node;
 
 /// The port of every service, unless a test says otherwise.
@@ -33,6 +35,8 @@ pub struct Fleet {
     pub alb: LocalAlb,
     /// The first target group.
     pub arn: String,
+    /// All of them.
+    pub arns: Vec<String>,
     /// The nodes, numbered from 0.
     pub nodes: Vec<Node>,
     _state: tempfile::TempDir,
@@ -44,10 +48,12 @@ pub struct Builder {
     tags: BTreeMap<String, String>,
     attributes: BTreeMap<String, String>,
     ports: Vec<u16>,
+    groups: Vec<String>,
     target_type: String,
     alb: local_alb::Settings,
     settings: Settings,
     seed: u64,
+    check_every: Option<Duration>,
 }
 
 /// Three healthy nodes, one of them out at a time, a deregistration delay of 60 s.
@@ -57,10 +63,12 @@ pub fn fleet() -> Builder {
         tags: BTreeMap::new(),
         attributes: BTreeMap::from([("deregistration_delay.timeout_seconds".into(), "60".into())]),
         ports: vec![PORT],
+        groups: vec!["web".into()],
         target_type: "instance".into(),
         alb: local_alb::Settings::default(),
         settings: Settings { target_groups: vec!["web".into()], ..Settings::default() },
         seed: 1,
+        check_every: None,
     }
 }
 
@@ -81,6 +89,12 @@ impl Builder {
         self.ports = ports.to_vec();
         self
     }
+    /// In a second group, too.
+    pub fn two_groups(mut self) -> Builder {
+        self.groups.push("admin".into());
+        self.settings.target_groups.push("admin".into());
+        self
+    }
     pub fn by_address(mut self) -> Builder {
         self.target_type = "ip".into();
         self
@@ -88,6 +102,11 @@ impl Builder {
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self.alb.seed = seed;
+        self
+    }
+    /// Health checks seldom: in a large fleet they are most of the work.
+    pub fn check_every(mut self, interval: Duration) -> Builder {
+        self.check_every = Some(interval);
         self
     }
     pub fn faults(mut self, faults: local_alb::Faults) -> Builder {
@@ -133,24 +152,31 @@ impl Builder {
                 machine: Arc::new(FakeMachine::default()),
                 service,
                 settings,
+                http: None,
+                disk: Arc::new(LocalDisk),
                 seed: self.seed.wrapping_mul(1000) + number as u64,
                 stop: Arc::new(watch::channel(false).0),
             });
         }
+        let mut health_check = HealthCheck::default();
+        health_check.interval = self.check_every.unwrap_or(health_check.interval);
         let pair =
             |node: &Node| self.ports.iter().map(|port| (node.target_id.clone(), *port)).collect::<Vec<_>>();
-        let arn = alb
-            .create_target_group(TargetGroupSettings {
-                name: "web".into(),
+        let group = |name: &String| {
+            alb.create_target_group(TargetGroupSettings {
+                name: name.clone(),
                 port: PORT,
-                target_type: self.target_type,
+                target_type: self.target_type.clone(),
                 targets: nodes.iter().flat_map(pair).collect(),
-                tags: self.tags,
-                attributes: self.attributes,
+                tags: self.tags.clone(),
+                attributes: self.attributes.clone(),
+                health_check: health_check.clone(),
                 ..TargetGroupSettings::default()
             })
-            .unwrap();
-        let fleet = Fleet { alb, arn, nodes, _state: state };
+            .unwrap()
+        };
+        let arns: Vec<_> = self.groups.iter().map(group).collect();
+        let fleet = Fleet { arn: arns[0].clone(), alb, arns, nodes, _state: state };
         fleet.until_in_service().await;
         fleet
     }
@@ -164,7 +190,7 @@ fn scratch() -> tempfile::TempDir {
 impl Fleet {
     /// Waits until every node is healthy.
     pub async fn until_in_service(&self) {
-        until(|| self.alb.instances_out(&self.arn) == 0).await;
+        until(|| self.arns.iter().all(|arn| self.alb.instances_out(arn) == 0)).await;
     }
 
     /// The lease tags, by instance id, as they are.

@@ -4,17 +4,20 @@ use super::fakes::{FakeMachine, FakeService};
 use super::finished;
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
-use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use local_alb::LocalAlb;
 use local_alb::in_process::InProcess;
+use node_agent::disk::Disk;
 use node_agent::driver::{DriveError, Driver, End};
 use node_agent::identity::Identity;
 use node_agent::journal::{self, Journal};
 use node_agent::load_balancer::LoadBalancer;
+use node_agent::lost_record::{self, Known, LostRecordError};
 use node_agent::ports::Machine;
 use node_agent::progress::Progress;
-use node_agent::record::{Finished, Operation, RebootWhen, Request};
+use node_agent::record::{Finished, GoingDown, Operation, RebootWhen, Request};
 use node_agent::settings::Settings;
+use node_agent::shutdown;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
@@ -32,6 +35,10 @@ pub struct Node {
     pub machine: Arc<FakeMachine>,
     pub service: Arc<FakeService>,
     pub settings: Settings,
+    /// Its way to the API, when it is not the plain one.
+    pub http: Option<SharedHttpClient>,
+    /// Where its record is written.
+    pub disk: Arc<dyn Disk>,
     pub(super) alb: LocalAlb,
     pub(super) seed: u64,
     pub(super) stop: Arc<watch::Sender<bool>>,
@@ -75,6 +82,31 @@ impl Node {
         self.put_together(journal, operation)
     }
 
+    /// A driver for a lease of this node that is not on record, as `resume` makes it.
+    pub async fn lost(&self) -> Result<Option<Driver>, LostRecordError> {
+        let journal = self.journal();
+        let now = (&*self.machine as &dyn Machine).now().unwrap();
+        let known = Known {
+            identity: &self.identity,
+            settings: &self.settings,
+            now: &now,
+            record_missing: journal.is_new(),
+        };
+        let found = lost_record::find(&LoadBalancer::new(self.client()), known).await?;
+        Ok(found.map(|operation| self.put_together(journal, operation)))
+    }
+
+    /// Leaves before the machine goes down, as the guard does, however far a maintenance on record is.
+    pub async fn leave_before(&self, how: GoingDown) -> Option<Operation> {
+        let mut journal = self.journal();
+        let now = (&*self.machine as &dyn Machine).now().unwrap();
+        let on_record = journal.record.operation.take();
+        let operation = shutdown::begin(on_record, &self.settings, how, now)?;
+        let mut driver = self.put_together(journal, operation);
+        driver.leave_before(how, &self.settings).await.unwrap();
+        Some(driver.operation)
+    }
+
     /// Its last maintenance found so many targets in the group.
     pub fn has_seen_a_fleet_of(&self, registered: usize) {
         let mut journal = self.journal();
@@ -82,9 +114,9 @@ impl Node {
         journal.save().unwrap();
     }
 
-    fn journal(&self) -> Journal {
+    pub fn journal(&self) -> Journal {
         let opened = Journal::open(&self.settings.state_dir).unwrap();
-        opened.for_instance(&self.identity.instance_id, "us-east-1").unwrap()
+        opened.for_instance(&self.identity.instance_id, "us-east-1").unwrap().on(self.disk.clone())
     }
 
     fn put_together(&self, journal: Journal, operation: Operation) -> Driver {
@@ -110,7 +142,9 @@ impl Node {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::for_tests())
             .retry_config(RetryConfig::disabled())
-            .http_client(InProcess::new(self.alb.api()))
+            .http_client(
+                self.http.clone().unwrap_or_else(|| SharedHttpClient::new(InProcess::new(self.alb.api()))),
+            )
             .build();
         Client::from_conf(config)
     }

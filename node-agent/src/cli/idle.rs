@@ -1,0 +1,20 @@
+//! `idle`, which package scripts call: may the program be removed?
+
+use super::{Complaint, gather, say};
+use crate::exit;
+use crate::journal;
+use crate::settings::Settings;
+
+/// Yes (0) when no maintenance is on record. Without the network, and without waiting for a driver at work.
+pub(super) fn idle(settings: &Settings) -> Result<u8, Complaint> {
+    let record = journal::read(&settings.state_dir)
+        .map_err(|error| Complaint { exit_code: exit::FAILED, ..gather::journal_complaint(error) })?;
+    match record.and_then(|record| record.operation) {
+        None => Ok(exit::DONE),
+        Some(operation) => {
+            let since = operation.began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
+            say(&format!("a maintenance begun {since} is at {}\n", operation.phase));
+            Ok(exit::FAILED)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `shutdown-guard`, which only node-agent-guard.service calls: no request may be lost when the machine goes down by
+//! somebody else's will.
+
+use super::{Complaint, gather, resume};
+use crate::adapters::systemd;
+use crate::driver::DriveError;
+use crate::exit;
+use crate::identity::Identity;
+use crate::journal::{Journal, JournalError};
+use crate::progress::Progress;
+use crate::record::GoingDown;
+use crate::settings::Settings;
+use crate::shutdown;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long a driver outside of systemd's care may still hold the record after it was told to stop.
+const DRIVER_LEAVES: Duration = Duration::from_secs(30);
+/// systemd forces the machine down after 30 minutes, and others have to stop too.
+const LONGEST: Duration = Duration::from_secs(20 * 60);
+
+/// Leaves the target groups and drains, if the machine is going down.
+pub(super) async fn run(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
+    let Some(how) = systemd::going_down() else {
+        tracing::info!("the machine is not going down: nothing to do");
+        return Ok(exit::DONE);
+    };
+    let left = tokio::time::timeout(LONGEST, leave(&settings, how, progress)).await;
+    left.unwrap_or_else(|_| {
+        let why = "gave up draining after 20 minutes: soon systemd forces the machine down";
+        Err(Complaint::new(exit::FAILED, anyhow::anyhow!(why)))
+    })
+}
+
+async fn leave(settings: &Settings, how: GoingDown, progress: &Progress) -> Result<u8, Complaint> {
+    let (mut journal, identity) = open(settings).await?;
+    let now = gather::machine(settings).now().map_err(DriveError::from).map_err(failed)?;
+    let on_record = journal.record.operation.take();
+    let load_balancer = match &on_record {
+        Some(operation) => gather::load_balancer(&operation.request.settings, &journal.record.region).await,
+        None => {
+            let (load_balancer, region) = gather::reach(settings).await?;
+            journal.record.region = region;
+            load_balancer
+        }
+    };
+    let Some(operation) = shutdown::begin(on_record, settings, how, now) else { return Ok(exit::DONE) };
+    // Nothing turns a machine back that goes down: nobody ever writes to this channel.
+    let (_nobody, stop) = watch::channel(false);
+    let mut driver = gather::driver_until(stop, journal, operation, identity, load_balancer, progress)?;
+    driver.leave_before(how, settings).await.map_err(failed)?;
+    Ok(exit::DONE)
+}
+
+fn failed(error: DriveError) -> Complaint {
+    Complaint::new(exit::FAILED, error)
+}
+
+/// systemd has stopped its own driver before us; one in somebody's session may take a moment longer.
+async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
+    let began = Instant::now();
+    loop {
+        match resume::open(settings).await {
+            Err(complaint) if is_locked(&complaint) && began.elapsed() < DRIVER_LEAVES => {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_locked(complaint: &Complaint) -> bool {
+    matches!(complaint.error.downcast_ref(), Some(JournalError::Locked))
+}

@@ -1,0 +1,54 @@
+//! Who we are, right after a boot, when the metadata service may be late.
+
+use super::Complaint;
+use crate::exit;
+use crate::identity::{Identity, identify};
+use crate::record::Record;
+use crate::settings::Settings;
+use crate::time::Moment;
+use std::time::Duration;
+
+/// How long the metadata service may be late after a boot.
+const LATE: Duration = Duration::from_secs(120);
+/// How often it is asked.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Asks the metadata service. A record of this very boot is as good as its answer; one of another boot is not, because it
+/// may have come with the image that this machine was started from.
+pub(super) async fn who(
+    settings: &Settings,
+    found: Option<&Record>,
+    now: &Moment,
+) -> Result<Identity, Complaint> {
+    let deadline = tokio::time::Instant::now() + LATE;
+    loop {
+        let error = match identify(settings).await {
+            Ok(identity) => return Ok(identity),
+            Err(error) => error,
+        };
+        let Some((record, operation)) =
+            found.and_then(|record| record.operation.as_ref().map(|o| (record, o)))
+        else {
+            return Err(Complaint::new(exit::NOTHING_CHANGED, error));
+        };
+        if operation.phase_began.same_boot(now) {
+            tracing::warn!("{error}; going on as {}, as the record says", record.instance_id);
+            return Ok(remembered(record));
+        }
+        if tokio::time::Instant::now() >= deadline {
+            let why = "a maintenance is on record, but whether it is this machine's or came with its image is not known";
+            return Err(Complaint::new(exit::NOTHING_CHANGED, anyhow::Error::new(error).context(why)));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+fn remembered(record: &Record) -> Identity {
+    let groups = record.operation.iter().flat_map(|operation| &operation.groups);
+    let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);
+    Identity {
+        instance_id: record.instance_id.clone(),
+        addresses: by_address.map(|pair| pair.id.clone()).collect(),
+        auto_scaling: None,
+    }
+}

@@ -1,0 +1,23 @@
+//! Writes the manual pages and shell completions that the packages carry, from the command lines themselves.
+//!
+//!     cargo run -p rehearsal --example manuals -- target/manuals
+
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+fn main() -> anyhow::Result<()> {
+    let Some(out) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        anyhow::bail!("name the folder to write to");
+    };
+    for (name, program) in
+        [("node-agent", node_agent::cli::command()), ("hello-service", hello_service::command())]
+    {
+        let dir = out.join(name);
+        std::fs::create_dir_all(&dir)?;
+        clap_mangen::generate_to(program.clone(), &dir)?;
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            clap_complete::generate_to(shell, &mut program.clone(), name, &dir)?;
+        }
+    }
+    Ok(())
+}

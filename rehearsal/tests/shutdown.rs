@@ -1,0 +1,135 @@
+//! Machines that go down by somebody else's will, on a paused clock: drained first, and back after the boot.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
+
+mod fleet;
+
+use fleet::{Fleet, PORT, finished, fleet, until};
+use node_agent::phase::Phase;
+use node_agent::record::{GoingDown, Request, Verdict};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The deregistration delay is over, so no request can reach it.
+fn assert_drained(fleet: &Fleet, node: usize) {
+    assert_eq!(fleet.pairs(node), [(PORT, "unused".to_owned())]);
+}
+
+/// The node boots, `resume` brings it back, and nothing is left of the shutdown.
+async fn boots_and_is_back(fleet: &Fleet, node: usize) {
+    fleet.nodes[node].boot().await;
+    let finished = finished(fleet.nodes[node].resume().await);
+    assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
+    assert_eq!(fleet.pairs(node), [(PORT, "healthy".to_owned())]);
+    assert_eq!(fleet.nodes[node].operation(), None);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_plain_reboot_takes_the_lease_drains_and_comes_back() {
+    let fleet = fleet().start().await;
+    let began = Instant::now();
+    fleet.nodes[0].leave_before(GoingDown::Reboot).await;
+    // Settling of the claim, and the whole deregistration delay.
+    assert!((70..90).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_drained(&fleet, 0);
+    assert_eq!(fleet.leases().len(), 1, "others must wait for this node");
+    boots_and_is_back(&fleet, 0).await;
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn without_a_free_slot_a_plain_reboot_drains_all_the_same_after_twenty_seconds() {
+    let fleet = fleet().start().await;
+    let by_hand = Request { stay_out: true, ..fleet.nodes[1].run(&[]) };
+    fleet.nodes[1].driver(by_hand).drive().await.unwrap();
+    let others = fleet.leases();
+    let began = Instant::now();
+    let left = fleet.nodes[0].leave_before(GoingDown::Reboot).await.unwrap();
+    assert!((80..110).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_drained(&fleet, 0);
+    assert_eq!(fleet.leases(), others, "no tag of its own, and nobody else's touched");
+    assert!(left.forced && left.history.iter().any(|run| run.reason.is_some()), "{left:?}");
+    boots_and_is_back(&fleet, 0).await;
+    assert_eq!(fleet.leases(), others);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_power_off_drains_at_once_and_writes_no_tag() {
+    let fleet = fleet().start().await;
+    fleet.nodes[0].leave_before(GoingDown::PowerOff).await;
+    assert_drained(&fleet, 0);
+    let tagged = fleet
+        .alb
+        .calls()
+        .into_iter()
+        .any(|call| call.action.ends_with("Tags") && call.action != "DescribeTags");
+    assert!(!tagged);
+    // Started again weeks later, it comes back by itself.
+    boots_and_is_back(&fleet, 0).await;
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_that_is_not_behind_the_load_balancer_holds_up_nothing() {
+    let fleet = fleet().start().await;
+    let mut stranger = fleet.nodes[0].clone();
+    stranger.settings.target_groups = Vec::new();
+    let began = Instant::now();
+    stranger.leave_before(GoingDown::Reboot).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(stranger.operation(), None);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_maintenance_on_its_way_back_leaves_again_and_never_registers_a_dying_node() {
+    let fleet = fleet().start().await;
+    let node = fleet.nodes[0].clone();
+    let running = tokio::task::spawn_local(async move { node.maintain(node.run(&["patch"])).await });
+    until(|| fleet.nodes[0].phase() == Some(Phase::WaitInService)).await;
+    // SIGTERM while the machine stops: the driver leaves its record and goes.
+    running.abort();
+    let _ = running.await;
+    fleet.nodes[0].leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
+    assert_eq!(fleet.leases().len(), 1);
+    boots_and_is_back(&fleet, 0).await;
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_maintenance_that_had_not_left_gives_up_its_place_and_the_node_drains() {
+    let fleet = fleet().start().await;
+    let node = fleet.nodes[0].clone();
+    let running = tokio::task::spawn_local(async move { node.maintain(node.reboot()).await });
+    until(|| fleet.nodes[0].phase() == Some(Phase::AcquireLease)).await;
+    running.abort();
+    let _ = running.await;
+    fleet.nodes[0].leave_before(GoingDown::PowerOff).await;
+    assert_drained(&fleet, 0);
+    boots_and_is_back(&fleet, 0).await;
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_drain_under_way_is_finished() {
+    let fleet = fleet().start().await;
+    let node = fleet.nodes[0].clone();
+    let running = tokio::task::spawn_local(async move { node.maintain(node.run(&["patch"])).await });
+    until(|| fleet.nodes[0].phase() == Some(Phase::Drain)).await;
+    running.abort();
+    let _ = running.await;
+    fleet.nodes[0].leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
+    assert!(
+        fleet.nodes[0].machine.ran.lock().unwrap().is_empty(),
+        "the command is not begun on a dying machine"
+    );
+    boots_and_is_back(&fleet, 0).await;
+    fleet.assert_restored();
+}

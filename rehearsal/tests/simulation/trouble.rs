@@ -1,0 +1,160 @@
+//! Small fleets with everything going wrong that the seed brings.
+
+use crate::fleet::{Node, fleet, seconds};
+use crate::seeds::on_all_cores;
+use local_alb::{Bucket, Buckets, Fault, Faults};
+use node_agent::driver::End;
+use node_agent::phase::Phase;
+use node_agent::record::Verdict;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// What goes wrong in one run, all of it drawn from its seed.
+#[derive(Debug, Clone)]
+struct Trouble {
+    nodes: usize,
+    slots: usize,
+    faults: Faults,
+    crashes: u32,
+    late: u32,
+    wipes: bool,
+}
+
+impl Trouble {
+    fn of(random: &mut StdRng) -> Trouble {
+        let nodes = random.random_range(3..=6);
+        let throttle = random
+            .random_bool(0.3)
+            .then(|| Buckets { shared: Some(Bucket { burst: 10.0, per_second: 2.0 }), ..Buckets::default() });
+        Trouble {
+            nodes,
+            slots: random.random_range(1..=2),
+            faults: Faults {
+                latency: Duration::from_millis(random.random_range(0..=300)),
+                throttle,
+                error_rate: random.random_range(0.0..=0.05),
+                lost_answer_rate: random.random_range(0.0..=0.05),
+                refuse: false,
+                expired_credentials: false,
+                stale_tags: Duration::from_millis(random.random_range(0..=5000)),
+                stale_health: Duration::from_millis(random.random_range(0..=5000)),
+            },
+            crashes: random.random_range(0..=2),
+            late: random.random_range(0..=2),
+            wipes: random.random_bool(0.3),
+        }
+    }
+}
+
+/// Plays one seed. Whatever happens: never more than K out, everybody back, no slot left taken, no command run twice.
+async fn survive(seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let trouble = Trouble::of(&mut random);
+    let fleet = fleet()
+        .nodes(trouble.nodes)
+        .seed(seed)
+        .tag("max-unavailable", &trouble.slots.to_string())
+        .tag("fleet-size", &trouble.nodes.to_string())
+        .tag("max-failures", "1000")
+        // With tags wiped, D has to outlast stale tags, the call, and stale health.
+        .settings(|s| s.settle = seconds(if trouble.wipes { 15 } else { 10 }))
+        .start()
+        .await;
+    fleet.alb.set_faults(trouble.faults.clone());
+    for _ in 0..trouble.late {
+        let action = ["AddTags", "RemoveTags", "DeregisterTargets"][random.random_range(0..3)];
+        let late = Fault::LandsLate(Duration::from_secs(random.random_range(1..=840)));
+        fleet.alb.script(action, late, 1);
+    }
+    let watch = fleet.watch_every(Duration::from_millis(500));
+    let mut tasks = JoinSet::new();
+    for node in fleet.nodes.clone() {
+        let (random, crashes) = (StdRng::seed_from_u64(random.random()), trouble.crashes);
+        tasks.spawn_local(maintained(node, random, crashes));
+    }
+    let vandal = trouble
+        .wipes
+        .then(|| tokio::task::spawn_local(wipe(fleet.alb.clone(), fleet.arn.clone(), random.random())));
+    tasks.join_all().await;
+    if let Some(vandal) = vandal {
+        vandal.abort();
+    }
+    fleet.alb.set_faults(Faults::default());
+    fleet.until_in_service().await;
+    assert!(watch.most_out() <= trouble.slots, "seed {seed}: {} out; {trouble:?}", watch.most_out());
+    for (id, lease) in fleet.leases() {
+        assert!(lease.contains("p=failed"), "seed {seed}: {id} {lease}; {trouble:?}");
+    }
+}
+
+/// One node until its maintenance has been done, however often its agent or the machine dies on the way.
+async fn maintained(node: Node, mut random: StdRng, mut crashes: u32) {
+    for attempt in 0.. {
+        let mut request = node.reboot();
+        request.id = format!("{}-{attempt}", request.id);
+        request.command = vec!["patch".to_owned(), request.id.clone()];
+        let mut driver = node.driver(request.clone());
+        let end = loop {
+            let crash = Duration::from_secs(random.random_range(0..=400));
+            let down = node.machine.down.notified();
+            tokio::select! {
+                end = driver.drive() => break end.unwrap(),
+                () = down => {
+                    drop(driver);
+                    node.boot().await;
+                }
+                () = sleep(crash), if crashes > 0 => {
+                    crashes -= 1;
+                    drop(driver);
+                    sleep(Duration::from_secs(random.random_range(0..=120))).await;
+                    // A machine that crashes in service takes its service with it; no lease prevents that.
+                    // Nothing on record: it died before it had begun.
+                    let Some(operation) = node.operation() else { return Box::pin(maintained(node, random, crashes)).await };
+                    let out = operation.out && operation.phase < Phase::ReleaseLease;
+                    if out && random.random_bool(0.5) {
+                        node.boot().await;
+                    }
+                }
+            }
+            driver = node.resumed();
+        };
+        let times = node.machine.ran.lock().unwrap().iter().filter(|ran| ran.ends_with(&request.id)).count();
+        assert!(times <= 1, "the command of one operation was run {times} times");
+        match end {
+            End::Finished(finished) if finished.verdict == Verdict::NothingChanged => continue,
+            End::Finished(_) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Somebody who manages the group's tags takes the leases for a mistake, now and then.
+async fn wipe(alb: local_alb::LocalAlb, arn: String, seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    loop {
+        sleep(Duration::from_secs(random.random_range(60..=600))).await;
+        for key in alb.tags(&arn).into_keys().filter(|key| key.starts_with("node-agent/lease/")) {
+            alb.remove_tag(&arn, &key);
+        }
+    }
+}
+
+fn survive_all(seeds: std::ops::Range<u64>) {
+    on_all_cores(&seeds.collect::<Vec<_>>(), async |seed| survive(*seed).await);
+}
+
+#[test]
+fn small_fleets_survive_whatever_the_seed_brings() {
+    survive_all(0..12);
+}
+
+#[test]
+#[ignore = "thousands of runs: scripts/check-lease"]
+fn small_fleets_survive_thousands_of_seeds() {
+    let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2000);
+    survive_all(1000..1000 + seeds);
+    println!("{seeds} runs: never more than K out, everybody back");
+}

@@ -1,0 +1,154 @@
+//! Plays one maintenance to its end, through every stop.
+
+use crate::fleet::{Fleet, Told};
+use crate::kind::Kind;
+use crate::points::{Point, PointDisk, Points, until_stopped};
+use crate::verdict::Before;
+use crate::wire::Wire;
+use local_alb::Faults;
+use node_agent::driver::{Driver, End};
+use node_agent::record::Finished;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a driver is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// SIGKILL; `resume` runs in the same boot.
+    Killed,
+    /// The power fails; `resume` runs after the boot.
+    PowerCut,
+}
+
+/// Where it all ended.
+#[derive(Debug)]
+pub enum Ended {
+    Finished(Finished),
+    Halted(String),
+    /// The record cannot be written.
+    Stuck(String),
+    /// Stopped before anything was on record.
+    NotBegun,
+}
+
+/// A node about to be maintained, with everything counted.
+pub struct Play {
+    pub kind: Kind,
+    pub fleet: Fleet,
+    pub points: Points,
+    pub before: Before,
+    pub death: Death,
+}
+
+impl Play {
+    /// Sets the stage.
+    pub async fn new(kind: Kind, points: Points, death: Death) -> Play {
+        let mut fleet = kind.fleet(1).await;
+        let wire = Wire {
+            points: points.clone(),
+            alb: fleet.alb.clone(),
+            instance: fleet.nodes[0].identity.instance_id.clone(),
+            target: fleet.nodes[0].target_id.clone(),
+            state_dir: fleet.nodes[0].settings.state_dir.clone(),
+        };
+        let told = points.clone();
+        let node = &mut fleet.nodes[0];
+        node.http = Some(wire.client());
+        node.disk = Arc::new(PointDisk(points.clone()));
+        let listen = move |event| {
+            told.pass(match event {
+                Told::CommandBegun => Point::CommandBegun,
+                Told::CommandEnded => Point::CommandEnded,
+                Told::BeforeReboot => Point::BeforeReboot,
+                Told::AfterReboot => Point::AfterReboot,
+            });
+        };
+        *node.machine.told.lock().unwrap() = Some(Arc::new(listen));
+        let before = Before::of(&fleet);
+        Play { kind, fleet, points, before, death }
+    }
+
+    /// Runs the maintenance, and `resume` after every stop, to the end.
+    pub async fn to_the_end(&self) -> Ended {
+        let node = &self.fleet.nodes[0];
+        self.drive(node.driver(self.kind.request(node))).await
+    }
+
+    /// Goes on from the record, as an operator's `resume` does.
+    pub async fn resumed(&self) -> Ended {
+        self.drive(self.fleet.nodes[0].resumed()).await
+    }
+
+    /// What goes wrong with the API is over, and a person runs `resume` for as long as that is what the node waits for.
+    pub async fn healed(&self, mut ended: Ended) -> Ended {
+        self.fleet.alb.set_faults(Faults::default());
+        self.fleet.alb.clear_script();
+        for _ in 0..3 {
+            if let Ended::Halted(_) | Ended::Stuck(_) = ended {
+                let record = self.fleet.nodes[0].journal().record;
+                ended = match record {
+                    record if record.operation.is_some() => self.resumed().await,
+                    record => {
+                        record.finished.last().map_or(Ended::NotBegun, |last| Ended::Finished(last.clone()))
+                    }
+                };
+            }
+        }
+        ended
+    }
+
+    /// A machine that was booted while in service gets its first health checks.
+    pub async fn settle(&self) {
+        for _ in 0..60 {
+            if self.is_in_service() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn drive(&self, mut driver: Driver) -> Ended {
+        let node = &self.fleet.nodes[0];
+        loop {
+            let mut down = pin!(node.machine.down.notified());
+            let end = tokio::select! {
+                end = until_stopped(driver.drive()) => Some(end),
+                () = &mut down => None,
+            };
+            drop(driver);
+            match end {
+                Some(Ok(Ok(End::Finished(finished)))) => return Ended::Finished(finished),
+                Some(Ok(Ok(End::Halted(reason)))) => return Ended::Halted(reason),
+                Some(Ok(Err(error))) => return Ended::Stuck(error.to_string()),
+                // Somebody runs `rejoin`.
+                Some(Ok(Ok(End::Drained))) => (),
+                Some(Ok(Ok(End::RebootMe | End::GoingDown))) | None => node.boot().await,
+                Some(Err(_)) => {
+                    // Stopped, while the machine was going down, perhaps.
+                    let going_down = futures_now(down.as_mut()).await;
+                    if going_down || self.death == Death::PowerCut {
+                        node.boot().await;
+                    } else {
+                        tokio::time::sleep(Duration::from_secs(2)).await;
+                    }
+                }
+            }
+            let record = node.journal().record;
+            driver = match (record.operation, record.finished.last()) {
+                (Some(_), _) => node.resumed(),
+                (None, Some(finished)) => return Ended::Finished(finished.clone()),
+                (None, None) => return Ended::NotBegun,
+            };
+        }
+    }
+}
+
+/// Whether a future is ready now.
+async fn futures_now(future: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = std::future::ready(()) => false,
+    }
+}

@@ -6,7 +6,8 @@ use crate::load_balancer::LoadBalancer;
 use crate::phase::{self, NoSuchWay, Outcome, Phase};
 use crate::ports::{Machine, Service, Stop};
 use crate::progress::Progress;
-use crate::record::{Failure, Finished, Operation, PhaseRun};
+use crate::record::{Failure, Finished, Operation, PhaseRun, Verdict};
+use crate::requests::Requests;
 use crate::steps;
 use crate::time::Moment;
 use rand::rngs::StdRng;
@@ -27,8 +28,14 @@ pub struct Driver {
     pub machine: Arc<dyn Machine>,
     /// The service that we take out.
     pub service: Arc<dyn Service>,
-    /// Becomes true when somebody asks us to stop.
+    /// Becomes true when this process is to end.
     pub stop: Stop,
+    /// Where others leave what they ask of this driver; `None`: nobody can.
+    pub requests: Option<Requests>,
+    /// This process is not the one that was asked: it outlives those who wait for it, and stays while halted or drained.
+    pub stays: bool,
+    /// One of those who wait has asked to turn back, or to stop the command.
+    pub turn_back: bool,
     /// The line on the terminal.
     pub progress: Progress,
     /// For jitter and nonces.
@@ -88,9 +95,9 @@ pub enum StepError {
     /// Not now.
     #[error("{0}")]
     Blocked(String),
-    /// We were asked to stop.
-    #[error("asked to stop")]
-    Cancelled,
+    /// We were asked to stop, or nobody wants it any more.
+    #[error("{0}")]
+    Cancelled(&'static str),
     /// Leave, so that the SSM agent reboots the machine.
     #[error("a reboot by the SSM agent")]
     RebootMe,
@@ -118,12 +125,14 @@ impl Driver {
         loop {
             let phase = self.operation.phase;
             match phase {
-                Phase::Done => return Ok(End::Finished(self.finish()?)),
+                Phase::Done => return Ok(End::Finished(self.finish().await?)),
                 _ if self.operation.waits_for_the_next_boot() => return Ok(End::GoingDown),
                 Phase::Drained => return Ok(End::Drained),
                 Phase::Halted => {
                     steps::halted::mark(self).await?;
-                    return Ok(End::Halted(self.failure()));
+                    let why = self.operation.why_halted();
+                    self.notify("halted", &why).await;
+                    return Ok(End::Halted(why));
                 }
                 _ => (),
             }
@@ -145,7 +154,7 @@ impl Driver {
         let (outcome, reason) = match &ended {
             Ok(()) => (Outcome::Ok, None),
             Err(StepError::Blocked(reason)) => (Outcome::Blocked, Some(reason.clone())),
-            Err(StepError::Cancelled) => (Outcome::Cancelled, Some(StepError::Cancelled.to_string())),
+            Err(error @ StepError::Cancelled(_)) => (Outcome::Cancelled, Some(error.to_string())),
             Err(error) => (Outcome::Failed, Some(error.to_string())),
         };
         let mut next = phase::next(phase, outcome, self.operation.course())?;
@@ -183,15 +192,13 @@ impl Driver {
         self.operation.failure.get_or_insert(failure);
     }
 
-    fn failure(&self) -> String {
-        let last = self.operation.history.iter().rev().find_map(|run| run.reason.clone());
-        last.or_else(|| self.operation.failure.as_ref().map(|f| f.reason.clone())).unwrap_or_default()
-    }
-
-    fn finish(&mut self) -> Result<Finished, DriveError> {
+    async fn finish(&mut self) -> Result<Finished, DriveError> {
         let finished = self.journal.record.finish(&self.operation, self.machine.utc());
         self.journal.save()?;
         self.progress.end();
+        if finished.verdict == Verdict::FailedButRestored {
+            self.notify("failed", finished.reason.as_deref().unwrap_or_default()).await;
+        }
         Ok(finished)
     }
 

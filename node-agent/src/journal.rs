@@ -2,6 +2,7 @@
 
 use crate::disk::{Disk, LocalDisk};
 use crate::record::{Record, VERSION};
+use crate::requests::file_name;
 use serde::Deserialize;
 use serde::de::Error;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -99,6 +100,12 @@ pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
     serde_json::from_slice(&text).map(Some).map_err(corrupt)
 }
 
+/// Whether a process drives this node at this moment.
+pub fn is_driven(dir: &Path) -> bool {
+    let lock = File::open(dir.join(LOCK)).map(|lock| lock.try_lock_shared());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+}
+
 impl Journal {
     /// Locks the directory (made if absent, for root's eyes only) and reads the record in it.
     ///
@@ -187,11 +194,6 @@ fn aside(dir: &Path, instance_id: &str) -> PathBuf {
         std::iter::once(format!("foreign-{name}.json")).chain(numbered).map(|name| dir.join(name));
     // The numbers do not end, so there is always one.
     names.find(|path| !path.exists()).unwrap_or_else(|| dir.join("foreign.json"))
-}
-
-/// An instance id as read from a file must not name a path elsewhere.
-fn file_name(id: &str) -> String {
-    id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
 }
 
 #[cfg(test)]

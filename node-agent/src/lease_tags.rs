@@ -5,6 +5,7 @@ use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::lease::tag::PREFIX;
 use crate::lease::{Hold, LeaseTag, Leases, quarantine};
 use crate::load_balancer::CallError;
+use crate::phase::Phase;
 use crate::record::{ClaimOnRecord, TicketOnRecord};
 use crate::target_group::TargetType;
 use rand::RngExt;
@@ -226,7 +227,8 @@ impl Driver {
                     "our lease on {arn} was removed by somebody else while we are out: writing it again"
                 );
                 // Not the claim that has settled: it takes the slot, and validating again does not take it for ours.
-                let again = LeaseTag { epoch: self.nonce(), ..self.lease_tag(index, Hold::Held) };
+                let hold = if self.operation.phase == Phase::Halted { Hold::Halted } else { Hold::Held };
+                let again = LeaseTag { epoch: self.nonce(), ..self.lease_tag(index, hold) };
                 if let Err(error) = self.send_value(index, Some(again.to_string())).await? {
                     tracing::warn!("{error}");
                 }

@@ -9,7 +9,7 @@ use crate::lease::{Hold, LeaseTag, Leases, Reading};
 use crate::load_balancer::LoadBalancer;
 use crate::membership::{self, MembershipError};
 use crate::phase::Phase;
-use crate::record::{ClaimOnRecord, Failure, Group, Operation, RebootWhen, Request};
+use crate::record::{ClaimOnRecord, Failure, Group, Operation, Request};
 use crate::settings::Settings;
 use crate::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::time::Moment;
@@ -133,14 +133,7 @@ fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>)
         let boot = Moment { uptime_ms: 0, ..known.now.clone() };
         held.iter_mut().for_each(|(group, ..)| group.unresolved_deregisters.push(boot.clone()));
     }
-    let request = Request {
-        id,
-        stay_out: false,
-        reboot: RebootWhen::Never,
-        under_ssm: false,
-        command: Vec::new(),
-        settings: known.settings.clone(),
-    };
+    let request = Request::new(id, known.settings.clone());
     let failure = known.record_missing.then(|| Failure {
         phase,
         reason: "the record of a maintenance is missing: what had been done of it is not known".to_owned(),

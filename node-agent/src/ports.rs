@@ -35,6 +35,9 @@ pub trait Machine: Send + Sync {
         stop: Stop,
     ) -> Result<CommandEnd, MachineError>;
 
+    /// Runs a command that is told something on standard input, and ends it after `limit`.
+    async fn tell(&self, command: &[String], message: &str, limit: Duration) -> Result<(), MachineError>;
+
     /// Whether the operating system asks for a reboot.
     async fn reboot_required(&self) -> bool;
 }

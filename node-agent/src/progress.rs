@@ -2,14 +2,23 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often the line is drawn again.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Where a driver without a terminal writes what it waits for.
+const FILE: &str = "progress";
+
 /// One line at the bottom of the terminal; nothing where there is none.
 #[derive(Debug, Clone)]
-pub struct Progress(ProgressBar);
+pub struct Progress(ProgressBar, Option<PathBuf>);
+
+/// What the driver of this node says that it is waiting for.
+pub fn written(state_dir: &Path) -> Option<String> {
+    std::fs::read_to_string(state_dir.join(FILE)).ok().filter(|text| !text.is_empty())
+}
 
 impl Progress {
     /// A line on standard error, if that is a terminal.
@@ -22,29 +31,46 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(TICK);
-        Progress(bar)
+        Progress(bar, None)
     }
 
     /// No line at all.
     pub fn hidden() -> Progress {
-        Progress(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
+        Progress(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), None)
+    }
+
+    /// A line in a file beside the record, for those who follow.
+    pub fn written_to(state_dir: &Path) -> Progress {
+        Progress(Progress::hidden().0, Some(state_dir.join(FILE)))
+    }
+
+    /// Says this, whatever it is.
+    pub fn show(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+        if let Some(file) = &self.1 {
+            // For people only; a full disk shows elsewhere.
+            let _ = std::fs::write(file, text);
+        }
     }
 
     /// A phase begins: time counts from here.
     pub fn begin(&self, phase: &str) {
         self.0.reset_elapsed();
-        self.0.set_message(phase.to_owned());
+        self.show(phase);
     }
 
     /// What is waited for, and how long at most.
     pub fn waiting(&self, phase: &str, what: &str, limit: Option<Duration>) {
         let limit = limit.map(|limit| format!(", at most {}", rounded(limit))).unwrap_or_default();
-        self.0.set_message(format!("{phase}: waiting for {what}{limit}"));
+        self.show(&format!("{phase}: waiting for {what}{limit}"));
     }
 
     /// Takes the line away.
     pub fn end(&self) {
         self.0.finish_and_clear();
+        if let Some(file) = &self.1 {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 

@@ -46,6 +46,12 @@ pub struct Settings {
     pub boot_id_path: PathBuf,
     /// The command that reboots the machine.
     pub reboot_command: Vec<String>,
+    /// A command that tells people, with JSON on its standard input, that this node is halted or its maintenance failed;
+    /// empty: nobody is told.
+    pub notify_command: Vec<String>,
+    /// The command that starts the driver as a process of its own; empty: whoever asks drives. Unset: systemd starts
+    /// node-agent.service, where that is installed.
+    pub start_driver: Option<Vec<String>>,
     /// Where our own service answers the local health check.
     pub service_address: IpAddr,
     /// A URL for the local health check, instead of what the target group says.
@@ -122,6 +128,8 @@ impl Default for Settings {
             state_dir: "/var/lib/node-agent".into(),
             boot_id_path: "/proc/sys/kernel/random/boot_id".into(),
             reboot_command: vec!["systemctl".into(), "reboot".into()],
+            notify_command: Vec::new(),
+            start_driver: None,
             service_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             health_url: None,
             health_passes: 3,

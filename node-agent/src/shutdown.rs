@@ -3,7 +3,7 @@
 //! It is the same state machine as a maintenance, driven as far as the drain; the next boot goes on from the record.
 
 use crate::driver::{DriveError, Driver, End};
-use crate::record::{GoingDown, Operation, RebootWhen, Remains, Request};
+use crate::record::{GoingDown, Operation, Remains, Request};
 use crate::settings::Settings;
 use crate::time::{Length, Moment};
 
@@ -15,14 +15,8 @@ const FORCED_TRY: Length = Length::from_secs(60);
 /// How an idle node leaves: a machine that is switched off asks for no lease, since nobody may be there to give it back.
 fn leaving(settings: &Settings, how: GoingDown, now: Moment) -> Operation {
     let forced = how == GoingDown::PowerOff;
-    let request = Request {
-        id: format!("{:016x}", rand::random::<u64>()),
-        stay_out: false,
-        reboot: RebootWhen::Never,
-        under_ssm: false,
-        command: Vec::new(),
-        settings: Settings { lease_wait: if forced { FORCED_TRY } else { LEASE_TRY }, ..settings.clone() },
-    };
+    let settings = Settings { lease_wait: if forced { FORCED_TRY } else { LEASE_TRY }, ..settings.clone() };
+    let request = Request::new(format!("{:016x}", rand::random::<u64>()), settings);
     Operation { going_down: Some(how), forced, ..Operation::new(request, now) }
 }
 

@@ -1,11 +1,13 @@
 //! Waiting, the one way: with a deadline, a way to stop, and the lease looked after meanwhile.
 
 use crate::driver::{DriveError, Driver, Step, StepError};
+use crate::hearing::{HEAR_EVERY, STOPPED};
 use crate::load_balancer::{CallError, LoadBalancer};
 use crate::phase::Phase;
 use crate::progress::rounded;
 use rand::RngExt;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Back-off after a throttled call: doubles from here.
 const THROTTLED_FIRST: Duration = Duration::from_secs(2);
@@ -69,15 +71,29 @@ impl Driver {
         if self.operation.out {
             self.keep_lease().await?;
         }
-        let pause = tokio::time::sleep(left.map_or(after, |left| after.min(left)));
-        if !phase.can_be_cancelled() {
-            pause.await;
-            return Ok(());
-        }
+        self.pause(left.map_or(after, |left| after.min(left))).await
+    }
+
+    /// Lets time pass, and hears meanwhile what others ask.
+    async fn pause(&mut self, length: Duration) -> Step {
+        let until = Instant::now() + length;
         let mut stop = self.stop.clone();
-        tokio::select! {
-            () = pause => Ok(()),
-            Ok(_) = stop.wait_for(|asked| *asked) => Err(StepError::Cancelled),
+        loop {
+            self.hear()?;
+            self.still_wanted()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            let pause = tokio::time::sleep(if self.requests.is_some() { left.min(HEAR_EVERY) } else { left });
+            if !self.operation.phase.can_be_cancelled() {
+                pause.await;
+                continue;
+            }
+            tokio::select! {
+                () = pause => (),
+                Ok(_) = stop.wait_for(|asked| *asked) => return Err(StepError::Cancelled(STOPPED)),
+            }
         }
     }
 

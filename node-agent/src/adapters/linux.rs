@@ -10,6 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// How long `dnf needs-restarting` may take.
@@ -72,6 +73,30 @@ impl Machine for Linux {
             let _ = tokio::time::timeout(grace, child.wait()).await;
         }
         Ok(why)
+    }
+
+    async fn tell(&self, argv: &[String], message: &str, limit: Duration) -> Result<(), MachineError> {
+        let failed = |cause: String| error("notify with", argv, &cause);
+        let mut command = command(argv)?;
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
+        let mut child = command.spawn().map_err(|cause| failed(cause.to_string()))?;
+        let mut input = child.stdin.take();
+        let told = async {
+            if let Some(mut input) = input.take() {
+                // A program that does not read what it is told closes its end; how it ends is what counts.
+                let _ = input.write_all(message.as_bytes()).await;
+            }
+            child.wait().await
+        };
+        match tokio::time::timeout(limit, told).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(failed(status.to_string())),
+            Ok(Err(cause)) => Err(failed(cause.to_string())),
+            Err(_) => {
+                signal(&child, Signal::KILL);
+                Err(failed(format!("it took longer than {} s and was stopped", limit.as_secs())))
+            }
+        }
     }
 
     async fn reboot_required(&self) -> bool {

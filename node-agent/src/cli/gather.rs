@@ -11,6 +11,7 @@ use crate::load_balancer::LoadBalancer;
 use crate::ports::{Machine, Service, Stop};
 use crate::progress::Progress;
 use crate::record::Operation;
+use crate::requests::{Ask, Requests};
 use crate::settings::Settings;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -130,6 +131,9 @@ pub(super) fn driver_until(
     load_balancer: LoadBalancer,
     progress: &Progress,
 ) -> Result<Driver, Complaint> {
+    let requests = Requests::beside(&operation.request.settings.state_dir);
+    // What somebody told an earlier driver is not for this one.
+    requests.take_back(&Ask::Stop);
     Ok(Driver {
         journal,
         machine: machine(&operation.request.settings),
@@ -142,5 +146,8 @@ pub(super) fn driver_until(
         random: rand::make_rng(),
         lease_seen: Instant::now(),
         out_seen: None,
+        requests: Some(requests),
+        stays: false,
+        turn_back: false,
     })
 }

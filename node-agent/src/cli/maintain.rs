@@ -1,8 +1,8 @@
 //! `maintain` and `drain`: a new operation, driven in this process.
 
-use super::{Complaint, MaintainArgs, check, gather, say, verdict};
+use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, say, start, verdict};
 use crate::exit;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError, Opened};
 use crate::phase::Phase;
 use crate::progress::Progress;
 use crate::record::{Operation, RebootWhen, Request};
@@ -20,60 +20,74 @@ pub(super) async fn maintain(
             anyhow::anyhow!("nothing to do: give --reboot, a command after `--`, or both"),
         ));
     }
-    let request = request(settings, false, args.reboot, args.command);
+    let request = Request {
+        reboot: args.reboot,
+        command: args.command,
+        not_after: args.not_after,
+        ..request(settings)
+    };
     if args.dry_run {
         return dry_run(&request).await;
     }
     begin(request, progress).await
 }
 
-pub(super) async fn drain(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    begin(request(settings, true, RebootWhen::Never, Vec::new()), progress).await
+pub(super) async fn drain(settings: Settings, progress: &Progress, args: DrainArgs) -> Result<u8, Complaint> {
+    begin(Request { stay_out: true, not_after: args.not_after, ..request(settings) }, progress).await
 }
 
-/// SSM runs the same command again after a reboot: its id makes both runs one operation.
-fn request(settings: Settings, stay_out: bool, reboot: RebootWhen, command: Vec<String>) -> Request {
-    let ssm = env::var("SSM_COMMAND_ID").ok().filter(|id| !id.is_empty());
-    let under_ssm = ssm.is_some();
-    let id = ssm.unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
-    Request { id, stay_out, reboot, under_ssm, command, settings }
+/// What every request has.
+fn request(settings: Settings) -> Request {
+    Request::new(format!("{:016x}", rand::random::<u64>()), settings)
 }
 
+/// SSM runs the same command again after a reboot: its id and what is asked for make both runs one operation. One SSM
+/// command may ask for several.
+fn under_ssm(request: Request) -> Request {
+    match env::var("SSM_COMMAND_ID") {
+        Ok(id) if !id.is_empty() => {
+            Request { id: format!("{id}.{:08x}", request.work_hash()), under_ssm: true, ..request }
+        }
+        _ => request,
+    }
+}
+
+/// Has the driver do it, where one is installed or at work; otherwise this process drives.
 async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
-    let opened = Journal::open(&request.settings.state_dir).map_err(gather::journal_complaint)?;
+    let request = under_ssm(request);
+    if start::command(&request.settings).is_some() {
+        // What is wrong with the configuration is better told here than in the driver's log.
+        gather::node(&request.settings).await?;
+    }
+    loop {
+        if let Some(code) = follow::begin(&request, progress).await? {
+            return Ok(code);
+        }
+        match Journal::open(&request.settings.state_dir) {
+            // Somebody was faster.
+            Err(JournalError::Locked) => (),
+            opened => return drive(opened.map_err(gather::journal_complaint)?, request, progress).await,
+        }
+    }
+}
+
+async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<u8, Complaint> {
     let node = gather::node(&request.settings).await?;
     let mut journal =
         opened.for_instance(&node.identity.instance_id, &node.region).map_err(gather::journal_complaint)?;
-    if let Some(finished) = journal.record.finished.iter().find(|finished| finished.id == request.id) {
-        return Ok(verdict::tell(finished));
-    }
     let machine = gather::machine(&request.settings);
     let now =
         machine.now().map_err(|error| Complaint::new(exit::USAGE, crate::driver::DriveError::from(error)))?;
     let operation = match journal.record.operation.take() {
         None => Operation::new(request, now),
-        Some(mut same) if same.request.id == request.id && same.phase != Phase::Halted => {
+        Some(mut same) if same.answers(&request.id) && same.phase != Phase::Halted => {
             same.take_up(&now);
             same
         }
-        Some(unfinished) => return Err(in_the_way(&unfinished)),
+        Some(unfinished) => return Err(follow::in_the_way(&unfinished, false)),
     };
     let driver = gather::driver(journal, operation, node.identity, node.load_balancer, progress)?;
     verdict::drive(driver).await
-}
-
-fn in_the_way(unfinished: &Operation) -> Complaint {
-    let since = unfinished.began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
-    let (what, code) = match unfinished.phase {
-        Phase::Halted => {
-            let reason =
-                unfinished.failure.as_ref().map(|failure| failure.reason.as_str()).unwrap_or_default();
-            (format!("is halted ({reason}); repair it, then run `node-agent resume`"), exit::HALTED)
-        }
-        Phase::Drained => ("is drained; run `node-agent rejoin` first".to_owned(), exit::NOTHING_CHANGED),
-        phase => (format!("stopped at {phase}; run `node-agent resume` first"), exit::NOTHING_CHANGED),
-    };
-    Complaint::new(code, anyhow::anyhow!("an earlier maintenance of this node, begun {since}, {what}"))
 }
 
 async fn dry_run(request: &Request) -> Result<u8, Complaint> {

@@ -1,6 +1,7 @@
 //! The command line: what a person, SSM or systemd asks for.
 
 mod check;
+mod follow;
 mod gather;
 mod idle;
 mod lease_break;
@@ -14,8 +15,10 @@ mod pause;
 mod resume;
 mod shutdown_guard;
 mod signals;
+mod start;
 mod status;
 mod status_text;
+mod unit;
 mod verdict;
 mod who;
 
@@ -23,6 +26,7 @@ use crate::exit;
 use crate::record::RebootWhen;
 use crate::settings::{Flags, Settings};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -65,9 +69,13 @@ enum Verb {
     /// Take this node out, run the command, reboot, bring it back
     Maintain(MaintainArgs),
     /// Drive whatever is unfinished; never takes a node out
-    Resume,
+    Resume {
+        /// Be the driver of this node, for node-agent.service alone: do what others ask, stay while halted or drained
+        #[arg(long, hide = true)]
+        stay: bool,
+    },
     /// Take this node out and leave it out, until rejoin
-    Drain,
+    Drain(DrainArgs),
     /// Bring back a node that drain took out, or that halted
     Rejoin,
     /// May this node go down now? yes 0, no 1, with the reasons
@@ -117,12 +125,22 @@ struct MaintainArgs {
     /// Reboot: always, or if the command (exit code 194) or the system asks for it
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "always", default_value = "never")]
     reboot: RebootWhen,
+    /// Give up if the node has not left service by then: a UTC time such as 2026-11-24T04:00:00Z
+    #[arg(long, value_name = "TIME")]
+    not_after: Option<Timestamp>,
     /// Only say what would be done, and whether it could begin now
     #[arg(long)]
     dry_run: bool,
     /// The command to run while the node is out, after `--`
     #[arg(last = true)]
     command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct DrainArgs {
+    /// Give up if the node has not left service by then: a UTC time such as 2026-11-24T04:00:00Z
+    #[arg(long, value_name = "TIME")]
+    not_after: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
@@ -188,8 +206,9 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     let ended = runtime.block_on(async {
         match cli.verb {
             Verb::Maintain(args) => maintain::maintain(settings, &progress, args).await,
-            Verb::Drain => maintain::drain(settings, &progress).await,
-            Verb::Resume => resume::resume(settings, &progress).await,
+            Verb::Drain(args) => maintain::drain(settings, &progress, args).await,
+            Verb::Resume { stay: true } => unit::run(settings).await,
+            Verb::Resume { stay: false } => resume::resume(settings, &progress).await,
             Verb::Rejoin => resume::rejoin(settings, &progress).await,
             Verb::Check(args) => check::check(&settings, &args).await,
             Verb::Status(args) => status::status(&settings, &args).await,

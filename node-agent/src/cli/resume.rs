@@ -1,39 +1,75 @@
 //! `resume` and `rejoin`: go on from the record.
 
-use super::{Complaint, gather, lost, say, verdict, who};
+use super::{Complaint, follow, gather, lost, say, verdict, who};
 use crate::driver::DriveError;
 use crate::exit;
 use crate::identity::Identity;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::phase::Phase;
 use crate::progress::Progress;
 use crate::record::Operation;
 use crate::settings::Settings;
+use crate::time::Moment;
 
-/// Drives whatever is unfinished. At boot this brings a node back; it never takes one out.
+/// Drives whatever is unfinished, or has the driver go on with it. Never takes a node out.
 pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    let (journal, identity) = open(&settings).await?;
-    let now = moment(&settings)?;
-    match &journal.record.operation {
-        None => lost::come_back(journal, identity, &now, &settings, progress).await,
-        Some(operation) if operation.phase == Phase::Drained && !operation.overdue(&now) => {
+    if let Some(operation) = on_record(&settings)? {
+        if operation.stays_drained(&moment(&settings)?) {
             say("drained: out of service until `node-agent rejoin`\n");
-            Ok(exit::DONE)
+            return Ok(exit::DONE);
         }
-        Some(_) => go_on(journal, identity, &settings, progress).await,
+        if let Some(code) = follow::come_back(&operation, &settings, progress).await? {
+            return Ok(code);
+        }
     }
+    let (mut journal, identity) = open(&settings).await?;
+    let operation = match journal.record.operation.take() {
+        Some(mut operation) => {
+            operation.take_up(&moment(&settings)?);
+            operation
+        }
+        None => match lost::find(&mut journal, &identity, &settings).await? {
+            Some(operation) => operation,
+            None => {
+                say("nothing to resume\n");
+                return Ok(exit::DONE);
+            }
+        },
+    };
+    drive(journal, operation, identity, progress).await
 }
 
 /// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
 pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    let (journal, identity) = open(&settings).await?;
-    match &journal.record.operation {
-        None => {
-            say("already so: this node has no maintenance to come back from\n");
-            Ok(exit::DONE)
-        }
-        Some(_) => go_on(journal, identity, &settings, progress).await,
+    if let Some(operation) = on_record(&settings)?
+        && let Some(code) = follow::come_back(&operation, &settings, progress).await?
+    {
+        return Ok(code);
     }
+    let (mut journal, identity) = open(&settings).await?;
+    let Some(mut operation) = journal.record.operation.take() else {
+        say("already so: this node has no maintenance to come back from\n");
+        return Ok(exit::DONE);
+    };
+    operation.take_up(&moment(&settings)?);
+    drive(journal, operation, identity, progress).await
+}
+
+fn on_record(settings: &Settings) -> Result<Option<Operation>, Complaint> {
+    let record = journal::read(&settings.state_dir).map_err(gather::journal_complaint)?;
+    Ok(record.and_then(|record| record.operation))
+}
+
+async fn drive(
+    journal: Journal,
+    operation: Operation,
+    identity: Identity,
+    progress: &Progress,
+) -> Result<u8, Complaint> {
+    tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
+    let load_balancer = gather::load_balancer(&operation.request.settings, &journal.record.region).await;
+    let driver = gather::driver(journal, operation, identity, load_balancer, progress)?;
+    verdict::drive(driver).await
 }
 
 pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
@@ -44,27 +80,14 @@ pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Com
     Ok((journal, identity))
 }
 
-async fn go_on(
-    mut journal: Journal,
-    identity: Identity,
-    settings: &Settings,
-    progress: &Progress,
-) -> Result<u8, Complaint> {
-    let now = moment(settings)?;
-    let Some(mut operation) = journal.record.operation.take() else { return Ok(exit::DONE) };
-    operation.take_up(&now);
-    tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
-    let load_balancer = gather::load_balancer(&operation.request.settings, &journal.record.region).await;
-    let driver = gather::driver(journal, operation, identity, load_balancer, progress)?;
-    verdict::drive(driver).await
-}
-
-fn moment(settings: &Settings) -> Result<crate::time::Moment, Complaint> {
+pub(super) fn moment(settings: &Settings) -> Result<Moment, Complaint> {
     gather::machine(settings).now().map_err(|error| Complaint::new(exit::HALTED, DriveError::from(error)))
 }
 
 impl Operation {
-    fn overdue(&self, now: &crate::time::Moment) -> bool {
-        self.phase_began.at_least_until(now) >= self.request.settings.drained_limit.0
+    /// Out by hand, and for no longer than it may be.
+    pub(super) fn stays_drained(&self, now: &Moment) -> bool {
+        let limit = self.request.settings.drained_limit.0;
+        self.phase == Phase::Drained && self.phase_began.at_least_until(now) < limit
     }
 }

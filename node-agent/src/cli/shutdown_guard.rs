@@ -70,6 +70,6 @@ async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     }
 }
 
-fn is_locked(complaint: &Complaint) -> bool {
+pub(super) fn is_locked(complaint: &Complaint) -> bool {
     matches!(complaint.error.downcast_ref(), Some(JournalError::Locked))
 }

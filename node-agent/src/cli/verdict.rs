@@ -3,7 +3,7 @@
 use super::{Complaint, say};
 use crate::driver::{Driver, End};
 use crate::exit;
-use crate::record::{Finished, PhaseRun, Verdict};
+use crate::record::{Finished, Operation, PhaseRun, Verdict};
 use std::fmt::Write;
 
 /// Drives to the end, prints the verdict and the table of phases, and returns the exit code.
@@ -14,30 +14,33 @@ pub(super) async fn drive(mut driver: Driver) -> Result<u8, Complaint> {
         Complaint::new(if out { exit::HALTED } else { exit::NOTHING_CHANGED }, error)
     })?;
     driver.progress.end();
-    let phases = &driver.operation.history;
     Ok(match end {
         End::Finished(finished) => tell(&finished),
-        End::Halted(reason) => {
-            say(&format!(
-                "{}halted: the node keeps its lease and nobody else starts\n{reason}\n",
-                table(phases)
-            ));
-            exit::HALTED
-        }
-        End::Drained => {
-            let limit = driver.operation.request.settings.drained_limit;
-            say(&format!(
-                "{}drained: out of service until `node-agent rejoin`, for {limit} at most\n",
-                table(phases)
-            ));
-            exit::DONE
-        }
+        End::Halted(_) => tell_halted(&driver.operation),
+        End::Drained => tell_drained(&driver.operation),
         End::GoingDown => exit::DONE,
-        End::RebootMe => {
-            say("drained: asking the SSM agent for the reboot (exit code 194)\n");
-            exit::REBOOT
-        }
+        End::RebootMe => tell_reboot(),
     })
+}
+
+/// Says why a node is halted.
+pub(super) fn tell_halted(operation: &Operation) -> u8 {
+    let (phases, reason) = (table(&operation.history), operation.why_halted());
+    say(&format!("{phases}halted: the node keeps its lease and nobody else starts\n{reason}\n"));
+    exit::HALTED
+}
+
+/// Says that a node is out until somebody wants it back.
+pub(super) fn tell_drained(operation: &Operation) -> u8 {
+    let (phases, limit) = (table(&operation.history), operation.request.settings.drained_limit);
+    say(&format!("{phases}drained: out of service until `node-agent rejoin`, for {limit} at most\n"));
+    exit::DONE
+}
+
+/// Asks the SSM agent to reboot the machine and to run the same command again.
+pub(super) fn tell_reboot() -> u8 {
+    say("drained: asking the SSM agent for the reboot (exit code 194)\n");
+    exit::REBOOT
 }
 
 /// Prints a finished maintenance and returns its exit code.

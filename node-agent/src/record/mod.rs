@@ -83,6 +83,9 @@ impl fmt::Display for Verdict {
 pub struct Finished {
     /// The request's id.
     pub id: String,
+    /// Other requests that it answered.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// How it ended.
     pub verdict: Verdict,
     /// What `maintain` ended, or ends, with.
@@ -97,7 +100,19 @@ pub struct Finished {
     pub boots: u32,
 }
 
+impl Finished {
+    /// Whether a request was done by this maintenance.
+    pub fn answers(&self, id: &str) -> bool {
+        self.id == id || self.also.iter().any(|also| also == id)
+    }
+}
+
 impl Record {
+    /// How the maintenance that was asked for by this request ended, if it has.
+    pub fn answer(&self, id: &str) -> Option<&Finished> {
+        self.finished.iter().rev().find(|finished| finished.answers(id))
+    }
+
     /// The record of a node that has done nothing yet.
     pub fn new(instance_id: &str, region: &str) -> Record {
         Record {
@@ -114,6 +129,7 @@ impl Record {
     pub fn finish(&mut self, operation: &Operation, at: Timestamp) -> Finished {
         let finished = Finished {
             id: operation.request.id.clone(),
+            also: operation.also.clone(),
             verdict: operation.verdict(),
             exit_code: operation.exit_code(),
             at,

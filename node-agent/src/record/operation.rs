@@ -24,8 +24,39 @@ pub struct Request {
     pub under_ssm: bool,
     /// Program and arguments to run once drained; empty: none.
     pub command: Vec<String>,
+    /// Not begun, and given up before the node has left, after this moment: the window is over.
+    #[serde(default)]
+    pub not_after: Option<Timestamp>,
     /// The settings in force.
     pub settings: Settings,
+}
+
+impl Request {
+    /// A request that asks for nothing yet.
+    pub fn new(id: String, settings: Settings) -> Request {
+        Request {
+            id,
+            stay_out: false,
+            reboot: RebootWhen::Never,
+            under_ssm: false,
+            command: Vec::new(),
+            not_after: None,
+            settings,
+        }
+    }
+
+    /// Whether both ask for the same to be done to the node.
+    pub fn same_work(&self, other: &Request) -> bool {
+        (self.stay_out, self.reboot, &self.command) == (other.stay_out, other.reboot, &other.command)
+    }
+
+    /// A short name for what is asked for, the same in every version of this program (FNV-1a).
+    pub fn work_hash(&self) -> u32 {
+        let how = [self.stay_out.to_string(), format!("{:?}", self.reboot)];
+        let words = how.iter().chain(&self.command);
+        let bytes = words.flat_map(|word| word.bytes().chain([0]));
+        bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
 }
 
 /// When to reboot.
@@ -45,6 +76,9 @@ pub enum RebootWhen {
 pub struct Operation {
     /// What was asked for.
     pub request: Request,
+    /// Other requests for the same work, which end as this one does.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// The phase to do next, or again.
     pub phase: Phase,
     /// When the operation began.
@@ -122,6 +156,7 @@ impl Operation {
     pub fn new(request: Request, now: Moment) -> Operation {
         Operation {
             request,
+            also: Vec::new(),
             phase: Phase::CheckGroup,
             phase_began: now.clone(),
             phase_entered: now.utc,
@@ -177,6 +212,11 @@ impl Operation {
         self.enter(next, now.clone());
     }
 
+    /// Whether a request is done by this operation.
+    pub fn answers(&self, id: &str) -> bool {
+        self.request.id == id || self.also.iter().any(|also| also == id)
+    }
+
     /// Enters a phase: its time limit counts from now.
     pub fn enter(&mut self, phase: Phase, now: Moment) {
         self.phase = phase;
@@ -226,6 +266,12 @@ impl Operation {
         self.live_groups().map(|group| group.attributes.slow_start).max().unwrap_or_default()
     }
 
+    /// Why it halted: what happened last, or else first.
+    pub fn why_halted(&self) -> String {
+        let last = self.history.iter().rev().find_map(|run| run.reason.clone());
+        last.or_else(|| self.failure.as_ref().map(|failure| failure.reason.clone())).unwrap_or_default()
+    }
+
     /// How it has gone so far.
     pub fn verdict(&self) -> Verdict {
         match (self.was_out, &self.failure) {
@@ -254,14 +300,8 @@ pub(super) mod tests {
 
     /// An operation that has not begun.
     pub(crate) fn operation() -> Operation {
-        let request = Request {
-            id: "one".into(),
-            stay_out: false,
-            reboot: RebootWhen::Always,
-            under_ssm: false,
-            command: Vec::new(),
-            settings: Settings::default(),
-        };
+        let request =
+            Request { reboot: RebootWhen::Always, ..Request::new("one".into(), Settings::default()) };
         let now = Moment { boot_id: "boot".into(), uptime_ms: 0, utc: Timestamp::UNIX_EPOCH };
         Operation::new(request, now)
     }

@@ -55,6 +55,10 @@ async fn validated(driver: &mut Driver) -> Step<Instant> {
             error => error,
         });
     }
+    if !was_out {
+        // The last moment at which it can be let be.
+        driver.still_wanted()?;
+    }
     driver.operation.out = true;
     driver.operation.was_out = true;
     driver.save()?;

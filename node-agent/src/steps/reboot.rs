@@ -38,11 +38,13 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     let asked = RebootAsked { at: driver.now()?, times: 1 };
     driver.operation.reboot = Some(asked.clone());
     driver.save()?;
-    if driver.operation.request.under_ssm {
+    match driver.operation.request.under_ssm {
         // The SSM agent reboots the machine and runs the script again; rebooting under it would count as failed.
-        return Err(StepError::RebootMe);
+        true if !driver.stays => return Err(StepError::RebootMe),
+        // Whoever waits for this driver sees it on record and asks the SSM agent.
+        true => (),
+        false => ask(driver).await?,
     }
-    ask(driver).await?;
     wait_for_it(driver, asked).await
 }
 

@@ -5,9 +5,10 @@ use crate::driver::{Driver, Step, StepError};
 use crate::ports::CommandEnd;
 use crate::record::CommandState;
 use std::time::Duration;
+use tokio::sync::watch;
 
-/// How often to look after the lease while the command runs.
-const LOOK_AFTER: Duration = Duration::from_secs(5);
+/// How often to look after the lease, and to hear what others ask, while the command runs.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let request = &driver.operation.request;
@@ -38,12 +39,13 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
 }
 
 async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
-    let (machine, stop) = (driver.machine.clone(), driver.stop.clone());
+    let (ask, asked) = watch::channel(false);
+    let (machine, mut stop) = (driver.machine.clone(), driver.stop.clone());
     let request = driver.operation.request.clone();
     let command = request.command.join(" ");
     tracing::info!("running `{command}`");
     let limit = driver.time_left()?.unwrap_or(request.settings.command_limit.0);
-    let running = machine.run(&request.command, limit, request.settings.command_grace.0, stop);
+    let running = machine.run(&request.command, limit, request.settings.command_grace.0, asked);
     tokio::pin!(running);
     loop {
         tokio::select! {
@@ -51,7 +53,14 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
                 driver.operation.command = CommandState::Failed;
                 StepError::Failed(error.to_string())
             }),
+            Ok(_) = stop.wait_for(|asked| *asked), if !*ask.borrow() => {
+                ask.send_replace(true);
+            }
             () = tokio::time::sleep(LOOK_AFTER) => (),
+        }
+        driver.hear()?;
+        if driver.turn_back {
+            ask.send_replace(true);
         }
         driver.progress.waiting("run_command", &format!("`{command}`"), driver.limit());
         driver.keep_lease().await?;

@@ -9,7 +9,7 @@ use crate::step::Step;
 use crate::tag::{NO_CLAIM, Tags};
 use node_agent::lease::quarantine::Restart;
 use node_agent::phase::Phase;
-use node_agent::record::{Operation, RebootWhen, Request};
+use node_agent::record::{Operation, Request};
 use node_agent::settings::Settings;
 use node_agent::time::Moment;
 use std::sync::LazyLock;
@@ -105,14 +105,7 @@ fn taken_up(at: At, booted: bool) -> At {
 }
 
 static OPERATION: LazyLock<Operation> = LazyLock::new(|| {
-    let request = Request {
-        id: "model".into(),
-        stay_out: false,
-        reboot: RebootWhen::Never,
-        under_ssm: false,
-        command: Vec::new(),
-        settings: Settings::default(),
-    };
+    let request = Request::new("model".into(), Settings::default());
     Operation::new(
         request,
         Moment { boot_id: "first".into(), uptime_ms: 0, utc: jiff::Timestamp::UNIX_EPOCH },

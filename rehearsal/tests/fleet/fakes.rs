@@ -36,6 +36,8 @@ pub struct FakeMachine {
     /// The commands that were begun.
     pub ran: Mutex<Vec<String>>,
     pub reboot_required: AtomicBool,
+    /// What people were told.
+    pub notified: Mutex<Vec<String>>,
     /// Called at everything that it is told.
     pub told: Mutex<Option<Listener>>,
 }
@@ -60,6 +62,7 @@ impl Default for FakeMachine {
             command: Mutex::new((Duration::from_secs(30), 0)),
             ran: Mutex::default(),
             reboot_required: false.into(),
+            notified: Mutex::default(),
             told: Mutex::default(),
         }
     }
@@ -109,6 +112,11 @@ impl Machine for FakeMachine {
         }
         tokio::time::sleep(grace).await;
         Ok(CommandEnd::Stopped)
+    }
+
+    async fn tell(&self, _: &[String], message: &str, _: Duration) -> Result<(), MachineError> {
+        self.notified.lock().unwrap().push(message.to_owned());
+        Ok(())
     }
 
     async fn reboot_required(&self) -> bool {

@@ -56,14 +56,8 @@ impl Node {
     }
 
     pub fn request(&self, reboot: RebootWhen, command: &[&str]) -> Request {
-        Request {
-            id: format!("{:016x}", self.seed),
-            stay_out: false,
-            reboot,
-            under_ssm: false,
-            command: command.iter().map(|word| (*word).to_owned()).collect(),
-            settings: self.settings.clone(),
-        }
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        Request { reboot, command, ..Request::new(format!("{:016x}", self.seed), self.settings.clone()) }
     }
 
     /// A driver for a new operation.
@@ -128,6 +122,9 @@ impl Node {
             machine: self.machine.clone(),
             service: self.service.clone(),
             stop: self.stop.subscribe(),
+            requests: None,
+            stays: false,
+            turn_back: false,
             progress: Progress::hidden(),
             random: StdRng::seed_from_u64(self.seed ^ self.machine.boot.load(Ordering::Relaxed)),
             lease_seen: Instant::now(),

@@ -1,0 +1,245 @@
+//! Following a driver that is another process: what was asked of it, how far it is, how it ends.
+
+use super::{Complaint, gather, signals, start, verdict};
+use crate::driver::DriveError;
+use crate::exit;
+use crate::journal::{self, Journal, JournalError};
+use crate::phase::Phase;
+use crate::ports::Stop;
+use crate::progress::{self, Progress};
+use crate::record::{Operation, Request};
+use crate::requests::{Ask, Requests, Waits};
+use crate::settings::Settings;
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often to look at the record.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A driver that is not there for this long is not coming, or has died.
+const GONE_AFTER: Duration = Duration::from_secs(5);
+/// How often it is started before a person has to see why it does not stay.
+const STARTS: u32 = 5;
+
+/// What is followed.
+struct Followed<'a> {
+    settings: &'a Settings,
+    requests: Requests,
+    /// What to ask of the driver; `None`: it works on it already.
+    ask: Option<Ask>,
+    /// The request whose end is waited for.
+    id: String,
+    /// A halt or a drain that was there before is not its end.
+    begun_in: Option<Timestamp>,
+    /// We run under the SSM agent, and nobody has answered it with 194 in this boot.
+    answers_reboot: bool,
+    boot_id: String,
+}
+
+/// Has the driver do what was requested, and ends as it does. `None`: this process is to drive.
+pub(super) async fn begin(request: &Request, progress: &Progress) -> Result<Option<u8>, Complaint> {
+    let settings = &request.settings;
+    let record = read(settings)?;
+    if let Some(finished) = record.as_ref().and_then(|record| record.answer(&request.id)) {
+        return Ok(Some(verdict::tell(finished)));
+    }
+    let operation = record.and_then(|record| record.operation);
+    if let Some(code) = operation.as_ref().and_then(|operation| already_so(operation, request)) {
+        return Ok(Some(code));
+    }
+    let driven = journal::is_driven(&settings.state_dir);
+    if !driven && start::command(settings).is_none() {
+        return Ok(None);
+    }
+    let on_record = operation.as_ref().is_some_and(|operation| operation.answers(&request.id));
+    if let Some(operation) = operation.as_ref().filter(|other| !on_record && !other.may_be_joined_by(request))
+    {
+        return Err(in_the_way(operation, driven));
+    }
+    let boot_id = boot_id(settings)?;
+    let asked = operation.as_ref().and_then(|operation| operation.reboot.as_ref());
+    let followed = Followed {
+        settings,
+        requests: Requests::beside(&settings.state_dir),
+        ask: (!on_record).then(|| Ask::Begin(Box::new(request.clone()))),
+        id: request.id.clone(),
+        begun_in: None,
+        answers_reboot: request.under_ssm && asked.is_none_or(|asked| asked.at.boot_id != boot_id),
+        boot_id,
+    };
+    followed.to_the_end(progress).await
+}
+
+/// An operation that is not the one that is asked for.
+pub(super) fn in_the_way(operation: &Operation, driven: bool) -> Complaint {
+    let refused = operation.in_the_way(driven);
+    Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason))
+}
+
+/// `drain`, and the node is drained.
+fn already_so(operation: &Operation, request: &Request) -> Option<u8> {
+    let drained = operation.phase == Phase::Drained && request.stay_out;
+    drained.then(|| {
+        super::say("already so: ");
+        verdict::tell_drained(operation)
+    })
+}
+
+/// Has the driver bring the node back. `None`: this process is to drive.
+pub(super) async fn come_back(
+    operation: &Operation,
+    settings: &Settings,
+    progress: &Progress,
+) -> Result<Option<u8>, Complaint> {
+    let followed = Followed {
+        settings,
+        requests: Requests::beside(&settings.state_dir),
+        ask: Some(Ask::ComeBack),
+        id: operation.request.id.clone(),
+        begun_in: Some(operation.phase_entered),
+        answers_reboot: false,
+        boot_id: boot_id(settings)?,
+    };
+    followed.to_the_end(progress).await
+}
+
+fn read(settings: &Settings) -> Result<Option<crate::record::Record>, Complaint> {
+    journal::read(&settings.state_dir).map_err(gather::journal_complaint)
+}
+
+fn boot_id(settings: &Settings) -> Result<String, Complaint> {
+    let id = gather::machine(settings).boot_id();
+    id.map_err(|error| Complaint::new(exit::USAGE, DriveError::from(error)))
+}
+
+impl Followed<'_> {
+    async fn to_the_end(&self, progress: &Progress) -> Result<Option<u8>, Complaint> {
+        let mut stop = None;
+        for _ in 0..STARTS {
+            let start = start::command(self.settings);
+            if start.is_none() && !journal::is_driven(&self.settings.state_dir) {
+                // Nobody drives, and nothing starts a driver: this process is to be it.
+                return Ok(None);
+            }
+            let _waits = self.leave()?;
+            if let Some(argv) = start {
+                self.start(&argv).await?;
+            }
+            let stop = match &mut stop {
+                Some(stop) => stop,
+                none => none.insert(signals::listen()?),
+            };
+            if let Some(code) = self.until_it_ends_or_dies(stop, progress).await? {
+                return Ok(Some(code));
+            }
+        }
+        self.take_back();
+        Err(Complaint::new(
+            exit::NOTHING_CHANGED,
+            anyhow::anyhow!(
+                "failed to follow the maintenance: its driver does not stay; see why with `journalctl -u node-agent`, and how \
+                 far it is with `node-agent status`"
+            ),
+        ))
+    }
+
+    /// Asks; from here on the driver sees that somebody waits. Asked again after its driver died, it is still one request.
+    fn leave(&self) -> Result<Waits, Complaint> {
+        let failed = |error: std::io::Error| {
+            let dir = self.settings.state_dir.display();
+            let why = "free or repair the disk; nothing was begun";
+            Complaint::new(
+                exit::NOTHING_CHANGED,
+                anyhow::anyhow!("failed to ask the driver in {dir}: {error}; {why}"),
+            )
+        };
+        let waits = self.requests.wait().map_err(failed)?;
+        if let Some(ask) = &self.ask {
+            self.requests.leave(ask).map_err(failed)?;
+        }
+        Ok(waits)
+    }
+
+    fn take_back(&self) {
+        if let Some(ask) = &self.ask {
+            self.requests.take_back(ask);
+        }
+    }
+
+    async fn start(&self, argv: &[String]) -> Result<(), Complaint> {
+        // A record that cannot be used is better told here than in the driver's log.
+        let usable = match Journal::open(&self.settings.state_dir) {
+            Ok(_) | Err(JournalError::Locked) => Ok(()),
+            Err(error) => Err(gather::journal_complaint(error)),
+        };
+        let started = match usable {
+            Ok(()) => start::start(argv).await,
+            unusable => unusable,
+        };
+        started.inspect_err(|_| self.take_back())
+    }
+
+    /// `None`: the driver is not there any more, and it is not over.
+    async fn until_it_ends_or_dies(
+        &self,
+        stop: &mut Stop,
+        progress: &Progress,
+    ) -> Result<Option<u8>, Complaint> {
+        let (mut gone_since, mut shown, mut asked_to_stop) = (None, None, false);
+        loop {
+            if let Some(code) = self.look(&mut shown, progress)? {
+                progress.end();
+                return Ok(Some(code));
+            }
+            if journal::is_driven(&self.settings.state_dir) {
+                gone_since = None;
+            } else if gone_since.get_or_insert_with(Instant::now).elapsed() >= GONE_AFTER {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => (),
+                Ok(_) = stop.wait_for(|asked| *asked), if !asked_to_stop => {
+                    asked_to_stop = true;
+                    if let Err(error) = self.requests.leave(&Ask::Stop) {
+                        tracing::warn!("failed to ask the driver to stop: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// One look at the record: the exit code, once it is over for whoever waits here.
+    fn look(&self, shown: &mut Option<Phase>, progress: &Progress) -> Result<Option<u8>, Complaint> {
+        if let Some(refused) = self.requests.refused(&self.id) {
+            return Err(Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason)));
+        }
+        let Some(record) = read(self.settings)? else { return Ok(None) };
+        if let Some(finished) = record.answer(&self.id) {
+            return Ok(Some(verdict::tell(finished)));
+        }
+        let Some(operation) = record.operation.filter(|operation| operation.answers(&self.id)) else {
+            return Ok(None);
+        };
+        let anew = self.begun_in != Some(operation.phase_entered);
+        match operation.phase {
+            Phase::Halted if anew => return Ok(Some(verdict::tell_halted(&operation))),
+            Phase::Drained if anew => return Ok(Some(verdict::tell_drained(&operation))),
+            Phase::Reboot if self.answers_reboot && self.is_asked_for(&operation) => {
+                return Ok(Some(verdict::tell_reboot()));
+            }
+            _ => (),
+        }
+        if *shown != Some(operation.phase) {
+            tracing::info!("the driver is at {}", operation.phase);
+            *shown = Some(operation.phase);
+        }
+        progress
+            .show(progress::written(&self.settings.state_dir).as_deref().unwrap_or(operation.phase.name()));
+        Ok(None)
+    }
+
+    /// The SSM agent is to reboot the machine, and has not been told so before.
+    fn is_asked_for(&self, operation: &Operation) -> bool {
+        operation.reboot.as_ref().is_some_and(|asked| asked.at.boot_id == self.boot_id && asked.times == 1)
+    }
+}

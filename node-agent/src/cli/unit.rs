@@ -1,0 +1,150 @@
+//! `resume --stay`, which node-agent.service runs: the only driver of an installed node. It takes up what is on record,
+//! then what is asked for, and ends when there is nothing to do.
+
+use super::shutdown_guard::is_locked;
+use super::{Complaint, gather, lost, resume, signals};
+use crate::driver::End;
+use crate::exit;
+use crate::identity::{Identity, identify};
+use crate::journal::Journal;
+use crate::load_balancer::LoadBalancer;
+use crate::ports::Stop;
+use crate::progress::Progress;
+use crate::record::{Operation, Request};
+use crate::requests::{Ask, Refused, Requests};
+use crate::settings::Settings;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Who looks whether somebody drives holds the lock for an instant; and a driver in somebody's session may be about to end.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(settings: Settings) -> Result<u8, Complaint> {
+    let stop = signals::listen()?;
+    let progress = Progress::written_to(&settings.state_dir);
+    let (mut journal, identity) = open(&settings).await?;
+    let requests = Requests::beside(&settings.state_dir);
+    let mut to_drive = match journal.record.operation.take() {
+        Some(operation) => Some(taken_up(operation, &settings)?),
+        None => lost::find(&mut journal, &identity, &settings).await?,
+    };
+    loop {
+        let (operation, identity, load_balancer) = match to_drive.take() {
+            Some(operation) => {
+                let region = &journal.record.region;
+                let load_balancer = gather::load_balancer(&operation.request.settings, region).await;
+                (operation, identity.clone(), load_balancer)
+            }
+            None if *stop.borrow() => return Ok(exit::DONE),
+            None => match begin(&requests, &mut journal, &identity).await? {
+                Some(begun) => begun,
+                None => return Ok(exit::DONE),
+            },
+        };
+        journal = match drive(&stop, &progress, journal, operation, identity, load_balancer).await? {
+            Some(journal) => journal,
+            None => return Ok(exit::DONE),
+        };
+    }
+}
+
+/// Drives one operation. `None`: the process is to end.
+async fn drive(
+    stop: &Stop,
+    progress: &Progress,
+    journal: Journal,
+    operation: Operation,
+    identity: Identity,
+    load_balancer: LoadBalancer,
+) -> Result<Option<Journal>, Complaint> {
+    let mut driver =
+        gather::driver_until(stop.clone(), journal, operation, identity, load_balancer, progress)?;
+    driver.stays = true;
+    let end = driver.drive_and_stay().await;
+    match end.map_err(|error| Complaint::new(exit::HALTED, error))? {
+        End::Finished(finished) => {
+            tracing::info!(
+                "{}{}",
+                finished.verdict,
+                finished.reason.map(|why| format!(": {why}")).unwrap_or_default()
+            );
+            Ok(Some(driver.journal))
+        }
+        End::Halted(_) | End::Drained | End::GoingDown | End::RebootMe => Ok(None),
+    }
+}
+
+fn taken_up(mut operation: Operation, settings: &Settings) -> Result<Operation, Complaint> {
+    let now = resume::moment(settings)?;
+    if !operation.stays_drained(&now) {
+        operation.take_up(&now);
+    }
+    tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
+    Ok(operation)
+}
+
+async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
+    let began = Instant::now();
+    loop {
+        match resume::open(settings).await {
+            Err(complaint) if is_locked(&complaint) && began.elapsed() < LOCK_LIMIT => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The next operation that is asked for. Nobody leaves service for someone who has gone, or whose request is answered.
+async fn begin(
+    requests: &Requests,
+    journal: &mut Journal,
+    known: &Identity,
+) -> Result<Option<(Operation, Identity, LoadBalancer)>, Complaint> {
+    let asked = requests.take().into_iter().filter_map(|ask| match ask {
+        Ask::Begin(request) => Some(*request),
+        // With nothing under way there is nothing to come back from or to stop.
+        Ask::ComeBack | Ask::Stop => None,
+    });
+    let mut asked = asked.filter(|request| journal.record.answer(&request.id).is_none());
+    let Some(request) = asked.next() else { return Ok(None) };
+    for later in asked {
+        // The driver hears of them when it works, and lets them join or refuses them.
+        if let Err(error) = requests.leave(&Ask::Begin(Box::new(later))) {
+            tracing::warn!("failed to keep a request: {error}");
+        }
+    }
+    if !requests.is_waited_for() {
+        tracing::warn!("nobody waits for request {} any more: dropped", request.id);
+        return Ok(None);
+    }
+    let id = request.id.clone();
+    match prepared(request, journal, known).await {
+        Ok(begun) => Ok(Some(begun)),
+        Err(complaint) => {
+            tracing::error!("{:#}", complaint.error);
+            let reason = format!("{:#}", complaint.error);
+            requests.refuse(&id, &Refused { exit_code: complaint.exit_code, reason });
+            Ok(None)
+        }
+    }
+}
+
+async fn prepared(
+    request: Request,
+    journal: &mut Journal,
+    known: &Identity,
+) -> Result<(Operation, Identity, LoadBalancer), Complaint> {
+    let (load_balancer, region) = gather::reach(&request.settings).await?;
+    journal.record.region = region;
+    // Asked again: an Auto Scaling group may have other plans by now.
+    let identity = identify(&request.settings).await.map_err(|error| Complaint::new(exit::USAGE, error))?;
+    if identity.instance_id != known.instance_id {
+        let (asked, ours) = (&identity.instance_id, &known.instance_id);
+        let why =
+            anyhow::anyhow!("the request is for {asked} and this node is {ours}; correct --instance-id");
+        return Err(Complaint::new(exit::USAGE, why));
+    }
+    let now = resume::moment(&request.settings)?;
+    Ok((Operation::new(request, now), identity, load_balancer))
+}

@@ -1,0 +1,96 @@
+//! What others ask of the driver while it works, and whether anybody still wants what it does.
+
+use crate::driver::{DriveError, Driver, Step, StepError};
+use crate::exit;
+use crate::phase::Phase;
+use crate::record::{Operation, Request};
+use crate::requests::{Ask, Refused, Requests};
+use std::time::Duration;
+
+/// How often it listens while it waits.
+pub(crate) const HEAR_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a phase was cancelled.
+pub(crate) const STOPPED: &str = "asked to stop";
+
+impl Driver {
+    /// Takes what was asked since the last time. True when somebody wants this node back.
+    pub(crate) fn hear(&mut self) -> Result<bool, DriveError> {
+        let mut come_back = false;
+        for ask in self.requests.as_ref().map(Requests::take).unwrap_or_default() {
+            match ask {
+                Ask::Begin(request) => self.hear_of_another(&request)?,
+                Ask::ComeBack => come_back = true,
+                Ask::Stop => {
+                    tracing::warn!(
+                        "asked to stop: turning back, or going on to the end if the machine may have changed"
+                    );
+                    self.turn_back = true;
+                }
+            }
+        }
+        Ok(come_back)
+    }
+
+    /// A request for the work under way ends with it; one for anything else has to wait for its turn.
+    fn hear_of_another(&mut self, request: &Request) -> Result<(), DriveError> {
+        if self.operation.answers(&request.id) {
+            return Ok(());
+        }
+        if self.operation.may_be_joined_by(request) {
+            tracing::info!("request {} asks for the same: it ends as this one does", request.id);
+            self.operation.also.push(request.id.clone());
+            return self.save();
+        }
+        if let Some(requests) = &self.requests {
+            requests.refuse(&request.id, &self.operation.in_the_way(true));
+        }
+        Ok(())
+    }
+
+    /// Before the node has left, somebody has to wait for it, and its window must not be over.
+    ///
+    /// # Errors
+    /// [`StepError::Cancelled`] otherwise.
+    pub(crate) fn still_wanted(&self) -> Step {
+        if self.turn_back && self.operation.phase.can_be_cancelled() {
+            return Err(StepError::Cancelled(STOPPED));
+        }
+        if self.operation.has_to_come_back() {
+            return Ok(());
+        }
+        if self.operation.request.not_after.is_some_and(|limit| self.machine.utc() > limit) {
+            return Err(StepError::Cancelled("the time given by --not-after has passed"));
+        }
+        if self.stays && self.requests.as_ref().is_some_and(|requests| !requests.is_waited_for()) {
+            return Err(StepError::Cancelled("whoever asked for it has gone, so the node stays in service"));
+        }
+        Ok(())
+    }
+}
+
+impl Operation {
+    /// Whether a request for the same work can end with this operation.
+    pub fn may_be_joined_by(&self, request: &Request) -> bool {
+        let works = !matches!(self.phase, Phase::Halted | Phase::Drained | Phase::Done);
+        works && self.going_down.is_none() && self.request.same_work(request)
+    }
+
+    /// What a request for something else is told; whether a driver is at work makes a difference to what there is to do.
+    pub fn in_the_way(&self, driven: bool) -> Refused {
+        let since = self.began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
+        let (what, exit_code) = match self.phase {
+            Phase::Halted => {
+                let reason = self.failure.as_ref().map(|failure| failure.reason.as_str()).unwrap_or_default();
+                (format!("is halted ({reason}); repair it, then run `node-agent resume`"), exit::HALTED)
+            }
+            Phase::Drained => ("is drained; run `node-agent rejoin` first".to_owned(), exit::NOTHING_CHANGED),
+            phase if driven => (
+                format!("is at {phase}; wait until it is over, see `node-agent status`"),
+                exit::NOTHING_CHANGED,
+            ),
+            phase => (format!("stopped at {phase}; run `node-agent resume` first"), exit::NOTHING_CHANGED),
+        };
+        Refused { exit_code, reason: format!("an earlier maintenance of this node, begun {since}, {what}") }
+    }
+}

@@ -1,0 +1,73 @@
+//! Out by hand, or halted: the driver stays, keeps its lease, and waits to be told to go on.
+
+use crate::driver::{DriveError, Driver, End};
+use crate::hearing::HEAR_EVERY;
+use crate::phase::Phase;
+use crate::progress::rounded;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// People are told this often that a node is halted.
+const NOTIFY_EVERY: Duration = Duration::from_secs(3600);
+
+/// What ended a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stayed {
+    /// Go on: somebody wants the node back, or the time of `drain` is up.
+    GoOn,
+    /// The process is to end. The record stays.
+    Leave,
+}
+
+impl Driver {
+    /// Drives, and stays wherever only a person can go on, until the operation is over or the process has to end.
+    ///
+    /// # Errors
+    /// [`DriveError`] when the record cannot be kept.
+    pub async fn drive_and_stay(&mut self) -> Result<End, DriveError> {
+        loop {
+            let end = match self.operation.phase {
+                Phase::Drained if !self.is_overdue()? => End::Drained,
+                _ => self.drive().await?,
+            };
+            if !matches!(end, End::Drained | End::Halted(_)) || self.stay().await? == Stayed::Leave {
+                return Ok(end);
+            }
+            let now = self.now()?;
+            self.turn_back = false;
+            self.operation.take_up(&now);
+        }
+    }
+
+    /// Whether `drain` has kept the node out for as long as it may.
+    fn is_overdue(&self) -> Result<bool, DriveError> {
+        Ok(self.time_left()?.is_some_and(|left| left.is_zero()))
+    }
+
+    async fn stay(&mut self) -> Result<Stayed, DriveError> {
+        let mut stop = self.stop.clone();
+        let mut told = Instant::now();
+        let halted = self.operation.phase == Phase::Halted;
+        tracing::info!("staying {} until told to go on", self.operation.phase);
+        self.progress.end();
+        loop {
+            if self.hear()? {
+                return Ok(Stayed::GoOn);
+            }
+            if self.is_overdue()? {
+                let limit = self.limit().map(rounded).unwrap_or_default();
+                tracing::warn!("drained for {limit} and nobody ran `node-agent rejoin`: coming back");
+                return Ok(Stayed::GoOn);
+            }
+            self.keep_lease().await?;
+            if halted && told.elapsed() >= NOTIFY_EVERY {
+                self.notify("halted", &self.operation.why_halted()).await;
+                told = Instant::now();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEAR_EVERY) => (),
+                Ok(_) = stop.wait_for(|asked| *asked) => return Ok(Stayed::Leave),
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ use node_agent::lost_record::{self, Known, LostRecordError};
 use node_agent::ports::Machine;
 use node_agent::progress::Progress;
 use node_agent::record::{Finished, GoingDown, Operation, RebootWhen, Request};
+use node_agent::requests::Requests;
 use node_agent::settings::Settings;
 use node_agent::shutdown;
 use rand::SeedableRng;
@@ -65,6 +66,14 @@ impl Node {
         let journal = self.journal();
         let now = (&*self.machine as &dyn Machine).now().unwrap();
         self.put_together(journal, Operation::new(request, now))
+    }
+
+    /// A driver for a new operation in a process that stays: node-agent.service.
+    pub fn unit(&self, request: Request) -> Driver {
+        let mut driver = self.driver(request);
+        driver.stays = true;
+        driver.requests = Some(Requests::beside(&self.settings.state_dir));
+        driver
     }
 
     /// A driver that takes up what is on record, as `resume` does.

@@ -1,0 +1,16 @@
+//! The driver as a unit of its own, and who follows it: the SSM agent's script runner, and people.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
+
+#[path = "../estate/mod.rs"]
+mod estate;
+
+mod machine;
+mod people;
+mod run_command;
+mod ssm_agent;

@@ -1,0 +1,104 @@
+//! What a person at a terminal may rely on.
+
+use crate::estate::until;
+use crate::machine::{machine, machine_with, signal};
+use node_agent::phase::Phase;
+use node_agent::record::Verdict;
+use rustix::process::Signal;
+use std::process::Stdio;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_maintenance_prints_its_phases_and_its_verdict() {
+    let machine = machine().await;
+    let run = machine.agent(&["maintain", "--", "true"]).await;
+    run.says(0, &["run_command", "release_lease", "succeeded"]);
+    machine.assert_restored();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drained_the_driver_stays_until_rejoin() {
+    let machine = machine().await;
+    machine.agent(&["drain"]).await.says(0, &["drained: out of service until `node-agent rejoin`"]);
+    assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
+    machine.agent(&["drain"]).await.says(0, &["already so: "]);
+    machine.agent(&["resume"]).await.says(0, &["drained: out of service"]);
+    machine.agent(&["maintain", "--reboot"]).await.says(75, &["is drained; run `node-agent rejoin` first"]);
+    machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
+    machine.assert_restored();
+    machine.agent(&["rejoin"]).await.says(0, &["already so"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn halted_the_driver_stays_and_resume_has_it_look_again() {
+    let machine = machine_with(|estate| {
+        let told = estate.dir.path().join("told");
+        estate.configured(&format!(
+            "notify_command = [\"tee\", {told:?}]\nhealth_limit = \"1s\"\nhealth_url = \"http://127.0.0.1:9/\""
+        ))
+    })
+    .await;
+    machine
+        .agent(&["maintain", "--", "true"])
+        .await
+        .says(3, &["halted", "gave up after 1s", "node-agent resume"]);
+    assert!(machine.estate.lease_of(1).unwrap().contains("p=halted"));
+    let told = std::fs::read_to_string(machine.estate.dir.path().join("told")).unwrap();
+    assert!(told.contains("\"event\":\"halted\"") && told.contains("gave up after 1s"), "{told}");
+    // Nothing was repaired: it looks again, and says so again.
+    machine.agent(&["resume"]).await.says(3, &["halted", "gave up after 1s"]);
+    assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_at_the_terminal_the_command_is_stopped_and_the_node_comes_back() {
+    let machine = machine().await;
+    let mut run = machine.command(&["maintain", "--", "sleep", "60"]).stdout(Stdio::null()).spawn().unwrap();
+    machine.until_at(Phase::RunCommand).await;
+    signal(&run, Signal::INT);
+    assert_eq!(run.wait().await.unwrap().code(), Some(1), "{}", machine.log());
+    assert!(machine.finished()[0].reason.as_ref().unwrap().contains("was stopped"));
+    assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_is_killed_is_started_again_and_the_follower_hears_the_end() {
+    let machine = machine().await;
+    let args: Vec<_> =
+        ["maintain", "--"].map(str::to_owned).into_iter().chain(machine.counting("60")).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let mut run = machine.command(&args).stdout(Stdio::null()).spawn().unwrap();
+    until(|| machine.runs() == 1).await;
+    machine.kill_driver();
+    assert_eq!(run.wait().await.unwrap().code(), Some(1), "{}", machine.log());
+    let finished = &machine.finished()[0];
+    assert_eq!(finished.verdict, Verdict::FailedButRestored);
+    assert!(finished.reason.as_ref().unwrap().contains("it is not run again"), "{finished:?}");
+    assert_eq!(machine.runs(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_cannot_be_started_is_named() {
+    let machine = machine_with(|estate| {
+        let start = estate.dir.path().join("start");
+        estate.configured_instead(&format!("{start:?}"), "\"/nonexistent/start\"")
+    })
+    .await;
+    let run = machine.agent(&["maintain", "--", "true"]).await;
+    run.says(
+        75,
+        &[
+            "failed to start the driver with `sh /nonexistent/start`",
+            "journalctl -u node-agent",
+            "nothing was begun",
+        ],
+    );
+    machine.estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_is_over_takes_nobody_out() {
+    let machine = machine().await;
+    let run = machine.agent(&["maintain", "--not-after", "2026-01-01T00:00:00Z", "--", "true"]).await;
+    run.says(75, &["the time given by --not-after has passed", "nothing changed"]);
+    machine.assert_restored();
+}

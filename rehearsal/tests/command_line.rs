@@ -34,7 +34,10 @@ async fn drain_and_rejoin_are_the_two_halves() {
     estate.agent(&["drain"]).await.says(0, &["drained: out of service until `node-agent rejoin`"]);
     assert_eq!(estate.alb.instances_out(&estate.arn), 1);
     estate.agent(&["check"]).await.says(0, &["yes"]);
-    estate.agent(&["status"]).await.says(0, &["phase     drained", "i-0a000000000000001  held"]);
+    estate
+        .agent(&["status"])
+        .await
+        .says(0, &["phase     drained", "driver    none at work", "i-0a000000000000001  held"]);
     estate.agent(&["resume"]).await.says(0, &["drained"]);
     assert_eq!(estate.alb.instances_out(&estate.arn), 1, "resume leaves a drained node out");
     estate.agent(&["maintain", "--reboot"]).await.says(75, &["is drained; run `node-agent rejoin` first"]);

@@ -10,6 +10,7 @@ use crate::lease::{Leases, Reading};
 use crate::load_balancer::LoadBalancer;
 use crate::membership::{self, MembershipError};
 use crate::policy::Policy;
+use crate::progress;
 use crate::reading::GroupReading;
 use crate::record::{Finished, Operation};
 use crate::settings::Settings;
@@ -26,6 +27,10 @@ pub(super) struct Status {
     /// `None`: not on a node.
     pub(super) instance_id: Option<String>,
     pub(super) operation: Option<Operation>,
+    /// A process drives it at this moment.
+    pub(super) driven: bool,
+    /// What that process waits for.
+    pub(super) doing: Option<String>,
     pub(super) last: Option<Finished>,
     pub(super) groups: Vec<GroupStatus>,
     /// Why part of it could not be told.
@@ -92,6 +97,8 @@ async fn gather_status(settings: &Settings) -> Result<Status, Complaint> {
         at: Timestamp::now(),
         instance_id: None,
         operation: None,
+        driven: journal::is_driven(&settings.state_dir),
+        doing: None,
         last: None,
         groups: Vec::new(),
         problems: Vec::new(),
@@ -100,6 +107,7 @@ async fn gather_status(settings: &Settings) -> Result<Status, Complaint> {
         Ok(Some(record)) => {
             status.last = record.finished.last().cloned();
             status.operation = record.operation;
+            status.doing = progress::written(&settings.state_dir).filter(|_| status.driven);
         }
         Ok(None) => (),
         Err(error) => status.problems.push(error.to_string()),

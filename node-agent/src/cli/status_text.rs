@@ -1,6 +1,7 @@
 //! What `status` prints for people.
 
 use super::status::{GroupStatus, LeaseStatus, Status};
+use crate::phase::Phase;
 use crate::time::ago;
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -31,6 +32,16 @@ fn node(out: &mut String, status: &Status) {
                 operation.phase,
                 since(operation.phase_began.utc, status.at)
             );
+            if let Some(doing) = &status.doing {
+                let _ = writeln!(out, "doing     {doing}");
+            }
+            if !status.driven {
+                let advice = match operation.phase {
+                    Phase::Drained => "`node-agent rejoin` brings the node back",
+                    _ => "`node-agent resume` goes on",
+                };
+                let _ = writeln!(out, "driver    none at work: {advice}");
+            }
             if let Some(failure) = &operation.failure {
                 let _ = writeln!(out, "reason    {}", failure.reason);
             }

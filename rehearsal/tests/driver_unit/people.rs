@@ -20,6 +20,7 @@ async fn drained_the_driver_stays_until_rejoin() {
     let machine = machine().await;
     machine.agent(&["drain"]).await.says(0, &["drained: out of service until `node-agent rejoin`"]);
     assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
+    machine.agent(&["status"]).await.says(0, &["phase     drained"]);
     machine.agent(&["drain"]).await.says(0, &["already so: "]);
     machine.agent(&["resume"]).await.says(0, &["drained: out of service"]);
     machine.agent(&["maintain", "--reboot"]).await.says(75, &["is drained; run `node-agent rejoin` first"]);

@@ -1,37 +1,66 @@
-//! `check`: may this node go down now? `check --start`: could `maintain` take it out now? Changes nothing.
+//! `check`: may this node go down now? Changes nothing.
 
-use super::{CheckArgs, Complaint, gather, say};
-use crate::driver::DriveError;
+use super::{Complaint, check_start, gather, say};
 use crate::exit;
 use crate::journal;
-use crate::lease::Slot;
+use crate::lease::Leases;
+use crate::load_balancer::CallError;
 use crate::membership;
 use crate::phase::Phase;
-use crate::reading::GroupReading;
+use crate::policy::Policy;
 use crate::record::{CommandState, Operation};
 use crate::settings::Settings;
-use crate::target_group::TargetState;
-use serde_json::json;
+use crate::target_group::{Target, TargetState};
+use serde::Serialize;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// Whoever asks is about to shut the machine down and will not wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<u8, Complaint> {
+/// What was seen. Reasons against are all that counts: without one the answer is yes.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Findings {
+    pub(super) reasons: Vec<String>,
+    /// Of the maintenance under way.
+    pub(super) phase: Option<Phase>,
+    /// As the service counts them, where it does.
+    pub(super) requests_in_flight: Option<u64>,
+    pub(super) groups: Vec<GroupFindings>,
+}
+
+/// This node in one target group.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupFindings {
+    pub(super) name: String,
+    /// Our targets, each with its state and the reason for it.
+    pub(super) targets: Vec<String>,
+    /// What our lease tag says.
+    pub(super) lease: Option<String>,
+    /// Why nobody starts.
+    pub(super) paused: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    answer: &'a str,
+    #[serde(flatten)]
+    findings: &'a Findings,
+}
+
+pub(super) async fn check(settings: &Settings, args: &super::CheckArgs) -> Result<u8, Complaint> {
     if args.start {
         return start(settings, args.json).await;
     }
-    let reasons = within(may_go_down(settings)).await;
-    Ok(answer(&reasons, args.json))
+    answer(&within(may_go_down(settings)).await, args.json)
 }
 
 /// Could `maintain` begin now?
 pub(super) async fn start(settings: &Settings, json: bool) -> Result<u8, Complaint> {
-    let reasons = within(may_start(settings)).await;
-    Ok(answer(&reasons, json))
+    answer(&within(check_start::may_start(settings)).await, json)
 }
 
-async fn within(asking: impl Future<Output = Result<Vec<String>, String>>) -> Vec<String> {
+async fn within(asking: impl Future<Output = Result<Findings, String>>) -> Findings {
     let too_long = || {
         format!(
             "cannot tell: no answer within {} s; the API or the instance metadata service is out of reach",
@@ -39,55 +68,101 @@ async fn within(asking: impl Future<Output = Result<Vec<String>, String>>) -> Ve
         )
     };
     let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(too_long()));
-    answer.unwrap_or_else(|cannot_tell| vec![cannot_tell])
+    answer.unwrap_or_else(|cannot_tell| Findings { reasons: vec![cannot_tell], ..Findings::default() })
 }
 
-/// Reasons against are all that counts: without one it is yes.
-fn answer(reasons: &[String], as_json: bool) -> u8 {
-    let yes = reasons.is_empty();
+fn answer(findings: &Findings, as_json: bool) -> Result<u8, Complaint> {
+    let (word, code) = if findings.reasons.is_empty() { ("yes", exit::DONE) } else { ("no", exit::FAILED) };
     if as_json {
-        say(&format!("{:#}\n", json!({ "answer": if yes { "yes" } else { "no" }, "reasons": reasons })));
-    } else if yes {
-        say("yes\n");
+        let answer = Answer { answer: word, findings };
+        let text = serde_json::to_string_pretty(&answer).map_err(|e| Complaint::new(exit::FAILED, e))?;
+        say(&format!("{text}\n"));
     } else {
-        say(&format!("no\n{}", reasons.iter().map(|reason| format!("  - {reason}\n")).collect::<String>()));
+        say(&format!("{word}\n{}", text(findings)));
     }
-    if yes { exit::DONE } else { exit::FAILED }
+    Ok(code)
 }
 
-/// Every reason why this node may not go down now.
-async fn may_go_down(settings: &Settings) -> Result<Vec<String>, String> {
+fn text(findings: &Findings) -> String {
+    let mut out: String = findings.reasons.iter().map(|reason| format!("  - {reason}\n")).collect();
+    if let Some(phase) = findings.phase {
+        let _ = writeln!(out, "phase     {phase}");
+    }
+    if let Some(count) = findings.requests_in_flight {
+        let _ = writeln!(out, "in flight {count}");
+    }
+    for group in &findings.groups {
+        let targets =
+            if group.targets.is_empty() { "not registered".to_owned() } else { group.targets.join(", ") };
+        let lease = group.lease.as_ref().map(|lease| format!("; our lease is {lease}")).unwrap_or_default();
+        let paused = group.paused.as_ref().map(|why| format!("; paused: {why}")).unwrap_or_default();
+        let _ = writeln!(out, "group     {}: {targets}{lease}{paused}", group.name);
+    }
+    out
+}
+
+/// What a failed call means here.
+pub(super) fn cannot_tell(error: &CallError) -> String {
+    format!("cannot tell: {error}; {}", error.advice())
+}
+
+/// Whether this node may go down now.
+async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
     let record = journal::read(&settings.state_dir).map_err(|error| format!("cannot tell: {error}"))?;
     let operation = record.and_then(|record| record.operation);
     let node =
         gather::node(settings).await.map_err(|complaint| format!("cannot tell: {:#}", complaint.error))?;
-    let mut reasons = Vec::new();
-    let groups: Vec<(String, String, Vec<_>)> = match &operation {
-        Some(operation) if !operation.groups.is_empty() => {
-            let live = operation.live_groups();
-            live.map(|group| (group.arn.clone(), group.name.clone(), group.pairs.clone())).collect()
-        }
-        _ => match membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await {
-            Ok(found) => found.into_iter().map(|m| (m.group.arn, m.group.name, m.pairs)).collect(),
-            Err(membership::MembershipError::Call(error)) => {
-                return Err(format!("cannot tell: {error}; {}", error.advice()));
-            }
-            // In no group: nobody sends us requests.
-            Err(_) => Vec::new(),
-        },
+    let mut findings = Findings {
+        phase: operation.as_ref().map(|operation| operation.phase),
+        requests_in_flight: in_flight(settings).await,
+        ..Findings::default()
     };
-    for (arn, name, pairs) in groups {
-        let health = node.load_balancer.target_health(&arn).await;
-        let health = health.map_err(|error| format!("cannot tell: {error}; {}", error.advice()))?;
-        let own = health.iter().filter(|state| pairs.contains(&state.target));
-        reasons.extend(own.filter_map(|state| still_reachable(state, &name, operation.as_ref())));
+    for (arn, name, pairs) in own_groups(&node, settings, operation.as_ref()).await? {
+        let health = node.load_balancer.target_health(&arn).await.map_err(|error| cannot_tell(&error))?;
+        let tags = node.load_balancer.tags(std::slice::from_ref(&arn)).await;
+        let tags = tags.map_err(|error| cannot_tell(&error))?.remove(&arn).unwrap_or_default();
+        let own: Vec<_> = health.iter().filter(|state| pairs.contains(&state.target)).collect();
+        findings
+            .reasons
+            .extend(own.iter().filter_map(|state| still_reachable(state, &name, operation.as_ref())));
+        let lease =
+            Leases::from_tags(&tags).of(&node.identity.instance_id).map(|lease| lease.word().to_owned());
+        findings.groups.push(GroupFindings {
+            name,
+            targets: own.iter().map(|state| format!("{} is {state}", state.target)).collect(),
+            lease,
+            paused: Policy::from_tags(&tags).ok().and_then(|policy| policy.paused),
+        });
     }
     if operation.as_ref().is_some_and(|operation| {
         operation.phase == Phase::RunCommand && operation.command == CommandState::Running
     }) {
-        reasons.push("the maintenance command is running; wait until it has ended".to_owned());
+        findings.reasons.push("the maintenance command is running; wait until it has ended".to_owned());
     }
-    Ok(reasons)
+    Ok(findings)
+}
+
+async fn in_flight(settings: &Settings) -> Option<u64> {
+    let url = settings.in_flight_url.as_ref()?;
+    gather::service().ok()?.in_flight(url).await.ok()
+}
+
+/// Our groups, as (ARN, name, our pairs): those on record, or else those that contain us.
+async fn own_groups(
+    node: &gather::Node,
+    settings: &Settings,
+    operation: Option<&Operation>,
+) -> Result<Vec<(String, String, Vec<Target>)>, String> {
+    if let Some(operation) = operation.filter(|operation| !operation.groups.is_empty()) {
+        let live = operation.live_groups();
+        return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.pairs.clone())).collect());
+    }
+    match membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await {
+        Ok(found) => Ok(found.into_iter().map(|m| (m.group.arn, m.group.name, m.pairs)).collect()),
+        Err(membership::MembershipError::Call(error)) => Err(cannot_tell(&error)),
+        // In no group: nobody sends us requests.
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 /// Why requests may still reach one of our pairs.
@@ -107,33 +182,4 @@ fn still_reachable(state: &TargetState, group: &str, operation: Option<&Operatio
             state.target
         )
     })
-}
-
-/// Every reason why `maintain` could not take this node out now.
-async fn may_start(settings: &Settings) -> Result<Vec<String>, String> {
-    let record = journal::read(&settings.state_dir).map_err(|error| error.to_string())?;
-    let mut reasons = Vec::new();
-    if let Some(operation) = record.and_then(|record| record.operation) {
-        reasons
-            .push(format!("a maintenance is at {} already; `node-agent status` shows it", operation.phase));
-    }
-    gather::machine(settings).now().map_err(|error| DriveError::from(error).to_string())?;
-    let node =
-        gather::node(settings).await.map_err(|complaint| format!("cannot tell: {:#}", complaint.error))?;
-    let found = membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await;
-    for membership in found.map_err(|error| error.to_string())? {
-        let (name, kind) = (&membership.group.name, membership.group.target_type);
-        let reading = GroupReading::read(&node.load_balancer, &membership.group.arn).await;
-        let reading = reading.map_err(|error| format!("cannot tell: {error}; {}", error.advice()))?;
-        if let Err(refusal) = reading.may_begin(&node.identity, kind, settings) {
-            reasons.push(format!("in target group {name}, {refusal}"));
-        }
-        let slot =
-            reading.policy.as_ref().map(|policy| reading.leases.slot(&node.identity.instance_id, policy));
-        if let Ok(Slot::Taken(by)) = slot {
-            reasons
-                .push(format!("in target group {name}, all slots are taken, by {by}; `maintain` would wait"));
-        }
-    }
-    Ok(reasons)
 }

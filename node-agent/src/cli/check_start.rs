@@ -1,0 +1,48 @@
+//! `check --start`: could `maintain` take this node out now? Changes nothing.
+
+use super::check::{Findings, GroupFindings, cannot_tell};
+use super::gather;
+use crate::driver::DriveError;
+use crate::journal;
+use crate::lease::Slot;
+use crate::membership::{self, own};
+use crate::reading::GroupReading;
+use crate::settings::Settings;
+
+/// Whether `maintain` could take this node out now.
+pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
+    let record = journal::read(&settings.state_dir).map_err(|error| error.to_string())?;
+    let mut findings = Findings::default();
+    if let Some(operation) = record.and_then(|record| record.operation) {
+        let why = format!("a maintenance is at {} already; `node-agent status` shows it", operation.phase);
+        findings.reasons.push(why);
+        findings.phase = Some(operation.phase);
+    }
+    gather::machine(settings).now().map_err(|error| DriveError::from(error).to_string())?;
+    let node =
+        gather::node(settings).await.map_err(|complaint| format!("cannot tell: {:#}", complaint.error))?;
+    let found = membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await;
+    for membership in found.map_err(|error| error.to_string())? {
+        let (name, kind) = (&membership.group.name, membership.group.target_type);
+        let reading = GroupReading::read(&node.load_balancer, &membership.group.arn).await;
+        let reading = reading.map_err(|error| cannot_tell(&error))?;
+        if let Err(refusal) = reading.may_begin(&node.identity, kind, settings) {
+            findings.reasons.push(format!("in target group {name}, {refusal}"));
+        }
+        let slot =
+            reading.policy.as_ref().map(|policy| reading.leases.slot(&node.identity.instance_id, policy));
+        if let Ok(Slot::Taken(by)) = slot {
+            let why = format!("in target group {name}, all slots are taken, by {by}; `maintain` would wait");
+            findings.reasons.push(why);
+        }
+        let lease = reading.leases.of(&node.identity.instance_id).map(|lease| lease.word().to_owned());
+        let own = own(&node.identity, kind, &reading.targets);
+        findings.groups.push(GroupFindings {
+            name: name.clone(),
+            targets: own.map(|state| format!("{} is {state}", state.target)).collect(),
+            lease,
+            paused: reading.policy.ok().and_then(|policy| policy.paused),
+        });
+    }
+    Ok(findings)
+}

@@ -1,13 +1,23 @@
 //! Who we are: instance id, region, and what else the instance metadata service knows.
 
-use crate::settings::Settings;
+use crate::bounded::{Bound, BoundedClient};
+use crate::settings::{Settings, is_instance_id};
 use crate::target_group::TargetType;
 use aws_config::imds;
 use aws_config::imds::client::error::ImdsError;
+use aws_config::provider_config::ProviderConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long one question to the metadata service may take.
+/// How long the metadata service may take to begin an answer.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one question to it may take in all, with a second attempt.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// None of its answers is longer, in bytes.
+const LONGEST_ANSWER: usize = 4096;
+/// Nor a life-cycle state, in characters; the longest is `Warmed:Terminating:Proceed`.
+const LONGEST_STATE: usize = 64;
 
 /// This instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +54,7 @@ pub enum IdentityError {
 /// Asks the instance metadata service (IMDSv2). With `instance_id` set its absence is no error.
 ///
 /// # Errors
-/// [`IdentityError::Metadata`] when the service does not answer.
+/// [`IdentityError::Metadata`] when the service does not answer, or not with what was asked for.
 pub async fn identify(settings: &Settings) -> Result<Identity, IdentityError> {
     if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
         // The SDK's own switch; its metadata client leaves it to its callers.
@@ -52,31 +62,71 @@ pub async fn identify(settings: &Settings) -> Result<Identity, IdentityError> {
         let instance_id = settings.instance_id.clone().ok_or_else(off)?;
         return Ok(Identity { instance_id, addresses: Vec::new(), auto_scaling: None });
     }
-    let client = imds::Client::builder()
+    identify_by(metadata(), settings).await
+}
+
+/// The way to the metadata service, wherever the SDK's own settings say that it is.
+pub fn metadata() -> imds::client::Builder {
+    let inner: SharedHttpClient = aws_smithy_http_client::Builder::new().build_http();
+    let bounded = BoundedClient { inner, bound: Bound(LONGEST_ANSWER) };
+    imds::Client::builder()
+        .configure(&ProviderConfig::without_region().with_http_client(bounded))
         .connect_timeout(METADATA_TIMEOUT)
         .read_timeout(METADATA_TIMEOUT)
+        .operation_timeout(QUESTION_TIMEOUT)
         .max_attempts(2)
-        .build();
+}
+
+/// Asks this metadata service.
+///
+/// # Errors
+/// As [`identify`].
+pub async fn identify_by(
+    metadata: imds::client::Builder,
+    settings: &Settings,
+) -> Result<Identity, IdentityError> {
+    let client = metadata.build();
     if let Some(id) = &settings.instance_id {
         let ask = async |item| ask(&client, item).await.ok().flatten();
-        let addresses = ask("local-ipv4").await.into_iter().collect();
-        let auto_scaling = ask("autoscaling/target-lifecycle-state").await;
+        let addresses = ask(&ADDRESS).await.into_iter().collect();
+        let auto_scaling = ask(&AUTO_SCALING).await;
         return Ok(Identity { instance_id: id.clone(), addresses, auto_scaling });
     }
     // "No answer" must not be taken for "in no Auto Scaling group": only a 404 says that.
     let ask = async |item| ask(&client, item).await.map_err(IdentityError::Metadata);
     let absent = || IdentityError::Metadata("it has no instance-id".to_owned());
     Ok(Identity {
-        instance_id: ask("instance-id").await?.ok_or_else(absent)?,
-        addresses: ask("local-ipv4").await?.into_iter().collect(),
-        auto_scaling: ask("autoscaling/target-lifecycle-state").await?,
+        instance_id: ask(&INSTANCE_ID).await?.ok_or_else(absent)?,
+        addresses: ask(&ADDRESS).await?.into_iter().collect(),
+        auto_scaling: ask(&AUTO_SCALING).await?,
     })
 }
 
+/// Something to ask for, and what an answer to it looks like. Anything else is no answer: taken for our id, the page of
+/// a proxy would make our own record another instance's.
+struct Item {
+    path: &'static str,
+    is_one: fn(&str) -> bool,
+}
+
+const INSTANCE_ID: Item = Item { path: "instance-id", is_one: is_instance_id };
+const ADDRESS: Item = Item { path: "local-ipv4", is_one: |text| text.parse::<Ipv4Addr>().is_ok() };
+const AUTO_SCALING: Item = Item {
+    path: "autoscaling/target-lifecycle-state",
+    is_one: |text| {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == ':';
+        (1..=LONGEST_STATE).contains(&text.len()) && text.chars().all(word)
+    },
+};
+
 /// One item; `None` when the service says that there is none (404).
-async fn ask(client: &imds::Client, item: &str) -> Result<Option<String>, String> {
-    match client.get(format!("/latest/meta-data/{item}")).await {
-        Ok(text) => Ok(Some(text.as_ref().trim().to_owned())),
+async fn ask(client: &imds::Client, item: &Item) -> Result<Option<String>, String> {
+    match client.get(format!("/latest/meta-data/{}", item.path)).await {
+        Ok(text) => {
+            let text = text.as_ref().trim();
+            let wrong = || format!("what it answered is no {}", item.path);
+            (item.is_one)(text).then(|| Some(text.to_owned())).ok_or_else(wrong)
+        }
         Err(ImdsError::ErrorResponse(answer)) if answer.response().status().as_u16() == 404 => Ok(None),
         Err(error) => Err(innermost(&error)),
     }

@@ -5,6 +5,7 @@
 
 pub mod adapters;
 pub mod blocks;
+mod bounded;
 pub mod cli;
 pub mod disk;
 pub mod driver;

@@ -4,8 +4,9 @@
 //! The SDK's retries are off. A hidden retry of AddTags, RemoveTags or DeregisterTargets could land after a later
 //! write (docs/lease.md); retrying is the caller's business, who knows the deadline.
 
+use crate::bounded::Bound;
 use crate::target_group::{
-    Attributes, HealthCheck, Target, TargetGroup, TargetHealth, TargetState, TargetType,
+    Attributes, HealthCheck, LONGEST_CHECK, Target, TargetGroup, TargetHealth, TargetState, TargetType,
 };
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
@@ -15,6 +16,16 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// No answer is longer, in bytes: those that list most, a page of 400 target groups or a group of a thousand targets,
+/// stay below a megabyte.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// No list of target groups has more pages: that would be 40,000 groups, and an account may have 3,000 in a region.
+const MOST_PAGES: usize = 100;
+
+/// What an answer says in words is cut off here, in characters.
+const LONGEST_TEXT: usize = 1000;
 
 /// A client for one region.
 #[derive(Debug, Clone)]
@@ -113,11 +124,13 @@ where
 {
     move |error| {
         let kind = match (&error, error.status()) {
+            // With or without a body that says so.
+            (SdkError::ServiceError(_), Some(429)) => CallErrorKind::Throttled("HTTP 429".to_owned()),
             // A 5xx says nothing about whether the change was made.
             (SdkError::ServiceError(service), Some(400..=499)) => {
-                let code = service.err().code().unwrap_or("no error code").to_owned();
+                let code = printable(service.err().code().unwrap_or("no error code"));
                 let id = service.err().request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
-                let message = format!("{}{id}", service.err().message().unwrap_or_default());
+                let message = printable(&format!("{}{id}", service.err().message().unwrap_or_default()));
                 match code.as_str() {
                     "Throttling"
                     | "ThrottlingException"
@@ -128,15 +141,23 @@ where
             }
             (SdkError::ServiceError(service), status) => {
                 let status = status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-                CallErrorKind::Unknown(format!(
-                    "{}{status}",
-                    service.err().code().unwrap_or("a server error")
-                ))
+                let code = printable(service.err().code().unwrap_or("a server error"));
+                CallErrorKind::Unknown(format!("{code}{status}"))
             }
-            _ => CallErrorKind::Unknown(innermost(&error)),
+            _ => CallErrorKind::Unknown(printable(&innermost(&error))),
         };
         CallError { call, kind }
     }
+}
+
+/// Text from elsewhere, for a terminal and a log: in one line, without what a terminal would act on, and not endless.
+fn printable(text: &str) -> String {
+    text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The answer came, and is not one to this question.
+fn odd(call: &'static str, what: &str) -> CallError {
+    CallError { call, kind: CallErrorKind::Unknown(format!("the answer makes no sense: {what}")) }
 }
 
 /// The causes of an error in one line, without the SDK's debug output.
@@ -166,8 +187,10 @@ impl<E> HttpStatus for SdkError<E, aws_smithy_runtime_api::client::orchestrator:
 
 impl LoadBalancer {
     /// Wraps a client whose retries are off.
+    #[expect(clippy::needless_pass_by_value, reason = "its owner has no other use for it")]
     pub fn new(client: Client) -> LoadBalancer {
-        LoadBalancer { client }
+        let config = client.config().to_builder().interceptor(Bound(LONGEST_ANSWER)).build();
+        LoadBalancer { client: Client::from_conf(config) }
     }
 
     /// DescribeTargetGroups: the named ones by ARN or name; all of the account and region when none is named.
@@ -182,7 +205,10 @@ impl LoadBalancer {
                 continue;
             }
             let mut marker = None;
-            loop {
+            for page in 1.. {
+                if page > MOST_PAGES {
+                    return Err(odd("DescribeTargetGroups", &format!("more than {MOST_PAGES} pages")));
+                }
                 let request = self.client.describe_target_groups().set_marker(marker);
                 let request = request.set_target_group_arns((!arns.is_empty()).then(|| arns.clone()));
                 let request = request.set_names((!names.is_empty()).then(|| names.clone()));
@@ -214,7 +240,8 @@ impl LoadBalancer {
         self.health(arn, &[]).await
     }
 
-    /// DescribeTargetHealth of these pairs only; those that are not registered come back as such.
+    /// DescribeTargetHealth of these pairs only; those that are not registered come back as such, and those that the
+    /// answer says nothing of as unknown.
     pub async fn target_health_of(&self, arn: &str, pairs: &[Target]) -> Answer<Vec<TargetState>> {
         self.health(arn, pairs).await
     }
@@ -224,7 +251,14 @@ impl LoadBalancer {
         let request =
             request.set_targets((!pairs.is_empty()).then(|| pairs.iter().map(description).collect()));
         let answer = request.send().await.map_err(failed("DescribeTargetHealth"))?;
-        Ok(answer.target_health_descriptions().iter().filter_map(target_state).collect())
+        let states: Option<Vec<_>> = answer.target_health_descriptions().iter().map(target_state).collect();
+        // Leaving it out would make the fleet smaller than it is.
+        let mut states = states.ok_or_else(|| odd("DescribeTargetHealth", "a target without its id"))?;
+        // Silence about a pair is no proof that it has gone.
+        let left_out = pairs.iter().filter(|pair| !states.iter().any(|state| state.target == **pair));
+        let left_out: Vec<_> = left_out.cloned().map(unknown).collect();
+        states.extend(left_out);
+        Ok(states)
     }
 
     /// DescribeTags: the tags of each group, by ARN.
@@ -235,10 +269,14 @@ impl LoadBalancer {
             let request = self.client.describe_tags().set_resource_arns(Some(some.to_vec()));
             let answer = request.send().await.map_err(failed("DescribeTags"))?;
             for description in answer.tag_descriptions() {
-                let pair =
-                    |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-                let tags = description.tags().iter().filter_map(pair).collect();
+                let pair = |tag: &Tag| Some((named(tag.key())?, tag.value().unwrap_or_default().to_owned()));
+                let tags: Option<_> = description.tags().iter().map(pair).collect();
+                let tags = tags.ok_or_else(|| odd("DescribeTags", "a tag without its key"))?;
                 all.insert(description.resource_arn().unwrap_or_default().to_owned(), tags);
+            }
+            // A group without tags is in the answer, too. One that is left out must not pass for one without leases.
+            if let Some(arn) = some.iter().find(|arn| !all.contains_key(*arn)) {
+                return Err(odd("DescribeTags", &format!("it says nothing of {arn}")));
             }
         }
         Ok(all)
@@ -291,7 +329,11 @@ fn target_group(
 ) -> Result<TargetGroup, Unsupported> {
     let arn = group.target_group_arn().unwrap_or_default().to_owned();
     let name = group.target_group_name().unwrap_or_default().to_owned();
-    let unsupported = |why: String| Unsupported { arn: arn.clone(), name: name.clone(), why };
+    let unsupported =
+        |why: String| Unsupported { arn: arn.clone(), name: name.clone(), why: printable(&why) };
+    if arn.is_empty() || name.is_empty() {
+        return Err(unsupported("lacks its ARN or its name in the answer of the API".to_owned()));
+    }
     let target_type = match group.target_type() {
         Some(TargetTypeEnum::Instance) => TargetType::Instance,
         Some(TargetTypeEnum::Ip) => TargetType::Ip,
@@ -312,17 +354,21 @@ fn target_group(
     let health_check = HealthCheck {
         https: group.health_check_protocol() == Some(&ProtocolEnum::Https),
         port: group.health_check_port().and_then(|port| port.parse().ok()),
-        path: group.health_check_path().unwrap_or("/").to_owned(),
-        timeout: Duration::from_secs(seconds.unwrap_or(5)),
+        // What does not begin with a slash would end the host's name somewhere else.
+        path: group.health_check_path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned(),
+        timeout: Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST_CHECK),
         matcher: matcher.to_owned(),
     };
     Ok(TargetGroup { arn, name, target_type, health_check })
 }
 
+/// `None`: it does not say of which target.
 fn target_state(description: &TargetHealthDescription) -> Option<TargetState> {
     let target = description.target()?;
     let health = description.target_health();
-    let state = match health.and_then(|health| health.state()) {
+    let port = target.port().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    let told = health.and_then(|health| health.state());
+    let state = match told.filter(|_| port.is_some()) {
         Some(TargetHealthStateEnum::Initial) => TargetHealth::Initial,
         Some(TargetHealthStateEnum::Healthy) => TargetHealth::Healthy,
         Some(TargetHealthStateEnum::Unhealthy) => TargetHealth::Unhealthy,
@@ -333,14 +379,20 @@ fn target_state(description: &TargetHealthDescription) -> Option<TargetState> {
     };
     let reason = health.and_then(|health| health.reason()).map_or("", |reason| reason.as_str());
     Some(TargetState {
-        target: Target {
-            id: target.id().unwrap_or_default().to_owned(),
-            port: target.port().and_then(|port| u16::try_from(port).ok()).unwrap_or(0),
-        },
-        zone: target.availability_zone().map(ToOwned::to_owned),
+        target: Target { id: named(target.id())?, port: port.unwrap_or(0) },
+        zone: target.availability_zone().map(printable),
         health: state,
-        reason: reason.to_owned(),
+        reason: printable(reason),
     })
+}
+
+/// A name that is there; the SDK puts an empty one in the place of one that is missing.
+fn named(name: Option<&str>) -> Option<String> {
+    name.filter(|name| !name.is_empty()).map(ToOwned::to_owned)
+}
+
+fn unknown(target: Target) -> TargetState {
+    TargetState { target, zone: None, health: TargetHealth::Unknown, reason: String::new() }
 }
 
 fn description(target: &Target) -> TargetDescription {

@@ -2,12 +2,20 @@
 
 use crate::time::Length;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the file is looked for when no other is named; it need not exist.
 pub const DEFAULT_FILE: &str = "/etc/node-agent/config.toml";
+
+/// No file with settings is longer, in bytes.
+const LONGEST_FILE: u64 = 1024 * 1024;
+
+/// A fleet that asks less often than this would spread its first requests over days.
+const SLOWEST_FLEET: f64 = 0.001;
 
 /// What to do with a node whose service does not get healthy after maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -249,7 +257,7 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// The file is not TOML, or has a key or a value that is not ours.
     #[error(
@@ -273,9 +281,9 @@ impl Settings {
     /// [`SettingsError`], naming the file and the key.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Settings, SettingsError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-        let text = match std::fs::read_to_string(path) {
+        let text = match read(path) {
             Ok(text) => text,
-            Err(cause) if file.is_none() && cause.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(cause) if file.is_none() && cause.kind() == io::ErrorKind::NotFound => String::new(),
             Err(cause) => return Err(SettingsError::Read { path: path.into(), cause }),
         };
         let parse = |cause| SettingsError::Parse { path: path.into(), cause };
@@ -300,16 +308,32 @@ impl Settings {
                 "health_passes is 0: at least one local check has to pass before a node is registered",
             );
         }
-        if self.health_interval.0.is_zero() || self.health_poll.0.is_zero() || self.lease_poll.0.is_zero() {
-            return wrong("health_interval, health_poll and lease_poll must be longer than 0s");
+        for (name, length) in [
+            ("health_interval", self.health_interval),
+            ("health_poll", self.health_poll),
+            ("lease_poll", self.lease_poll),
+            ("api_timeout", self.api_timeout),
+        ] {
+            if length.0.is_zero() {
+                return wrong(&format!("{name} is 0s: it must be longer"));
+            }
         }
-        if !(self.fleet_rate.is_finite() && self.fleet_rate > 0.0) {
-            return wrong("fleet_rate must be a number of requests per second above 0");
+        if !(self.fleet_rate.is_finite() && self.fleet_rate >= SLOWEST_FLEET) {
+            return wrong(&format!(
+                "fleet_rate must be a number of requests per second from {SLOWEST_FLEET} on"
+            ));
         }
         for (name, url) in [("health_url", &self.health_url), ("in_flight_url", &self.in_flight_url)] {
-            if let Some(cause) = url.as_ref().and_then(|url| reqwest::Url::parse(url).err()) {
-                return wrong(&format!("{name} is not a URL: {cause}"));
+            match url.as_ref().map(|url| reqwest::Url::parse(url)) {
+                Some(Err(cause)) => return wrong(&format!("{name} is not a URL: {cause}")),
+                Some(Ok(url)) if !["http", "https"].contains(&url.scheme()) => {
+                    return wrong(&format!("{name} begins with {}: it must be http or https", url.scheme()));
+                }
+                _ => (),
             }
+        }
+        if self.instance_id.as_ref().is_some_and(|id| !is_instance_id(id)) {
+            return wrong("instance_id is not one: they look like i-0123456789abcdef0");
         }
         Ok(self)
     }
@@ -318,6 +342,23 @@ impl Settings {
     pub fn api_timeout(&self) -> Duration {
         self.api_timeout.0
     }
+}
+
+/// Reads a file of settings, and no more of it than a file of settings has.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(io::Error::other(format!("it is longer than {LONGEST_FILE} bytes")));
+    }
+    Ok(text)
+}
+
+/// Whether this may be an instance id: `i-` and hexadecimal digits, 8 in old ones and 17 in those of today. It becomes
+/// part of a tag's key and decides whose record a record is.
+pub(crate) fn is_instance_id(id: &str) -> bool {
+    let digits = id.strip_prefix("i-").unwrap_or_default();
+    (8..=17).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

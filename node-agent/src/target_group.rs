@@ -1,9 +1,16 @@
 //! What the load balancer tells about a target group and its targets, in our own types.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+/// The longest time-out of a health check that the API takes; a local check never takes longer.
+pub const LONGEST_CHECK: Duration = Duration::from_secs(120);
+/// The longest deregistration delay that the API takes.
+const LONGEST_DELAY: u32 = 3600;
+/// The longest slow start that the API takes.
+const LONGEST_SLOW_START: u32 = 900;
 
 /// One registration: an instance may be in a group several times, with several ports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +112,7 @@ pub struct HealthCheck {
     /// Path, with the leading slash.
     pub path: String,
     /// How long an answer may take.
+    #[serde(deserialize_with = "short")]
     pub timeout: Duration,
     /// The statuses that pass: `200`, `200,204`, `200-299`.
     pub matcher: String,
@@ -138,8 +146,10 @@ pub struct TargetGroup {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// How long a deregistered target is shown as draining: 0 to 3600 s.
+    #[serde(deserialize_with = "short")]
     pub deregistration_delay: Duration,
     /// How long a healthy target gets less than its full share: 0, or 30 to 900 s.
+    #[serde(deserialize_with = "short")]
     pub slow_start: Duration,
     /// Below this many healthy targets the load balancer sends traffic to all of them, unhealthy included
     /// (or takes the zone out of DNS).
@@ -152,24 +162,35 @@ pub struct Attributes {
 
 impl Attributes {
     /// Reads the key/value list of DescribeTargetGroupAttributes. Anything absent or unreadable gets the
-    /// default that the API reference gives.
+    /// default that the API reference gives, anything larger than the API takes the largest value that it does.
     pub fn from_pairs(pairs: &BTreeMap<String, String>) -> Attributes {
         let number = |key: &str| pairs.get(key).and_then(|value| value.parse::<u32>().ok());
-        let seconds = |key: &str, default: u32| Duration::from_secs(number(key).unwrap_or(default).into());
+        let seconds = |key: &str, default: u32, most: u32| {
+            Duration::from_secs(number(key).unwrap_or(default).min(most).into())
+        };
         let most = |kind: &str| {
             let of =
                 |what: &str| number(&format!("target_group_health.{what}.minimum_healthy_targets.{kind}"));
             of("unhealthy_state_routing").max(of("dns_failover")).unwrap_or(0)
         };
         Attributes {
-            deregistration_delay: seconds("deregistration_delay.timeout_seconds", 300),
-            slow_start: seconds("slow_start.duration_seconds", 0),
+            deregistration_delay: seconds("deregistration_delay.timeout_seconds", 300, LONGEST_DELAY),
+            slow_start: seconds("slow_start.duration_seconds", 0, LONGEST_SLOW_START),
             minimum_healthy_count: most("count"),
             minimum_healthy_percent: most("percentage").min(100),
             // An ALB crosses zones unless the group says otherwise.
             cross_zone: pairs.get("load_balancing.cross_zone.enabled").is_none_or(|value| value != "false"),
         }
     }
+}
+
+/// A length of time on record that can be added to others without an overflow.
+fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let length = Duration::deserialize(deserializer)?;
+    if length <= Duration::from_secs(LONGEST_DELAY.into()) {
+        return Ok(length);
+    }
+    Err(serde::de::Error::custom(format!("{length:?} is longer than {LONGEST_DELAY} s")))
 }
 
 #[cfg(test)]

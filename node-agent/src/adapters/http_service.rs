@@ -8,7 +8,7 @@ use std::time::Duration;
 const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// No count is longer than this, in bytes.
-const LONGEST_COUNT: u64 = 64;
+const LONGEST_COUNT: usize = 64;
 
 /// The service of this node.
 #[derive(Debug)]
@@ -43,14 +43,25 @@ impl Service for HttpService {
 
     async fn in_flight(&self, url: &str) -> Result<u64, ServiceError> {
         let get = async {
-            let answer = self.client.get(url).timeout(IN_FLIGHT_TIMEOUT).send().await?.error_for_status()?;
-            if answer.content_length().is_some_and(|length| length > LONGEST_COUNT) {
-                return Ok(String::from("a long text"));
+            let mut answer =
+                self.client.get(url).timeout(IN_FLIGHT_TIMEOUT).send().await?.error_for_status()?;
+            let mut text = Vec::new();
+            if !answer.status().is_success() {
+                // A redirect says nothing about requests in flight, whatever its body says.
+                return Ok(text);
             }
-            answer.text().await
+            // In pieces: what is too long is not read to its end, and need not have one.
+            while let Some(piece) = answer.chunk().await?
+                && text.len() <= LONGEST_COUNT
+            {
+                text.extend_from_slice(&piece);
+            }
+            Ok(text)
         };
-        let text = get.await.map_err(|error| ServiceError(causes(&error)))?;
-        text.trim().parse().map_err(|_| ServiceError(format!("{url} did not answer with a whole number")))
+        let text = get.await.map_err(|error: reqwest::Error| ServiceError(causes(&error)))?;
+        let text = std::str::from_utf8(&text).ok().filter(|text| text.len() <= LONGEST_COUNT);
+        let count = text.and_then(|text| text.trim().parse().ok());
+        count.ok_or_else(|| ServiceError(format!("{url} did not answer with a whole number")))
     }
 }
 

@@ -228,8 +228,11 @@ impl Pace {
     }
 }
 
+/// A fleet that asks as seldom as this asks seldom enough.
+const SLOWEST_SWEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+
 fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(3600))
+    Duration::try_from_secs_f64(seconds).map_or(SLOWEST_SWEEP, |length| length.min(SLOWEST_SWEEP))
 }
 
 /// Counts here are far below what a float holds exactly.

@@ -69,15 +69,17 @@ pub struct LeaseTag {
 
 impl fmt::Display for LeaseTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "v1 p={} e={} t={} s={}", self.hold, self.epoch, self.ticket, self.sequence)?;
+        // An operator writes other people's tags again, so not even the nonce need be one of ours.
+        let epoch = legal(&self.epoch, 32);
+        write!(f, "v1 p={} e={epoch} t={} s={}", self.hold, self.ticket, self.sequence)?;
         if let Some(k) = self.max_unavailable {
             write!(f, " k={k}")?;
         }
         if let Some(target) = &self.target {
-            write!(f, " i={}", legal(target))?;
+            write!(f, " i={}", legal(target, 45))?;
         }
         if !self.operation.is_empty() {
-            write!(f, " op={}", legal(&self.operation))?;
+            write!(f, " op={}", legal(&self.operation, 64))?;
         }
         if let Some(at) = self.at {
             write!(f, " at={}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))?;
@@ -87,9 +89,9 @@ impl fmt::Display for LeaseTag {
 }
 
 /// Tag values allow letters, digits, space and `_ . : / = + - @`; fields end at a space, so none is kept.
-fn legal(text: &str) -> String {
+fn legal(text: &str, longest: usize) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c) { c } else { '-' };
-    text.chars().map(keep).take(64).collect()
+    text.chars().map(keep).take(longest).collect()
 }
 
 /// A lease tag as found on a target group, whoever wrote it.

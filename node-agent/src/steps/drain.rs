@@ -5,7 +5,7 @@
 //! not registered any more, or the service itself has been idle for a while.
 
 use crate::driver::{Driver, Step, StepError};
-use crate::target_group::{TargetState, TargetType};
+use crate::target_group::{TargetHealth, TargetState, TargetType};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -54,7 +54,9 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
     let mut gone = Gone::Everywhere;
     for index in 0..driver.operation.groups.len() {
         let Some(states) = own_states(driver, index).await? else { continue };
-        if let Some(registered) = states.iter().find(|state| state.is_registered()) {
+        // What the load balancer does not tell is no sign of somebody else.
+        let known = |state: &&TargetState| state.health != TargetHealth::Unknown;
+        if let Some(registered) = states.iter().filter(known).find(|state| state.is_registered()) {
             let what = format!("{} is {registered} although we deregistered it", registered.target);
             if past_staleness(driver, index)? {
                 return Err(driver.interfered(&what));
@@ -70,7 +72,7 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
     Ok(gone)
 }
 
-/// The states of our own pairs in one group; a pair that is not listed has gone. `None`: the group is gone.
+/// The states of our own pairs in one group. `None`: the group is gone.
 pub(super) async fn own_states(driver: &mut Driver, index: usize) -> Step<Option<Vec<TargetState>>> {
     let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
     let pairs = group.pairs.clone();

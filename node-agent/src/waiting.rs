@@ -188,7 +188,7 @@ impl Driver {
 
     /// Somebody else moved our target. A few times we move it back.
     pub(crate) fn interfered(&mut self, what: &str) -> StepError {
-        self.operation.interferences += 1;
+        self.operation.interferences = self.operation.interferences.saturating_add(1);
         if self.operation.interferences > MOST_INTERFERENCES {
             return StepError::Failed(format!(
                 "{what}, for the {}th time; find out who does it",

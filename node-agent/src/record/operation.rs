@@ -182,7 +182,7 @@ impl Operation {
     pub fn take_up(&mut self, now: &Moment) {
         let booted = !self.phase_began.same_boot(now);
         if booted {
-            self.boots += 1;
+            self.boots = self.boots.saturating_add(1);
             // Time limits count anew: the boot itself is nobody's fault.
             self.phase_began = now.clone();
         }

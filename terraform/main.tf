@@ -1,0 +1,80 @@
+# A fleet behind a load balancer, and the agent that looks after it. For a target group that exists already call
+# modules/agent and modules/window alone: examples/existing-fleet.
+module "agent" {
+  source = "./modules/agent"
+
+  # By name: the group itself depends on what is made here.
+  auto_scaling_group_name = var.auto_scaling == null ? null : var.name
+  drain_floor             = var.drain_floor
+  in_flight_url           = var.in_flight_url
+  lease_role_id           = var.pin_leases ? module.fleet.instance_role_id : null
+  log_retention_days      = var.log_retention_days
+  name                    = var.name
+  notification_emails     = var.notification_emails
+  package_files           = var.package_files
+  target_group_arns       = [module.fleet.target_group_arn]
+  update_ssm_agent        = var.update_ssm_agent
+
+  target_group_policy = {
+    # Auto Scaling changes the number of nodes; they count each other then.
+    fleet_size      = var.auto_scaling == null ? var.instance_count : null
+    max_failures    = var.max_failures
+    max_unavailable = var.max_unavailable
+    min_healthy     = var.min_healthy
+  }
+}
+
+module "fleet" {
+  source = "./modules/fleet"
+
+  ami_id                   = var.ami_id
+  architecture             = var.architecture
+  auto_scaling             = var.auto_scaling
+  certificate_arn          = var.certificate_arn
+  deregistration_delay     = var.deregistration_delay
+  drain_floor              = var.drain_floor
+  fleet_tag                = module.agent.fleet_tag
+  health_check_path        = var.health_check_path
+  instance_count           = var.instance_count
+  instance_policy_arn      = module.agent.instance_policy_arn
+  instance_subnet_ids      = coalescelist(var.instance_subnet_ids == null ? [] : var.instance_subnet_ids, var.load_balancer_subnet_ids)
+  instance_type            = var.instance_type
+  internal                 = var.internal
+  load_balancer_subnet_ids = var.load_balancer_subnet_ids
+  longest_request          = var.longest_request
+  max_unavailable          = var.max_unavailable
+  name                     = var.name
+  service_port             = var.service_port
+  target_group_tags        = module.agent.target_group_tags
+  topic_arn                = module.agent.topic_arn
+  user_cidrs               = var.user_cidrs
+  user_data                = module.agent.install_script
+  vpc_id                   = var.vpc_id
+}
+
+module "window" {
+  source = "./modules/window"
+  count  = var.window == null ? 0 : 1
+
+  cutoff         = var.window.cutoff
+  document       = module.agent.document_names["maintain"]
+  duration       = var.window.duration
+  enabled        = var.window.enabled
+  log_group_name = module.agent.log_group_name
+  # More than may be out would only wait their time away.
+  max_concurrency = coalesce(var.window.max_concurrency, tostring(var.max_unavailable))
+  max_errors      = var.window.max_errors
+  name            = "${var.name}-maintenance"
+  schedule        = var.window.schedule
+  target_tag      = module.agent.fleet_tag
+  timezone        = var.window.timezone
+  topic_arn       = module.agent.topic_arn
+
+  parameters = merge(
+    {
+      executionTimeout = [tostring(var.window.execution_timeout)]
+      reboot           = [var.window.reboot]
+    },
+    var.window.command == "" ? {} : { command = [var.window.command] },
+  )
+}

@@ -1,0 +1,27 @@
+# For people: look, pause, and deal with leases that nobody gives back. Attach it to the operators' role.
+resource "aws_iam_policy" "operator" {
+  name        = "${var.name}-node-agent-operator"
+  description = "node-agent status, pause, unpause, lease break, clear and gc for ${var.name}"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      local.read_target_groups,
+      {
+        Sid      = "PauseAndLeases"
+        Effect   = "Allow"
+        Action   = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
+        Resource = var.target_group_arns
+        Condition = {
+          "ForAllValues:StringLike" = { "aws:TagKeys" = ["node-agent/lease/*", "node-agent/paused"] }
+          Null                      = { "aws:TagKeys" = "false" }
+        }
+      },
+      {
+        Sid      = "SeeWhichInstancesAreTerminated"
+        Effect   = "Allow"
+        Action   = "ec2:DescribeInstances"
+        Resource = "*"
+      },
+    ]
+  })
+}

@@ -1,0 +1,15 @@
+# Hooks and finallyStep need an SSM agent of 3.0.502 or later, and images are often older than their repair.
+resource "aws_ssm_association" "ssm_agent" {
+  count = var.update_ssm_agent ? 1 : 0
+
+  association_name    = "${var.name}-ssm-agent"
+  name                = "AWS-UpdateSSMAgent"
+  schedule_expression = "rate(14 days)"
+  max_concurrency     = "10%"
+  max_errors          = "1"
+
+  targets {
+    key    = "tag:${local.fleet_tag.key}"
+    values = [local.fleet_tag.value]
+  }
+}

@@ -1,0 +1,69 @@
+resource "aws_launch_template" "web" {
+  count = var.auto_scaling == null ? 0 : 1
+
+  name_prefix            = "${var.name}-"
+  image_id               = local.ami_id
+  instance_type          = var.instance_type
+  vpc_security_group_ids = [aws_security_group.instances.id]
+  user_data              = base64encode(var.user_data)
+  update_default_version = true
+
+  iam_instance_profile {
+    name = aws_iam_instance_profile.instance.name
+  }
+
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+    instance_metadata_tags      = "enabled"
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+
+    ebs {
+      encrypted   = true
+      volume_type = "gp3"
+    }
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.node_agent, aws_iam_role_policy_attachment.ssm]
+}
+
+resource "aws_autoscaling_group" "web" {
+  count = var.auto_scaling == null ? 0 : 1
+
+  name                = var.name
+  min_size            = var.auto_scaling.min_size
+  max_size            = var.auto_scaling.max_size
+  desired_capacity    = var.auto_scaling.desired_capacity
+  vpc_zone_identifier = var.instance_subnet_ids
+  target_group_arns   = [aws_lb_target_group.web.arn]
+  # With ELB checks the group may replace a node whose service is down for maintenance.
+  health_check_type         = "EC2"
+  enabled_metrics           = ["GroupDesiredCapacity"]
+  wait_for_capacity_timeout = "10m"
+
+  launch_template {
+    id      = aws_launch_template.web[0].id
+    version = aws_launch_template.web[0].latest_version
+  }
+
+  tag {
+    key                 = "Name"
+    value               = var.name
+    propagate_at_launch = true
+  }
+
+  tag {
+    key                 = var.fleet_tag.key
+    value               = var.fleet_tag.value
+    propagate_at_launch = true
+  }
+
+  lifecycle {
+    # Scaling, and nodes in Standby, change it.
+    ignore_changes = [desired_capacity]
+  }
+}

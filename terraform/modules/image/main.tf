@@ -1,0 +1,43 @@
+# An EC2 Image Builder component: node-agent in an image of your own. Put it last in the recipe. Nodes started from the
+# image need no user data.
+locals {
+  component = yamlencode({
+    name          = var.name
+    description   = "node-agent, installed and set up, and nothing of the build machine left"
+    schemaVersion = "1.0"
+    phases = [
+      {
+        name = "build"
+        steps = [
+          { name = "Install", action = "ExecuteBash", inputs = { commands = ["export BAKE=1", var.install_script] } },
+          { name = "CleanImage", action = "ExecuteBash", inputs = { commands = [file("${path.module}/../agent/scripts/clean-image")] } },
+        ]
+      },
+      {
+        name = "validate"
+        steps = [{
+          name   = "NothingOfThisMachine"
+          action = "ExecuteBash"
+          inputs = { commands = ["test ! -e /var/lib/node-agent/record.json", "systemctl is-enabled node-agent.service node-agent-guard.service"] }
+        }]
+      },
+      {
+        # On an instance started from the image: it knows itself, and has nothing to go on with.
+        name = "test"
+        steps = [{
+          name   = "NothingToDo"
+          action = "ExecuteBash"
+          inputs = { commands = ["node-agent --version", "node-agent idle"] }
+        }]
+      },
+    ]
+  })
+}
+
+resource "aws_imagebuilder_component" "node_agent" {
+  name        = var.name
+  description = "node-agent, installed and set up"
+  platform    = "Linux"
+  version     = var.component_version
+  data        = local.component
+}

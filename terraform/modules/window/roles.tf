@@ -1,0 +1,74 @@
+locals {
+  trust_ssm = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ssm.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+# What the window does in our name: send this one document to these nodes.
+resource "aws_iam_role" "window" {
+  name               = "${var.name}-window"
+  assume_role_policy = local.trust_ssm
+}
+
+resource "aws_iam_role_policy" "window" {
+  name = "run"
+  role = aws_iam_role.window.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "SendTheDocument"
+        Effect   = "Allow"
+        Action   = "ssm:SendCommand"
+        Resource = "arn:${local.partition}:ssm:${local.region}:${local.document_owner}:document/${var.document}"
+      },
+      {
+        Sid       = "ToNodesOfTheFleet"
+        Effect    = "Allow"
+        Action    = "ssm:SendCommand"
+        Resource  = "arn:${local.partition}:ec2:${local.region}:${local.account}:instance/*"
+        Condition = { StringEquals = { "ssm:resourceTag/${var.target_tag.key}" = var.target_tag.value } }
+      },
+      {
+        Sid    = "Follow"
+        Effect = "Allow"
+        Action = [
+          "ssm:CancelCommand",
+          "ssm:DescribeInstanceInformation",
+          "ssm:GetCommandInvocation",
+          "ssm:ListCommandInvocations",
+          "ssm:ListCommands",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid       = "HandOverTheNotifier"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = aws_iam_role.notifier.arn
+        Condition = { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }
+      },
+    ]
+  })
+}
+
+# What Run Command publishes with.
+resource "aws_iam_role" "notifier" {
+  name               = "${var.name}-notifier"
+  assume_role_policy = local.trust_ssm
+}
+
+resource "aws_iam_role_policy" "notifier" {
+  name = "publish"
+  role = aws_iam_role.notifier.id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Sid = "Publish", Effect = "Allow", Action = "sns:Publish", Resource = var.topic_arn }]
+  })
+}

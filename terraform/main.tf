@@ -44,6 +44,7 @@ module "fleet" {
   longest_request          = var.longest_request
   max_unavailable          = var.max_unavailable
   name                     = var.name
+  root_volume_gb           = var.root_volume_gb
   service_port             = var.service_port
   target_group_tags        = module.agent.target_group_tags
   topic_arn                = module.agent.topic_arn

@@ -148,6 +148,13 @@ variable "pin_leases" {
   nullable    = false
 }
 
+variable "root_volume_gb" {
+  description = "Size of the root volume of an instance."
+  type        = number
+  default     = 8
+  nullable    = false
+}
+
 variable "service_port" {
   description = "Port of the service on the instances."
   type        = number

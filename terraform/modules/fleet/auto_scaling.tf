@@ -24,6 +24,7 @@ resource "aws_launch_template" "web" {
 
     ebs {
       encrypted   = true
+      volume_size = var.root_volume_gb
       volume_type = "gp3"
     }
   }

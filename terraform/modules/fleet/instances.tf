@@ -29,6 +29,7 @@ resource "aws_instance" "web" {
 
   root_block_device {
     encrypted   = true
+    volume_size = var.root_volume_gb
     volume_type = "gp3"
   }
 

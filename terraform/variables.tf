@@ -19,6 +19,11 @@ variable "auto_scaling" {
     min_size         = number
   })
   default = null
+
+  validation {
+    condition     = var.auto_scaling == null ? true : var.auto_scaling.min_size < var.auto_scaling.desired_capacity && var.auto_scaling.desired_capacity <= var.auto_scaling.max_size
+    error_message = "min_size is smaller than desired_capacity (a node in Standby lowers it by one), and max_size is not smaller."
+  }
 }
 
 variable "certificate_arn" {
@@ -32,6 +37,16 @@ variable "deregistration_delay" {
   type        = number
   default     = 60
   nullable    = false
+
+  validation {
+    condition     = var.deregistration_delay >= var.drain_floor && var.deregistration_delay <= 3600
+    error_message = "deregistration_delay is at least drain_floor and at most 3600 seconds: the load balancer still sends requests for that long."
+  }
+
+  validation {
+    condition     = var.deregistration_delay >= var.longest_request
+    error_message = "deregistration_delay is at least longest_request: at its end the load balancer answers 502 to what is still under way."
+  }
 }
 
 variable "drain_floor" {
@@ -113,6 +128,11 @@ variable "max_unavailable" {
   type        = number
   default     = 1
   nullable    = false
+
+  validation {
+    condition     = var.max_unavailable < (var.auto_scaling == null ? var.instance_count : var.auto_scaling.desired_capacity)
+    error_message = "max_unavailable is smaller than the number of instances, or nobody would be left to serve."
+  }
 }
 
 variable "min_healthy" {

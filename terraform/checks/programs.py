@@ -1,0 +1,100 @@
+"""Terraform, the AWS stand-in and the agent as programs of a check."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TERRAFORM = HERE.parent
+ROOT = TERRAFORM.parent
+REGION = "eu-west-1"
+
+
+def environment(**more):
+    """Nothing of the user's own AWS settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_", "NODE_AGENT_"))}
+    return {
+        **kept,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "TF_IN_AUTOMATION": "1",
+        "TF_CLI_CONFIG_FILE": "/dev/null",
+        **{key: str(value) for key, value in more.items()},
+    }
+
+
+def run(*argv, **options):
+    """Its output; on failure everything it said."""
+    done = subprocess.run([str(arg) for arg in argv], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+    return done.stdout
+
+
+def plugin_arguments():
+    folder = os.environ.get("TF_PLUGIN_DIR") or ("/opt/tf-plugins" if os.path.isdir("/opt/tf-plugins") else "")
+    return [f"-plugin-dir={folder}"] if folder else []
+
+
+class Terraform:
+    """One configuration, with its state in a folder of its own."""
+
+    def __init__(self, configuration, **env):
+        self.folder = tempfile.TemporaryDirectory()
+        self.state = f"-state={self.folder.name}/terraform.tfstate"
+        self.chdir = f"-chdir={configuration}"
+        self.env = environment(TF_DATA_DIR=f"{self.folder.name}/data", **env)
+        self.call("init", "-input=false", *plugin_arguments())
+
+    def call(self, verb, *arguments):
+        return run("terraform", self.chdir, verb, "-no-color", *arguments, env=self.env)
+
+    def apply(self, *arguments):
+        return self.call("apply", "-auto-approve", "-input=false", self.state, *arguments)
+
+    def changes(self, *arguments):
+        """What a plan would change; empty when nothing."""
+        plan = f"{self.folder.name}/plan"
+        self.call("plan", "-input=false", self.state, f"-out={plan}", *arguments)
+        planned = json.loads(run("terraform", self.chdir, "show", "-json", plan, env=self.env))
+        changed = [change for change in planned["resource_changes"] if change["change"]["actions"] not in (["no-op"], ["read"])]
+        return {change["address"]: change["change"] for change in changed}
+
+    def outputs(self):
+        return {name: entry["value"] for name, entry in json.loads(run("terraform", self.chdir, "output", "-json", self.state, env=self.env)).items()}
+
+    def destroy(self, *arguments):
+        return self.call("destroy", "-auto-approve", "-input=false", self.state, *arguments)
+
+
+class Aws:
+    """The stand-in for AWS, until it is closed."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, HERE / "stand_in.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment())
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://127.0.0.1:"), "the stand-in for AWS did not start"
+
+    def cli(self, *arguments):
+        output = run("aws", *arguments, "--output", "json", env=environment(AWS_ENDPOINT_URL=self.url))
+        return json.loads(output) if output.strip() else None
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def built(*packages):
+    """Builds programs and returns their paths."""
+    run("cargo", "build", "--quiet", *[part for package in packages for part in ("-p", package)], cwd=ROOT)
+    metadata = json.loads(run("cargo", "metadata", "--no-deps", "--format-version=1", cwd=ROOT))
+    return [Path(metadata["target_directory"]) / "debug" / package for package in packages]

@@ -1,0 +1,118 @@
+"""examples/hello-world against the stand-in for AWS: applied, unchanged by a second plan, maintained, destroyed."""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from programs import REGION, TERRAFORM, Aws, Terraform, built, environment, run
+
+VARIABLES = ['-var=user_cidrs=["203.0.113.7/32"]']
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Fleet(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.node_agent, cls.hello_service = built("node-agent", "hello-service")
+        cls.aws = Aws()
+        cls.addClassCleanup(cls.aws.close)
+        cls.terraform = Terraform(TERRAFORM / "examples/hello-world", AWS_ENDPOINT_URL=cls.aws.url)
+        cls.terraform.apply(*VARIABLES)
+        cls.fleet = cls.terraform.outputs()["hello_world"]
+        cls.group = cls.fleet["target_group_arn"]
+        rendered = os.environ.get("RENDERED_POLICIES")
+        if rendered:
+            Path(rendered).write_text(json.dumps(cls.fleet))
+
+    def tags(self):
+        described = self.aws.cli("elbv2", "describe-tags", "--resource-arns", self.group)
+        return {tag["Key"]: tag["Value"] for tag in described["TagDescriptions"][0]["Tags"]}
+
+    def tag(self, key, value):
+        self.aws.cli("elbv2", "add-tags", "--resource-arns", self.group, "--tags", json.dumps([{"Key": key, "Value": value}]))
+
+    def test_1_a_second_plan_is_empty(self):
+        self.assertEqual(self.terraform.changes(*VARIABLES), {})
+
+    def test_2_the_documents_read_back_as_written(self):
+        for what in ("drain", "maintain", "rejoin"):
+            name = self.fleet["document_names"][what]
+            document = self.aws.cli("ssm", "get-document", "--name", name, "--document-format", "YAML")
+            written = (TERRAFORM / f"modules/agent/documents/{what}.yaml").read_text()
+            self.assertEqual(document["Content"], written)
+
+    def test_3_the_group_is_as_the_seed_has_it_and_drains_for_a_minute(self):
+        group = self.aws.cli("elbv2", "describe-target-groups", "--target-group-arns", self.group)["TargetGroups"][0]
+        thresholds = [group[key] for key in ("HealthCheckIntervalSeconds", "HealthyThresholdCount", "UnhealthyThresholdCount")]
+        self.assertEqual(thresholds, [6, 2, 2])
+        attributes = self.aws.cli("elbv2", "describe-target-group-attributes", "--target-group-arn", self.group)["Attributes"]
+        self.assertIn({"Key": "deregistration_delay.timeout_seconds", "Value": "60"}, attributes)
+
+    def test_4_a_node_is_maintained_and_people_can_be_told(self):
+        instance = self.fleet["instance_ids"][0]
+        with tempfile.TemporaryDirectory() as folder:
+            port = free_port()
+            service = subprocess.Popen([self.hello_service, "--listen", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(service.wait)
+            self.addCleanup(service.terminate)
+            # The settings that Terraform wrote, and shorter times.
+            settings = "\n".join(line for line in self.fleet["config"].splitlines() if not line.startswith(("drain_floor", "in_flight_url", "notify_command")))
+            config = Path(folder) / "config.toml"
+            config.write_text(f'{settings}\nstate_dir = "{folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\n')
+            env = environment(AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.aws.url, NODE_AGENT_INSTANCE_ID=instance, NODE_AGENT_CONFIG=config)
+            run(self.node_agent, "maintain", "--health-url", f"http://127.0.0.1:{port}/healthz", "--", "touch", f"{folder}/patched", env=env, timeout=120)
+            self.assertTrue((Path(folder) / "patched").exists())
+        health = self.aws.cli("elbv2", "describe-target-health", "--target-group-arn", self.group)["TargetHealthDescriptions"]
+        self.assertEqual(sorted((entry["Target"]["Port"], entry["TargetHealth"]["State"]) for entry in health), [(8080, "healthy")] * 3)
+        self.assertFalse([key for key in self.tags() if key.startswith("node-agent/lease/")])
+
+    def test_5_an_apply_wipes_no_lease_and_lifts_no_pause(self):
+        self.tag("node-agent/lease/i-0123456789abcdef0", "v1 p=held e=1 t=1 s=0")
+        self.tag("node-agent/paused", "release day")
+        self.assertEqual(self.terraform.changes(*VARIABLES), {})
+        # The group's own tags change, and the others stay.
+        self.aws.cli("elbv2", "add-tags", "--resource-arns", self.group, "--tags", "Key=node-agent/max-unavailable,Value=2")
+        self.terraform.apply(*VARIABLES)
+        tags = self.tags()
+        self.assertEqual(tags["node-agent/max-unavailable"], "1")
+        self.assertEqual(tags["node-agent/paused"], "release day")
+        self.assertEqual(tags["node-agent/lease/i-0123456789abcdef0"], "v1 p=held e=1 t=1 s=0")
+        keys = ["node-agent/paused", "node-agent/lease/i-0123456789abcdef0"]
+        self.aws.cli("elbv2", "remove-tags", "--resource-arns", self.group, "--tag-keys", *keys)
+
+    def test_6_halted_reaches_the_topic(self):
+        queue = self.aws.cli("sqs", "create-queue", "--queue-name", "heard")["QueueUrl"]
+        topic = self.fleet["topic_arn"]
+        self.aws.cli("sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", f"arn:aws:sqs:{REGION}:123456789012:heard")
+        import tomllib
+
+        command = tomllib.loads(self.fleet["config"])["notify_command"]
+        said = json.dumps({"event": "halted", "instance_id": "i-0123456789abcdef0"})
+        run(*command, env=environment(AWS_ENDPOINT_URL=self.aws.url), input=said)
+        messages = self.aws.cli("sqs", "receive-message", "--queue-url", queue)["Messages"]
+        self.assertEqual(json.loads(messages[0]["Body"])["Message"], said)
+
+    def test_7_packages_are_served_over_tls_only(self):
+        command = ["aws", "s3", "cp", "/etc/hostname", f"s3://{self.fleet['artefact_bucket']}/packages/x"]
+        refused = subprocess.run(command, env=environment(AWS_ENDPOINT_URL=self.aws.url), capture_output=True, text=True)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("Forbidden", refused.stderr + refused.stdout)
+
+    def test_8_nothing_is_left_of_it(self):
+        self.terraform.destroy(*VARIABLES)
+        self.assertEqual(self.aws.cli("elbv2", "describe-target-groups")["TargetGroups"], [])
+        documents = self.aws.cli("ssm", "list-documents", "--filters", "Key=Owner,Values=Self")["DocumentIdentifiers"]
+        self.assertFalse([one for one in documents if one["Name"].startswith("hello-world")])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,199 @@
+# Every branch of the whole module, planned without AWS.
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_ssm_parameter" {
+    defaults = { value = "ami-0123456789abcdef0" }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::hello-artefacts" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:hello-node-agent" }
+  }
+
+  mock_resource "aws_lb" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/hello/0123456789abcdef" }
+  }
+
+  mock_resource "aws_lb_target_group" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/hello/0123456789abcdef" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/hello", unique_id = "AROAEXAMPLE0123456789" }
+  }
+
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::123456789012:policy/hello" }
+  }
+
+  mock_resource "aws_launch_template" {
+    defaults = { id = "lt-0123456789abcdef0", latest_version = 1 }
+  }
+}
+
+variables {
+  load_balancer_subnet_ids = ["subnet-a", "subnet-b"]
+  name                     = "hello"
+  vpc_id                   = "vpc-a"
+}
+
+run "fixed_instances_as_they_come" {
+  command = apply
+
+  assert {
+    condition     = length(module.fleet.instance_ids) == 3 && module.fleet.auto_scaling_group_name == null
+    error_message = "three instances and no Auto Scaling group"
+  }
+
+  assert {
+    condition     = jsonencode(module.agent.target_group_tags) == jsonencode({ "node-agent/managed" = "true", "node-agent/max-failures" = "0", "node-agent/max-unavailable" = "1", "node-agent/fleet-size" = "3" })
+    error_message = "the policy of three fixed instances"
+  }
+
+  assert {
+    condition     = output.window_id == null && startswith(output.url, "http://")
+    error_message = "no window and plain HTTP, unless asked for"
+  }
+
+  assert {
+    condition     = strcontains(output.config, "notify_command = [\"aws\",\"sns\",\"publish\"") && !strcontains(output.config, "asg") && !strcontains(output.config, "lease_role_id")
+    error_message = "settings of fixed instances"
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(output.instance_policy_json).Statement : !startswith(jsonencode(statement.Action), "\"autoscaling")])
+    error_message = "no Auto Scaling permissions without Auto Scaling"
+  }
+}
+
+run "auto_scaling" {
+  command = apply
+
+  variables {
+    auto_scaling = { desired_capacity = 3, max_size = 6, min_size = 2 }
+    min_healthy  = 2
+  }
+
+  assert {
+    condition     = length(module.fleet.instance_ids) == 0 && output.auto_scaling_group_name == "hello"
+    error_message = "a group and no fixed instances"
+  }
+
+  assert {
+    condition     = !contains(keys(module.agent.target_group_tags), "node-agent/fleet-size") && module.agent.target_group_tags["node-agent/min-healthy"] == "2"
+    error_message = "fleet-size never together with Auto Scaling"
+  }
+
+  assert {
+    condition     = strcontains(output.config, "asg = \"standby\"") && strcontains(output.instance_policy_json, "autoscaling:EnterStandby")
+    error_message = "nodes move to Standby and back"
+  }
+}
+
+run "everything_asked_for" {
+  command = apply
+
+  variables {
+    ami_id              = "ami-0fedcba9876543210"
+    certificate_arn     = "arn:aws:acm:eu-west-1:123456789012:certificate/0"
+    in_flight_url       = "http://127.0.0.1:8080/in-flight"
+    instance_count      = 5
+    instance_subnet_ids = ["subnet-c"]
+    max_unavailable     = 2
+    notification_emails = ["night@example.com"]
+    package_files       = ["tests/node-agent.rpm"]
+    pin_leases          = true
+    user_cidrs          = ["203.0.113.7/32"]
+    window              = { command = "dnf -y upgrade", schedule = "cron(0 2 ? * TUE *)" }
+  }
+
+  assert {
+    condition     = startswith(output.url, "https://") && output.window_id != null
+    error_message = "HTTPS and a window"
+  }
+
+  assert {
+    condition     = strcontains(output.instance_policy_json, "node-agent/lease/$${aws:userid}") && strcontains(output.config, "lease_role_id = \"AROAEXAMPLE0123456789\"")
+    error_message = "leases pinned to their owners"
+  }
+
+  assert {
+    condition     = strcontains(output.install_script, "packages/node-agent.rpm") && strcontains(output.config, "in_flight_url = \"http://127.0.0.1:8080/in-flight\"")
+    error_message = "packages and settings reach the user data"
+  }
+}
+
+run "no_delay_below_the_floor" {
+  command = plan
+
+  variables {
+    deregistration_delay = 60
+    drain_floor          = 90
+  }
+
+  expect_failures = [var.deregistration_delay]
+}
+
+run "no_delay_below_the_longest_request" {
+  command = plan
+
+  variables {
+    longest_request = 61
+  }
+
+  expect_failures = [var.deregistration_delay]
+}
+
+run "no_window_without_work" {
+  command = plan
+
+  variables {
+    window = { reboot = "never", schedule = "rate(7 days)" }
+  }
+
+  expect_failures = [var.window]
+}
+
+run "no_command_of_two_lines" {
+  command = plan
+
+  variables {
+    window = { command = "true\nfalse", schedule = "rate(7 days)" }
+  }
+
+  expect_failures = [var.window]
+}
+
+run "no_fleet_that_may_be_out_altogether" {
+  command = plan
+
+  variables {
+    max_unavailable = 3
+  }
+
+  expect_failures = [var.max_unavailable]
+}
+
+run "no_auto_scaling_without_room_for_standby" {
+  command = plan
+
+  variables {
+    auto_scaling = { desired_capacity = 2, max_size = 2, min_size = 2 }
+  }
+
+  expect_failures = [var.auto_scaling]
+}

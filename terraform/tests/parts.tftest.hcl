@@ -1,0 +1,139 @@
+# The parts by themselves, for estates that exist.
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/web" }
+  }
+}
+
+run "parts_against_a_group_that_exists" {
+  command = plan
+
+  module {
+    source = "./modules/agent"
+  }
+
+  variables {
+    name                = "web"
+    target_group_arns   = ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"]
+    target_group_policy = { max_unavailable = 2 }
+    update_ssm_agent    = false
+  }
+
+  assert {
+    condition     = toset(keys(aws_ssm_document.node_agent)) == toset(["drain", "install", "maintain", "rejoin"]) && length(aws_ssm_association.ssm_agent) == 0
+    error_message = "four documents, and no association where it is not wanted"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_public_access_block.artefacts.restrict_public_buckets && aws_s3_bucket_versioning.artefacts.versioning_configuration[0].status == "Enabled"
+    error_message = "a private, versioned bucket"
+  }
+}
+
+run "the_ssm_agent_is_kept_up_to_date" {
+  command = plan
+
+  module {
+    source = "./modules/agent"
+  }
+
+  variables {
+    name              = "web"
+    target_group_arns = ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"]
+  }
+
+  assert {
+    condition     = aws_ssm_association.ssm_agent[0].name == "AWS-UpdateSSMAgent"
+    error_message = "an association that updates the SSM agent"
+  }
+}
+
+run "fleet_size_never_with_auto_scaling" {
+  command = plan
+
+  module {
+    source = "./modules/agent"
+  }
+
+  variables {
+    auto_scaling_group_name = "web"
+    name                    = "web"
+    target_group_arns       = ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"]
+    target_group_policy     = { fleet_size = 3 }
+  }
+
+  expect_failures = [var.target_group_policy]
+}
+
+run "patches_through_hooks" {
+  command = plan
+
+  module {
+    source = "./modules/window"
+  }
+
+  variables {
+    document       = "AWS-RunPatchBaselineWithHooks"
+    log_group_name = "/node-agent/web"
+    name           = "web-patch"
+    parameters     = { OnExitHookDocName = ["web-rejoin"], PreInstallHookDocName = ["web-drain"] }
+    schedule       = "cron(0 2 ? * TUE *)"
+    target_tag     = { key = "node-agent-fleet", value = "web" }
+    topic_arn      = "arn:aws:sns:eu-west-1:123456789012:web"
+  }
+
+  assert {
+    condition     = aws_ssm_maintenance_window_task.maintenance.max_errors == "0" && aws_ssm_maintenance_window_task.maintenance.max_concurrency == "1"
+    error_message = "one at a time, and none after a failure"
+  }
+}
+
+run "the_cutoff_is_within_the_window" {
+  command = plan
+
+  module {
+    source = "./modules/window"
+  }
+
+  variables {
+    cutoff         = 4
+    document       = "web-maintain"
+    duration       = 4
+    log_group_name = "/node-agent/web"
+    name           = "web"
+    schedule       = "cron(0 2 ? * TUE *)"
+    target_tag     = { key = "node-agent-fleet", value = "web" }
+    topic_arn      = "arn:aws:sns:eu-west-1:123456789012:web"
+  }
+
+  expect_failures = [var.cutoff]
+}
+
+run "an_image_component" {
+  command = plan
+
+  module {
+    source = "./modules/image"
+  }
+
+  variables {
+    install_script = "#!/usr/bin/env bash\ntrue\n"
+  }
+
+  assert {
+    condition     = yamldecode(output.component_yaml).phases[0].steps[1].name == "CleanImage"
+    error_message = "the image is cleaned after the installation"
+  }
+}

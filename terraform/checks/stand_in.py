@@ -48,10 +48,14 @@ def delete_association(self):
     return EmptyResult()
 
 
+def list_tags_for_resource(self, others=Ssm.list_tags_for_resource):
+    return ActionResult({"TagList": []}) if self._get_param("ResourceType") == "Association" else others(self)
+
+
 def repaired():
     models._maintenance_window_target_filter_match = matches(lambda target: target.window_target_id)
     models._maintenance_window_task_filter_match = matches(lambda task: task.window_task_id)
-    for call in (get_maintenance_window_task, create_association, describe_association, delete_association):
+    for call in (get_maintenance_window_task, create_association, describe_association, delete_association, list_tags_for_resource):
         setattr(Ssm, call.__name__, call)
 
 

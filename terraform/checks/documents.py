@@ -1,0 +1,92 @@
+"""SSM documents: what schema 2.2 allows, and running one as the SSM agent does.
+
+Rules from the Systems Manager user guide (documents-schemas-features, documents-syntax-data-elements-parameters,
+documents-command-ssm-plugin-reference, send-commands-reboot) and from the SSM agent's pluginutil.go: a time-out outside of
+5 to 172800 silently becomes 3600, patterns are checked by Java at the API and by Go's regexp on the node.
+"""
+
+import re
+import subprocess
+
+import yaml
+
+PARAMETER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+REBOOT = 194
+
+
+class Invalid(ValueError):
+    pass
+
+
+def need(condition, what):
+    if not condition:
+        raise Invalid(what)
+
+
+def validated(text):
+    """The document, when AWS and the agent would take it."""
+    need(len(text.encode()) <= 64 * 1024, "longer than 64 KB")
+    document = yaml.safe_load(text)
+    need(document.get("schemaVersion") == "2.2", "schemaVersion")
+    need(set(document) <= {"schemaVersion", "description", "parameters", "mainSteps"}, f"unknown keys in {set(document)}")
+    parameters = document.get("parameters", {})
+    for name, parameter in parameters.items():
+        need(parameter.get("type") in ("String", "StringList"), f"{name}: Command documents know String and StringList")
+        need(set(parameter) <= {"type", "description", "default", "allowedValues", "allowedPattern"}, f"{name}: unknown key")
+        need("allowedValues" in parameter or "allowedPattern" in parameter, f"{name}: anything goes")
+        check_pattern(name, parameter.get("allowedPattern", ""))
+        need("default" in parameter, f"{name}: hooks are run without parameters")
+        need(accepts(parameter, parameter["default"]), f"{name}: its own default is refused")
+    need(document.get("mainSteps"), "no steps")
+    names = [step["name"] for step in document["mainSteps"]]
+    need(len(set(names)) == len(names) and all(re.fullmatch(r"[A-Za-z0-9_]{1,64}", name) for name in names), "step names")
+    used = set()
+    for step in document["mainSteps"]:
+        need(set(step) <= {"action", "name", "precondition", "inputs", "onFailure", "finallyStep"}, f"unknown key in {set(step)}")
+        need(step["action"] == "aws:runShellScript", "action")
+        need(step.get("precondition") == {"StringEquals": ["platformType", "Linux"]}, "precondition")
+        need(set(step["inputs"]) == {"runCommand", "timeoutSeconds"}, "a time-out is said, not left to 3600")
+        lines = step["inputs"]["runCommand"]
+        need(isinstance(lines, list) and all(isinstance(line, str) for line in lines), "runCommand is a list of lines")
+        timeout = step["inputs"]["timeoutSeconds"]
+        need(PARAMETER.fullmatch(timeout) or 5 <= int(timeout) <= 172800, "timeoutSeconds")
+        used |= set(PARAMETER.findall("\n".join([*lines, timeout])))
+    need(used == set(parameters), f"used {used}, declared {set(parameters)}")
+    return document
+
+
+def check_pattern(name, pattern):
+    need("(?" not in pattern and not re.search(r"\\[1-9]", pattern), f"{name}: Go's regexp has no look-around and no back references")
+    repeats = [int(number) for number in re.findall(r"\{(?:\d+,)?(\d+)\}", pattern)]
+    need(all(number <= 1000 for number in repeats), f"{name}: Go's regexp repeats 1000 times at the most")
+    need(not pattern or (pattern.startswith("^") and pattern.endswith("$")), f"{name}: a pattern without ends matches any part")
+
+
+def accepts(parameter, value):
+    if "allowedValues" in parameter and value not in parameter["allowedValues"]:
+        return False
+    # In Java and Go, unlike in Python, $ does not match before a line break at the end.
+    return "allowedPattern" not in parameter or bool(re.search(parameter["allowedPattern"][:-1] + r"\Z", value))
+
+
+def script_of(document, **values):
+    """The script of the first step, with its parameters in."""
+    parameters = document.get("parameters", {})
+    for name, value in values.items():
+        need(accepts(parameters[name], value), f"{name} refuses {value!r}")
+    known = {name: values.get(name, parameter["default"]) for name, parameter in parameters.items()}
+    lines = document["mainSteps"][0]["inputs"]["runCommand"]
+    return PARAMETER.sub(lambda found: known[found[1]], "\n".join(lines))
+
+
+def send_command(document, env, reboot, as_hook=False, **values):
+    """Runs a document as the SSM agent does: again from the top after each reboot that it asks for; its last exit code."""
+    script = script_of(document, **values)
+    # An agent gives up after 15 runs.
+    for _ in range(15):
+        done = subprocess.run(["sh", "-c", script], env={**env, "SSM_COMMAND_ID": "11111111-2222-3333-4444-555555555555"}, capture_output=True, text=True)
+        if done.returncode != REBOOT:
+            return done
+        need(not as_hook, "a hook asked for a reboot, which aws:runDocument refuses")
+        reboot()
+    raise Invalid("never ends")

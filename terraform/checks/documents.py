@@ -79,7 +79,7 @@ def script_of(document, **values):
     return PARAMETER.sub(lambda found: known[found[1]], "\n".join(lines))
 
 
-def send_command(document, env, reboot, as_hook=False, **values):
+def send_command(document, env, reboot_node, as_hook=False, **values):
     """Runs a document as the SSM agent does: again from the top after each reboot that it asks for; its last exit code."""
     script = script_of(document, **values)
     # An agent gives up after 15 runs.
@@ -88,5 +88,5 @@ def send_command(document, env, reboot, as_hook=False, **values):
         if done.returncode != REBOOT:
             return done
         need(not as_hook, "a hook asked for a reboot, which aws:runDocument refuses")
-        reboot()
+        reboot_node()
     raise Invalid("never ends")

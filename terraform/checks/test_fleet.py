@@ -1,14 +1,16 @@
 """examples/hello-world against the stand-in for AWS: applied, unchanged by a second plan, maintained, destroyed."""
 
 import json
-import os
+import re
+import shutil
 import socket
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from programs import REGION, TERRAFORM, Aws, Terraform, built, environment, run
+from documents import validated
+from programs import HERE, REGION, ROOT, TERRAFORM, Aws, Terraform, built, environment, run
 
 VARIABLES = ['-var=user_cidrs=["203.0.113.7/32"]']
 
@@ -29,9 +31,6 @@ class Fleet(unittest.TestCase):
         cls.terraform.apply(*VARIABLES)
         cls.fleet = cls.terraform.outputs()["hello_world"]
         cls.group = cls.fleet["target_group_arn"]
-        rendered = os.environ.get("RENDERED_POLICIES")
-        if rendered:
-            Path(rendered).write_text(json.dumps(cls.fleet))
 
     def tags(self):
         described = self.aws.cli("elbv2", "describe-tags", "--resource-arns", self.group)
@@ -44,9 +43,12 @@ class Fleet(unittest.TestCase):
         self.assertEqual(self.terraform.changes(*VARIABLES), {})
 
     def test_2_the_documents_read_back_as_written(self):
-        for what in ("drain", "maintain", "rejoin"):
+        for what in ("drain", "install", "maintain", "rejoin"):
             name = self.fleet["document_names"][what]
             document = self.aws.cli("ssm", "get-document", "--name", name, "--document-format", "YAML")
+            validated(document["Content"])
+            if what == "install":
+                continue
             written = (TERRAFORM / f"modules/agent/documents/{what}.yaml").read_text()
             self.assertEqual(document["Content"], written)
 
@@ -107,7 +109,20 @@ class Fleet(unittest.TestCase):
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("Forbidden", refused.stderr + refused.stdout)
 
-    def test_8_nothing_is_left_of_it(self):
+    def test_8_the_policies_allow_what_is_needed_and_nothing_else(self):
+        if not shutil.which("npm"):
+            self.skipTest("npm not installed")
+        # A tool of this check alone; nothing of it is shipped.
+        tools = ROOT / "target/tools/iam"
+        if not (tools / "node_modules/@cloud-copilot/iam-simulate").exists():
+            run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", tools, "@cloud-copilot/iam-simulate@0.1")
+        source = (ROOT / "node-agent/src/load_balancer.rs").read_text()
+        calls = sorted(set(re.findall(r'failed\("(\w+)"\)', source)))
+        self.assertIn("DeregisterTargets", calls)
+        facts = {"calls": calls, "fleet": self.fleet}
+        print(run("node", HERE / "policies.mjs", tools, input=json.dumps(facts)))
+
+    def test_9_nothing_is_left_of_it(self):
         self.terraform.destroy(*VARIABLES)
         self.assertEqual(self.aws.cli("elbv2", "describe-target-groups")["TargetGroups"], [])
         documents = self.aws.cli("ssm", "list-documents", "--filters", "Key=Owner,Values=Self")["DocumentIdentifiers"]

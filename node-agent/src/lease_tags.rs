@@ -18,7 +18,11 @@ const KEEP_EVERY: Duration = Duration::from_secs(30);
 impl Driver {
     /// The key of our lease tag.
     pub(crate) fn lease_key(&self) -> String {
-        format!("{PREFIX}{}", self.identity.instance_id)
+        let id = &self.identity.instance_id;
+        match &self.operation.request.settings.lease_role_id {
+            Some(role) => format!("{PREFIX}{role}:{id}"),
+            None => format!("{PREFIX}{id}"),
+        }
     }
 
     /// The tags of one group.

@@ -46,6 +46,8 @@ pub struct Settings {
     pub target_groups: Vec<String>,
     /// Our instance id; unset, the instance metadata service is asked.
     pub instance_id: Option<String>,
+    /// The unique id of the instance's role (`AROA...`): it stands in the key of our lease, so that IAM can pin the key to us.
+    pub lease_role_id: Option<String>,
     /// The AWS region; unset, AWS_REGION, the profile and the instance metadata service are asked.
     pub region: Option<String>,
     /// Where the record lives.
@@ -132,6 +134,7 @@ impl Default for Settings {
         Settings {
             target_groups: Vec::new(),
             instance_id: None,
+            lease_role_id: None,
             region: None,
             state_dir: "/var/lib/node-agent".into(),
             boot_id_path: "/proc/sys/kernel/random/boot_id".into(),
@@ -303,6 +306,9 @@ impl Settings {
         if self.reboot_command.is_empty() {
             return wrong("reboot_command is empty: it needs at least the program to run");
         }
+        if self.lease_role_id.as_ref().is_some_and(|id| !is_role_id(id)) {
+            return wrong("lease_role_id is not the unique id of a role, such as AROAEXAMPLEID1234567");
+        }
         if self.health_passes == 0 {
             return wrong(
                 "health_passes is 0: at least one local check has to pass before a node is registered",
@@ -361,6 +367,12 @@ pub(crate) fn is_instance_id(id: &str) -> bool {
     (8..=17).contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// As IAM makes them: upper-case letters and digits.
+fn is_role_id(id: &str) -> bool {
+    (16..=128).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,6 +414,7 @@ mod tests {
             ("settle = \"1s\"", "settle must be at least staleness"),
             ("reboot_command = []", "reboot_command is empty"),
             ("health_passes = 0", "health_passes is 0"),
+            ("lease_role_id = \"my-role\"", "lease_role_id is not the unique id"),
             ("health_url = \"localhost\"", "health_url is not a URL"),
         ] {
             let error = load(text, &Flags::default()).unwrap_err().to_string();

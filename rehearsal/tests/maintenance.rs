@@ -47,6 +47,21 @@ async fn three_nodes_at_once_leave_one_at_a_time() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn the_key_of_a_lease_can_carry_the_role_that_iam_pins_it_to() {
+    let fleet = fleet().settings(|s| s.lease_role_id = Some("AROAEXAMPLEID1234567".into())).start().await;
+    let (node, watch) = (fleet.nodes[0].clone(), fleet.watch());
+    let running = tokio::task::spawn_local(async move { node.finish(node.run(&["patch"])).await });
+    let key = format!("AROAEXAMPLEID1234567:{}", fleet.nodes[0].identity.instance_id);
+    until(|| fleet.nodes[0].phase() == Some(Phase::Drain)).await;
+    assert!(fleet.leases()[&key].contains("p=held"));
+    // The others know whose it is.
+    let second = fleet.nodes[1].finish(fleet.nodes[1].run(&["patch"])).await;
+    assert_eq!((running.await.unwrap().verdict, second.verdict), (Verdict::Succeeded, Verdict::Succeeded));
+    assert_eq!(watch.most_out(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn with_two_slots_two_are_out_and_never_three() {
     let fleet = fleet().nodes(6).tag("max-unavailable", "2").start().await;
     let watch = fleet.watch();

@@ -110,10 +110,10 @@ impl Stage {
     }
 
     fn start(&self, run: usize) -> Child {
+        // It ends when it may, or with the estate.
         let script = format!(
-            "echo >> {}; sleep 0.4; echo >> {}",
-            self.file("began").display(),
-            self.file("ended").display()
+            "cd {0} && echo >> began && while [ -e began ] && [ ! -e may_end ]; do sleep 0.05; done; echo >> ended",
+            self.estate.dir.path().display(),
         );
         let maintain: &[&str] = match self.kind {
             Kind::Command => &["maintain", "--", "sh", "-c", &script],
@@ -129,6 +129,9 @@ impl Stage {
     /// Starts the program, and again whenever it was killed or the machine has booted. Returns its last exit code.
     async fn play(&self) -> i32 {
         let (mut killed, mut booted) = (false, 0);
+        if self.trap.point != Point::InTheCommand {
+            File::create(self.file("may_end")).unwrap();
+        }
         for run in 0.. {
             let mut program = self.start(run);
             tokio::select! {
@@ -138,6 +141,7 @@ impl Stage {
                 () = self.has("reboots", booted) => booted += 1,
             }
             program.kill().await.unwrap();
+            File::create(self.file("may_end")).unwrap();
             if self.lines("reboots") > booted {
                 // Killed right after it had asked.
                 booted += 1;
@@ -173,7 +177,7 @@ impl Stage {
         assert!(reboots <= 1, "{reboots} reboots were asked for");
         let lease = self.estate.alb.tags(&self.estate.arn).remove(&lease_key(1));
         let Some(finished) = self.finished() else {
-            assert_eq!((code, began, reboots, lease), (0, 0, 0, None), "nothing on record");
+            assert_eq!((code, began, reboots, lease), (0, 0, 0, None), "nothing on record: {}", self.logs());
             return;
         };
         assert_eq!(i32::from(finished.exit_code), code, "{finished:?}");

@@ -1,0 +1,221 @@
+//! What happens to the machines, one thing after another, and what has to be true afterwards.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use node_agent::phase::Phase;
+use node_agent::record::Verdict;
+
+use crate::estate::Estate;
+use crate::node::{Node, expect};
+use crate::order;
+use crate::patience::until;
+
+/// A command that goes on until this file exists.
+const GO_ON: &str = "/run/go-on";
+const UNTIL_GO_ON: [&str; 4] = ["--", "sh", "-c", "while [ ! -e /run/go-on ]; do sleep 0.1; done"];
+
+/// What the chapters have in common.
+pub(crate) struct Story<'a> {
+    pub(crate) estate: &'a Estate,
+    /// A newer package of the agent.
+    pub(crate) newer: &'a Path,
+}
+
+impl Story<'_> {
+    pub(crate) async fn tell(&self, one: &mut Node, two: &Node, three: &Node) -> anyhow::Result<()> {
+        self.estate.all_in_service().await?;
+        println!("{:<58} {:>6} {:>7} {:>5} {:>5}", "", "sent", "failed", "out", "s");
+        self.chapter("maintain --reboot on all nodes at once", self.roll(one, two, three)).await?;
+        self.chapter("systemctl reboot", self.plain_reboot(two)).await?;
+        self.chapter("systemctl poweroff, and on again", self.power_off(one)).await?;
+        self.chapter("maintain -- apt-get install a newer node-agent", self.upgrade(two)).await?;
+        self.chapter("SIGKILL of the driver while a command runs", self.killed_in_command(three)).await?;
+        self.chapter("SIGKILL of the driver while it drains", self.killed_in_drain(three)).await?;
+        self.chapter("removal, refused and then granted", self.removal(three)).await
+    }
+
+    /// One chapter under load. Afterwards nothing may be left of it.
+    async fn chapter(
+        &self,
+        title: &str,
+        chapter: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
+        let line = self.estate.under_load(title, chapter).await.with_context(|| title.to_owned())?;
+        self.estate.all_in_service().await.with_context(|| title.to_owned())?;
+        let leases = self.estate.leases();
+        ensure!(leases.is_empty(), "{title}: leases are left: {leases:?}");
+        println!("{line}");
+        Ok(())
+    }
+
+    async fn roll(&self, one: &Node, two: &Node, three: &Node) -> anyhow::Result<()> {
+        tokio::try_join!(reboot_by_itself(one), reboot_by_itself(two), reboot_by_ssm(three))?;
+        for node in [one, two, three] {
+            order::at_boot(&node.machine).await?;
+        }
+        Ok(())
+    }
+
+    /// The guard drains before the service stops; the next boot brings the node back.
+    async fn plain_reboot(&self, node: &Node) -> anyhow::Result<()> {
+        let before = node.machine.boot_id().await?;
+        let count = node.finished().len();
+        node.systemctl("reboot").await;
+        node.rebooted(&before).await?;
+        node.has_finished(count + 1).await?;
+        node.succeeded(count)?;
+        order::at_boot(&node.machine).await?;
+        order::at_shutdown(&node.machine, &before).await
+    }
+
+    async fn power_off(&self, node: &mut Node) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        node.systemctl("poweroff").await;
+        node.switched_off().await?;
+        let state = self.estate.state(&node.address.instance_id);
+        ensure!(
+            state.as_deref().is_none_or(|state| state == "draining"),
+            "switched off, and the load balancer still has it: {state:?}"
+        );
+        ensure!(self.estate.leases().is_empty(), "a node that is switched off must not hold a lease");
+        node.machine.switch_on();
+        node.machine.booted().await?;
+        node.has_finished(count + 1).await
+    }
+
+    /// The program that drives is replaced while it drives: nobody may restart it, needrestart included.
+    async fn upgrade(&self, node: &Node) -> anyhow::Result<()> {
+        let version = ["dpkg-query", "--show", "--showformat=${Version}", "node-agent"];
+        let old = node.machine.said(&version).await?;
+        let file = node.bring(self.newer)?;
+        let settings = node.machine.said(&["sha256sum", "/etc/node-agent/config.toml"]).await?;
+        // Both in one command: what of the driver is there afterwards is the one that was there before.
+        let install = format!(
+            "echo $PPID > /run/driver && NEEDRESTART_MODE=a DEBIAN_FRONTEND=noninteractive apt-get install --yes {file} && \
+             [ -e /proc/$(cat /run/driver)/exe ] && touch /run/driver-is-alive"
+        );
+        node.maintain(&["--", "sh", "-c", &install]).await?;
+        node.machine.said(&["test", "-e", "/run/driver-is-alive"]).await?;
+        let new = node.machine.said(&version).await?;
+        ensure!(new != old, "still version {old}");
+        let same = node.machine.said(&["sha256sum", "/etc/node-agent/config.toml"]).await?;
+        ensure!(same == settings, "the upgrade has changed the settings");
+        node.machine.said(&["systemctl", "is-active", "node-agent-guard.service"]).await?;
+        // The new program reads the old one's record.
+        node.machine.said(&["node-agent", "idle"]).await?;
+        Ok(())
+    }
+
+    /// Not known how far the command came: it is not run again, the node comes back, and that is a failure.
+    async fn killed_in_command(&self, node: &Node) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        let killed = async {
+            node.at(Phase::RunCommand).await?;
+            self.kill_driver(node).await
+        };
+        let arguments = [&["maintain"][..], &UNTIL_GO_ON[..]].concat();
+        let (ended, killed) = tokio::join!(node.agent(&arguments, None), killed);
+        killed?;
+        expect(ended?, 1)?;
+        node.has_finished(count + 1).await?;
+        let verdict = node.finished().last().map(|finished| finished.verdict);
+        ensure!(verdict == Some(Verdict::FailedButRestored), "{verdict:?} on record");
+        // One bad patch stops the roll; here it was nobody's fault.
+        let me = node.address.instance_id.clone();
+        expect(node.agent(&["lease", "clear", &me], None).await?, 0)
+    }
+
+    async fn killed_in_drain(&self, node: &Node) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        let killed = async {
+            node.at(Phase::Drain).await?;
+            self.kill_driver(node).await
+        };
+        let once = ["maintain", "--", "sh", "-c", "echo once >> /run/runs"];
+        let (ended, killed) = tokio::join!(node.agent(&once, None), killed);
+        killed?;
+        expect(ended?, 0)?;
+        node.succeeded(count)?;
+        let runs = node.machine.said(&["cat", "/run/runs"]).await?;
+        ensure!(runs == "once", "the command ran more or less than once: {runs}");
+        Ok(())
+    }
+
+    /// systemd, which is not told about it, starts the driver again.
+    async fn kill_driver(&self, node: &Node) -> anyhow::Result<()> {
+        let before = node.machine.property("node-agent.service", "NRestarts").await?;
+        // It fails when one of the unit's processes ends in that very moment; the driver has got its signal then.
+        drop(node.machine.inside(&["systemctl", "kill", "--signal=KILL", "node-agent.service"]).await?);
+        crate::patience::in_time("systemd starts the driver again", async {
+            while node.machine.property("node-agent.service", "NRestarts").await? == before {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            Ok(())
+        })
+        .await?
+    }
+
+    async fn removal(&self, node: &Node) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        let remove = ["apt-get", "remove", "--yes", "node-agent"];
+        let refused = async {
+            node.at(Phase::RunCommand).await?;
+            let removed = node.machine.inside(&remove).await?;
+            // dpkg decides which of the two a script's words come out of.
+            let said = [removed.stdout, removed.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            ensure!(!removed.status.success(), "removed in the middle of a maintenance");
+            ensure!(
+                said.contains("is not removed while this node is in maintenance"),
+                "the reason is missing: {said}"
+            );
+            node.machine.said(&["touch", GO_ON]).await.map(drop)
+        };
+        tokio::try_join!(node.maintain(&UNTIL_GO_ON), refused)?;
+        node.machine
+            .said(&["systemctl", "is-enabled", "node-agent.service", "node-agent-guard.service"])
+            .await?;
+        until("the driver has nothing to do", || node.phase().is_none()).await?;
+
+        node.machine.said(&remove).await?;
+        for unit in ["node-agent.service", "node-agent-guard.service"] {
+            let left = (
+                node.machine.property(unit, "LoadState").await?,
+                node.machine.property(unit, "ActiveState").await?,
+            );
+            ensure!(left == ("not-found".to_owned(), "inactive".to_owned()), "{unit} is left: {left:?}");
+        }
+        ensure!(node.machine.inside(&["pidof", "node-agent"]).await?.stdout.is_empty(), "a process is left");
+        ensure!(node.finished().len() == count + 1, "removal keeps the record");
+        node.machine.said(&["apt-get", "purge", "--yes", "node-agent"]).await?;
+        ensure!(!node.machine.root.join("var/lib/node-agent").exists(), "the record outlives a purge");
+        Ok(())
+    }
+}
+
+/// The agent reboots the machine; whoever asked dies with it, and the record has the verdict.
+async fn reboot_by_itself(node: &Node) -> anyhow::Result<()> {
+    let before = node.machine.boot_id().await?;
+    let count = node.finished().len();
+    // What it ends with is the machine's affair.
+    let (asked, back) = tokio::join!(node.agent(&["maintain", "--reboot"], None), async {
+        node.rebooted(&before).await?;
+        node.has_finished(count + 1).await
+    });
+    let asked = asked?;
+    back.with_context(|| format!("{}: {asked:?}", node.address.instance_id))?;
+    node.succeeded(count)
+}
+
+/// The SSM agent's part: 194 asks it for the reboot, and it runs the same command again afterwards.
+async fn reboot_by_ssm(node: &Node) -> anyhow::Result<()> {
+    let before = node.machine.boot_id().await?;
+    let count = node.finished().len();
+    let id = Some("5a5a5a5a-0000-4000-8000-000000000001");
+    expect(node.agent(&["maintain", "--reboot"], id).await?, 194)?;
+    node.systemctl("reboot").await;
+    node.rebooted(&before).await?;
+    expect(node.agent(&["maintain", "--reboot"], id).await?, 0)?;
+    node.succeeded(count)
+}

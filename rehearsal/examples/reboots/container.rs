@@ -1,0 +1,187 @@
+//! A machine with a systemd of its own: a container of systemd-nspawn that shares the host's network.
+//!
+//! systemd-nspawn gives every boot of a container a boot id of its own (it mounts one over
+//! /proc/sys/kernel/random/boot_id), and ends with 133 when the container reboots and with 0 when it powers off.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// What systemd-nspawn ends with when the container wants to be started again.
+const REBOOT: i32 = 133;
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// What the machine is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    /// systemd runs as this process of the host.
+    On(u32),
+    /// Between two boots, or not yet booted.
+    Booting,
+    /// Switched off.
+    Off,
+}
+
+/// The container. It is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) root: PathBuf,
+    power: watch::Sender<Power>,
+}
+
+impl Container {
+    /// Boots the system that is installed at `root`.
+    pub(crate) fn start(root: &Path) -> Container {
+        let power = watch::Sender::new(Power::Booting);
+        let mut container = Container { root: root.to_owned(), power };
+        container.switch_on();
+        container
+    }
+
+    /// Switches on a machine that was switched off.
+    pub(crate) fn switch_on(&mut self) {
+        self.power.send_replace(Power::Booting);
+        // Not waited for: what it does is seen in `power`.
+        drop(tokio::spawn(keep_running(self.root.clone(), self.power.clone())));
+    }
+
+    pub(crate) fn power(&self) -> Power {
+        *self.power.borrow()
+    }
+
+    /// Waits until systemd has started everything.
+    pub(crate) async fn booted(&self) -> anyhow::Result<()> {
+        timeout(BOOT_LIMIT, async {
+            loop {
+                if let Ok(said) = self.inside(&["systemctl", "is-system-running", "--wait"]).await
+                    && ["running", "degraded"].contains(&String::from_utf8_lossy(&said.stdout).trim())
+                {
+                    return;
+                }
+                sleep(POLL).await;
+            }
+        })
+        .await
+        .with_context(|| format!("{} did not boot in time", self.root.display()))
+    }
+
+    /// A process in the container, outside of systemd's care.
+    pub(crate) async fn inside(&self, argv: &[&str]) -> anyhow::Result<Output> {
+        let Power::On(leader) = self.power() else { bail!("{} is not running", self.root.display()) };
+        let leader = leader.to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &leader, "-m", "-u", "-i", "-p", "-C", "-r", "-w", "--"]).args(argv);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command.output().await.with_context(|| format!("failed to run {argv:?} in {}", self.root.display()))
+    }
+
+    /// The standard output of a process that has to succeed.
+    pub(crate) async fn said(&self, argv: &[&str]) -> anyhow::Result<String> {
+        let output = self.inside(argv).await?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!("{argv:?} in {} ended with {}: {text} {errors}", self.root.display(), output.status);
+        }
+        Ok(text)
+    }
+
+    /// A property of a unit, as systemd has it.
+    pub(crate) async fn property(&self, unit: &str, name: &str) -> anyhow::Result<String> {
+        self.said(&["systemctl", "show", "--value", "--property", name, unit]).await
+    }
+
+    pub(crate) async fn boot_id(&self) -> anyhow::Result<String> {
+        self.said(&["cat", "/proc/sys/kernel/random/boot_id"]).await
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if let Power::On(leader) = self.power()
+            && let Some(leader) = i32::try_from(leader).ok().and_then(Pid::from_raw)
+        {
+            // The machine's first process takes all others with it. It may be gone already.
+            let _ = kill_process(leader, Signal::KILL);
+        }
+    }
+}
+
+/// Starts the machine again for as long as it reboots.
+async fn keep_running(root: PathBuf, power: watch::Sender<Power>) {
+    loop {
+        let ended = match boot(&root) {
+            Ok(mut nspawn) => run(&mut nspawn, &power).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(Some(REBOOT)) => {
+                power.send_replace(Power::Booting);
+            }
+            Ok(Some(0)) => break,
+            other => {
+                tracing::error!("{} ended with {other:?}; see {}", root.display(), log(&root).display());
+                break;
+            }
+        }
+    }
+    power.send_replace(Power::Off);
+}
+
+async fn run(nspawn: &mut Child, power: &watch::Sender<Power>) -> std::io::Result<Option<i32>> {
+    let id = nspawn.id();
+    let found = async {
+        loop {
+            match id.and_then(init_of) {
+                Some(leader) => return leader,
+                None => sleep(POLL).await,
+            }
+        }
+    };
+    tokio::select! {
+        leader = found => { power.send_replace(Power::On(leader)); }
+        ended = nspawn.wait() => return ended.map(|status| status.code()),
+    }
+    nspawn.wait().await.map(|status| status.code())
+}
+
+fn log(root: &Path) -> PathBuf {
+    root.with_extension("log")
+}
+
+fn boot(root: &Path) -> std::io::Result<Child> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log(root))?;
+    // Whatever ends this program ends the machines too: systemd-nspawn gets SIGTERM, and passes SIGKILL on. Killed itself it
+    // would leave the machine running.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "systemd-nspawn", "--kill-signal=SIGKILL"]);
+    command.args(["--quiet", "--boot", "--register=no"]);
+    command.args(["--console=pipe".as_ref(), "--directory".as_ref(), root.as_os_str()]);
+    if !Path::new("/run/systemd/system").exists() {
+        // A host without systemd has nobody who could make a scope for the container.
+        command.arg("--keep-unit");
+    }
+    let name = root.file_name().and_then(OsStr::to_str).unwrap_or("node");
+    command.arg(format!("--machine={name}-{}", std::process::id()));
+    command.arg(format!("--hostname={name}"));
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+}
+
+/// The host's number of the container's first process: a child of systemd-nspawn that is number 1 inside.
+fn init_of(nspawn: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
+    children.split_whitespace().filter_map(|child| child.parse().ok()).find(|child: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"))
+            && std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "systemd\n")
+    })
+}

@@ -1,0 +1,165 @@
+//! What the machines have in common: the load balancer, and the clients that must not notice anything.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use local_alb::{HealthCheck, Instance, LocalAlb, TargetGroupSettings};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::load::{Outcome, Tally, generate};
+use crate::patience::until;
+
+pub(crate) const TARGET_GROUP: &str = "reboots";
+/// How many nodes may be out of service at once: the default of `node-agent/max-unavailable`.
+const MAX_UNAVAILABLE: usize = 1;
+const REQUESTS_PER_SECOND: u32 = 100;
+/// Load before anything happens and after everything is over.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Shorter than any state that matters lasts.
+const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+
+/// Where one machine finds the load balancer's API and its own metadata.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) instance_id: String,
+    pub(crate) service: (Ipv4Addr, u16),
+    pub(crate) api_url: String,
+    pub(crate) imds_url: String,
+}
+
+/// The load balancer, and where it can be reached.
+#[derive(Debug)]
+pub(crate) struct Estate {
+    pub(crate) alb: LocalAlb,
+    pub(crate) group: String,
+    pub(crate) addresses: Vec<Address>,
+    front_url: String,
+    _servers: JoinSet<()>,
+}
+
+impl Estate {
+    /// A load balancer with one target on each of `services`; nothing has to listen there yet.
+    pub(crate) async fn open(services: &[Ipv4Addr]) -> anyhow::Result<Estate> {
+        let port = free_port(services).await?;
+        let alb = LocalAlb::new(local_alb::Settings::default());
+        let mut servers = JoinSet::new();
+        let api_url = serve(&mut servers, alb.api()).await?;
+        let mut addresses = Vec::new();
+        for (number, address) in (1..).zip(services) {
+            let instance_id = format!("i-0c{number:015}");
+            let zone = "us-east-1a".to_owned();
+            alb.add_instance(Instance { id: instance_id.clone(), address: (*address).into(), zone });
+            let imds_url = serve(&mut servers, alb.imds(&instance_id)).await?;
+            addresses.push(Address {
+                instance_id,
+                service: (*address, port),
+                api_url: api_url.clone(),
+                imds_url,
+            });
+        }
+        let group = alb.create_target_group(TargetGroupSettings {
+            name: TARGET_GROUP.to_owned(),
+            port,
+            // Longer than any request takes here.
+            attributes: [("deregistration_delay.timeout_seconds".to_owned(), "8".to_owned())].into(),
+            health_check: HealthCheck {
+                interval: Duration::from_secs(2),
+                timeout: Duration::from_secs(1),
+                ..HealthCheck::default()
+            },
+            targets: addresses.iter().map(|address| (address.instance_id.clone(), port)).collect(),
+            ..TargetGroupSettings::default()
+        })?;
+        let front_url = serve(&mut servers, alb.proxy(&group)).await?;
+        Ok(Estate { alb, group, addresses, front_url, _servers: servers })
+    }
+
+    /// The load balancer's word for the state of an instance's target; nothing when it has none.
+    pub(crate) fn state(&self, instance_id: &str) -> Option<String> {
+        let targets = self.alb.targets(&self.group);
+        targets.into_iter().find(|target| target.id == instance_id).map(|target| target.state.to_string())
+    }
+
+    pub(crate) async fn all_in_service(&self) -> anyhow::Result<()> {
+        until("every node is in service", || self.alb.instances_out(&self.group) == 0).await
+    }
+
+    pub(crate) fn leases(&self) -> Vec<String> {
+        let tags = self.alb.tags(&self.group);
+        tags.into_iter()
+            .filter(|(key, _)| key.starts_with("node-agent/lease"))
+            .map(|(k, v)| k + "=" + &v)
+            .collect()
+    }
+
+    /// Plays a chapter under load: no request may fail, and no more nodes may be out at once than the policy allows.
+    pub(crate) async fn under_load(
+        &self,
+        title: &str,
+        chapter: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<String> {
+        let clock = Clock::start();
+        let (stop, stopped) = watch::channel(false);
+        let load =
+            generate(self.front_url.clone(), REQUESTS_PER_SECOND, clock, Arc::new(Tally::default()), stopped);
+        let load = tokio::spawn(load);
+        let most_out = Arc::new(AtomicUsize::new(0));
+        let sampler = tokio::spawn(sample(self.alb.clone(), self.group.clone(), most_out.clone()));
+        tokio::time::sleep(MARGIN).await;
+        let played = chapter.await;
+        tokio::time::sleep(MARGIN).await;
+        stop.send_replace(true);
+        let requests = load.await?.context("failed to set up the load")?;
+        sampler.abort();
+        played?;
+        let failed: Vec<Outcome> =
+            requests.iter().map(|request| request.outcome).filter(|outcome| outcome.is_failure()).collect();
+        ensure!(failed.is_empty(), "{} of {} requests failed: {failed:?}", failed.len(), requests.len());
+        let most_out = most_out.load(Relaxed);
+        ensure!(most_out <= MAX_UNAVAILABLE, "{most_out} nodes were out of service at once");
+        let slowest = requests.iter().map(|request| request.ended - request.began).fold(0.0, f64::max);
+        ensure!(slowest > 1.9, "there was no slow request, so this shows little");
+        Ok(format!(
+            "{title:<58} {:>6} {:>7} {most_out:>5} {:>5.0}",
+            requests.len(),
+            failed.len(),
+            clock.now()
+        ))
+    }
+}
+
+async fn sample(alb: LocalAlb, group: String, most_out: Arc<AtomicUsize>) {
+    loop {
+        most_out.fetch_max(alb.instances_out(&group), Relaxed);
+        tokio::time::sleep(SAMPLE_EVERY).await;
+    }
+}
+
+async fn serve(servers: &mut JoinSet<()>, router: axum::Router) -> anyhow::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    servers.spawn(async move {
+        if let Err(error) = local_alb::serve(listener, router, std::future::pending()).await {
+            tracing::error!("a server of the load balancer has stopped: {error}");
+        }
+    });
+    Ok(url)
+}
+
+/// One port for all, since a target group has only one. Somebody may take it before the services do; then they say so.
+async fn free_port(addresses: &[Ipv4Addr]) -> anyhow::Result<u16> {
+    let mut held = Vec::new();
+    let mut port = 0;
+    for address in addresses {
+        let listener = TcpListener::bind((*address, port)).await.context("failed to find a free port")?;
+        port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(port)
+}

@@ -84,7 +84,7 @@ class Aws:
         assert self.url.startswith("http://127.0.0.1:"), "the stand-in for AWS did not start"
 
     def cli(self, *arguments):
-        output = run("aws", *arguments, "--output", "json", env=environment(AWS_ENDPOINT_URL=self.url))
+        output = run("aws", "--endpoint-url", self.url, *arguments, "--output", "json", env=environment())
         return json.loads(output) if output.strip() else None
 
     def close(self):

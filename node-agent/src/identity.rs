@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How long the metadata service may take to begin an answer.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one question to it may take in all, with a second attempt.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// None of its answers is longer, in bytes.
 const LONGEST_ANSWER: usize = 4096;
 /// Nor a life-cycle state, in characters; the longest is `Warmed:Terminating:Proceed`.
@@ -74,7 +74,7 @@ pub fn metadata() -> imds::client::Builder {
         .connect_timeout(METADATA_TIMEOUT)
         .read_timeout(METADATA_TIMEOUT)
         .operation_timeout(QUESTION_TIMEOUT)
-        .max_attempts(2)
+        .max_attempts(4)
 }
 
 /// Asks this metadata service.

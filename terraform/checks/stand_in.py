@@ -29,7 +29,15 @@ def matches(id_of):
 
 def get_maintenance_window_task(self):
     window = self.ssm_backend.get_maintenance_window(self._get_param("WindowId"))
-    return ActionResult(window.tasks[self._get_param("WindowTaskId")].to_json())
+    task = window.tasks[self._get_param("WindowTaskId")]
+    return ActionResult({**task.to_json(), "CutoffBehavior": task.cutoff_behavior})
+
+
+def register_task_with_maintenance_window(self, others=Ssm.register_task_with_maintenance_window):
+    window = self.ssm_backend.get_maintenance_window(self._get_param("WindowId"))
+    answer = others(self)
+    list(window.tasks.values())[-1].cutoff_behavior = self._get_param("CutoffBehavior")
+    return answer
 
 
 def create_association(self):
@@ -55,7 +63,7 @@ def list_tags_for_resource(self, others=Ssm.list_tags_for_resource):
 def repaired():
     models._maintenance_window_target_filter_match = matches(lambda target: target.window_target_id)
     models._maintenance_window_task_filter_match = matches(lambda task: task.window_task_id)
-    for call in (get_maintenance_window_task, create_association, describe_association, delete_association, list_tags_for_resource):
+    for call in (get_maintenance_window_task, register_task_with_maintenance_window, create_association, describe_association, delete_association, list_tags_for_resource):
         setattr(Ssm, call.__name__, call)
 
 

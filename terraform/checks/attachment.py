@@ -1,0 +1,93 @@
+"""terraform apply while a node is out: Terraform registers it, and the agent takes it out again before it goes on."""
+
+import json
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from programs import HERE, Terraform, built, environment, run
+from test_fleet import free_port
+
+NODE = "i-0a000000000000001"
+
+
+class Attachment(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        balancer, agent, service = built("local-alb", "node-agent", "hello-service")
+        self.agent, self.ports = agent, [free_port() for _ in range(2)]
+        for port in self.ports:
+            self.start([service, "--listen", f"127.0.0.1:{port}"])
+        nodes = [NODE, "i-0a000000000000002"]
+        instances = "".join(f'[[instances]]\nid = "{node}"\naddress = "127.0.0.1"\n' for node in nodes)
+        (self.folder / "alb.toml").write_text(f"""api = "127.0.0.1:0"
+{instances}
+[[groups]]
+listen = "127.0.0.1:0"
+name = "web"
+targets = {json.dumps([list(pair) for pair in zip(nodes, self.ports)])}
+health_check = {{ interval = "200ms" }}
+attributes = {{ "deregistration_delay.timeout_seconds" = "30" }}
+tags = {{ "node-agent/managed" = "true" }}
+""")
+        alb = self.start([balancer, "--config", self.folder / "alb.toml"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(alb.stdout.close)
+        self.url = alb.stdout.readline().strip().split("=", 1)[1]
+        self.env = environment(AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.url, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", NODE_AGENT_INSTANCE_ID=NODE, NODE_AGENT_CONFIG=self.folder / "config.toml")
+        (self.folder / "config.toml").write_text(f'state_dir = "{self.folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\n')
+        self.group = self.elb("describe-target-groups")["TargetGroups"][0]["TargetGroupArn"]
+        self.until(lambda: self.states() == ["healthy", "healthy"])
+
+    def start(self, argv, **options):
+        process = subprocess.Popen([str(arg) for arg in argv], stderr=subprocess.DEVNULL, **{"stdout": subprocess.DEVNULL, **options})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        return process
+
+    def elb(self, *arguments):
+        return json.loads(run("aws", "elbv2", *arguments, "--output", "json", env=self.env))
+
+    def states(self):
+        health = self.elb("describe-target-health", "--target-group-arn", self.group)["TargetHealthDescriptions"]
+        return sorted(entry["TargetHealth"]["State"] for entry in health)
+
+    def until(self, condition, limit=120):
+        end = time.monotonic() + limit
+        while not condition():
+            self.assertLess(time.monotonic(), end, "a condition that never came to hold")
+            time.sleep(0.2)
+
+    def phases(self):
+        record = json.loads((self.folder / "state/record.json").read_text())
+        return [entry["phase"] for entry in record["finished"][-1]["phases"]]
+
+    def played(self, command, at):
+        """Maintains the node, with an apply in the middle."""
+        target = json.dumps({"group": self.group, "id": NODE, "port": self.ports[0]})
+        terraform = Terraform(HERE / "attachment", AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.url)
+        terraform.apply(f"-var=target={target}")
+        running = subprocess.Popen([self.agent, "maintain", "--", "sh", "-c", command], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.until(at)
+        terraform.apply(f"-var=target={target}")
+        (self.folder / "applied").touch()
+        said, _ = running.communicate(timeout=240)
+        self.assertEqual(running.returncode, 0, said)
+        self.until(lambda: self.states() == ["healthy", "healthy"])
+        return self.phases()
+
+    def test_during_the_drain(self):
+        phases = self.played("true", lambda: "draining" in self.states())
+        self.assertGreaterEqual(phases.count("deregister"), 2, phases)
+        self.assertGreater(phases.index("run_command"), [i for i, phase in enumerate(phases) if phase == "deregister"][1])
+
+    def test_during_the_command(self):
+        command = f"touch {self.folder}/began; while [ ! -e {self.folder}/applied ]; do sleep 0.1; done; sleep 2"
+        phases = self.played(command, lambda: (self.folder / "began").exists())
+        last = len(phases) - 1 - phases[::-1].index("deregister")
+        self.assertGreater(last, phases.index("run_command"), phases)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,6 +1,7 @@
 """terraform apply while a node is out: Terraform registers it, and the agent takes it out again before it goes on."""
 
 import json
+import signal
 import subprocess
 import tempfile
 import time
@@ -36,7 +37,12 @@ tags = {{ "node-agent/managed" = "true" }}
         self.addCleanup(alb.stdout.close)
         self.url = alb.stdout.readline().strip().split("=", 1)[1]
         self.env = environment(AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.url, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", NODE_AGENT_INSTANCE_ID=NODE, NODE_AGENT_CONFIG=self.folder / "config.toml")
-        (self.folder / "config.toml").write_text(f'state_dir = "{self.folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\n')
+        (self.folder / "config.toml").write_text(
+            f'state_dir = "{self.folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\n'
+            f'boot_id_path = "{self.folder}/boot_id"\nreboot_command = ["sh", "{self.folder}/reboot"]\n')
+        (self.folder / "boot_id").write_text("first\n")
+        # A machine that goes down takes the agent with it.
+        (self.folder / "reboot").write_text(f"echo second >{self.folder}/boot_id\nkill -KILL $PPID\n")
         self.group = self.elb("describe-target-groups")["TargetGroups"][0]["TargetGroupArn"]
         self.until(lambda: self.states() == ["healthy", "healthy"])
 
@@ -59,21 +65,27 @@ tags = {{ "node-agent/managed" = "true" }}
             self.assertLess(time.monotonic(), end, "a condition that never came to hold")
             time.sleep(0.2)
 
+    def operation(self):
+        return json.loads((self.folder / "state/record.json").read_text())["operation"]
+
     def phases(self):
-        record = json.loads((self.folder / "state/record.json").read_text())
-        return [entry["phase"] for entry in record["finished"][-1]["phases"]]
+        """What was done before the reboot."""
+        return [entry["phase"] for entry in self.before_the_reboot["history"]]
 
     def played(self, command, at):
         """Maintains the node, with an apply in the middle."""
         target = json.dumps({"group": self.group, "id": NODE, "port": self.ports[0]})
         terraform = Terraform(HERE / "attachment", AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.url)
         terraform.apply(f"-var=target={target}")
-        running = subprocess.Popen([self.agent, "maintain", "--", "sh", "-c", command], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        running = subprocess.Popen([self.agent, "maintain", "--reboot", "--", "sh", "-c", command], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.until(at)
         terraform.apply(f"-var=target={target}")
         (self.folder / "applied").touch()
         said, _ = running.communicate(timeout=240)
-        self.assertEqual(running.returncode, 0, said)
+        self.assertEqual(running.returncode, -signal.SIGKILL, said)
+        self.assertEqual((self.folder / "boot_id").read_text(), "second\n", "not rebooted")
+        self.before_the_reboot = self.operation()
+        run(self.agent, "resume", env=self.env)
         self.until(lambda: self.states() == ["healthy", "healthy"])
         return self.phases()
 

@@ -6,7 +6,7 @@ use crate::rules::Rule;
 use crate::setup::Setup;
 use crate::state::{At, Intent, MOST_NODES, Node, Record, State};
 use crate::step::{Action, Step};
-use crate::tag::{NO_CLAIM, Tag};
+use crate::tag::{NO_CLAIM, Tag, Tags};
 use node_agent::lease::quarantine::Restart;
 
 /// All steps that can be taken from here.
@@ -151,7 +151,10 @@ fn keeping(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) 
         At::Leaving | At::Revalidating | At::Left | At::Out | At::Returning | At::InService
     );
     let holding = out && node.epoch != NO_CLAIM;
-    if setup.budget.wipes == 0 || !holding {
+    // Looks are further apart than a read is stale, so a second one does not take what the first has mended for wiped;
+    // unless that write had no answer, and has landed only now.
+    let mended = node.tag != Tag::Absent && !(node.unresolved_tag && node.older == Tags::of(Tag::Absent));
+    if setup.budget.wipes == 0 || !holding || mended {
         return;
     }
     if yes(&answers(setup, state, me, Question::Keep, false)) {
@@ -262,8 +265,8 @@ fn readings(setup: &Setup, state: &State, me: usize, health: bool) -> Vec<Seen> 
     readings
 }
 
-fn snapshot(tags: u16) -> [Tag; MOST_NODES] {
-    std::array::from_fn(|n| Tag::from_code(tags >> (4 * n) & 15))
+fn snapshot(tags: u32) -> [Tag; MOST_NODES] {
+    tags.to_le_bytes().map(Tag::from_code)
 }
 
 /// What a node writes.

@@ -53,7 +53,7 @@ pub struct State {
 pub enum Step {
     Claim,
     Confirm,
-    StepDown,
+    Yield,
     Wait,
     GiveBack,
     Leave,
@@ -115,7 +115,7 @@ impl State {
             }
             At::Claimed => {
                 let settled = State::group(me, node.holds - 1);
-                vec![if self.confirmed(me, settled) { Step::Confirm } else { Step::StepDown }]
+                vec![if self.confirmed(me, settled) { Step::Confirm } else { Step::Yield }]
             }
             At::Out => vec![Step::BackInService],
             At::Releasing => vec![Step::Release],
@@ -149,7 +149,7 @@ impl Model for TwoGroups {
         match step {
             Step::Claim => (node.at, node.holds) = (At::Claimed, node.holds + 1),
             Step::Confirm => node.at = At::Acquiring,
-            Step::StepDown => (node.at, node.holds) = (At::Acquiring, node.holds - 1),
+            Step::Yield => (node.at, node.holds) = (At::Acquiring, node.holds - 1),
             Step::Wait => return None,
             Step::GiveBack => node.at = At::Releasing,
             Step::Leave => (node.at, node.out) = (At::Out, true),

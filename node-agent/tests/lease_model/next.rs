@@ -34,6 +34,10 @@ pub fn next(setup: &Setup, before: &State, action: Action) -> State {
         state.past.insert(place, before.tags());
     }
     refresh(&mut state);
+    // Snapshots of the past know the nonces by their names.
+    if !setup.snapshots {
+        (0..setup.nodes).for_each(|n| state.put_nonces_in_order(n));
+    }
     if setup.symmetric { state.sorted(setup.nodes) } else { state }
 }
 
@@ -89,10 +93,9 @@ fn fresh_epoch(state: &State, node: &Node) -> u8 {
 
 /// No trace of this nonce is left anywhere, so that it is as good as a fresh one.
 fn unused(state: &State, node: &Node, epoch: u8) -> bool {
-    let me = state.nodes.iter().position(|other| other == node);
-    let past = state.past.iter().flat_map(|tags| me.map(|me| Tag::from_code(tags >> (4 * me) & 15)));
+    let past = state.past.iter().flat_map(|tags| tags.to_le_bytes()).map(Tag::from_code);
     let mut traces = node.visible().chain(node.late.iter()).chain(past);
-    !traces.any(|tag| matches!(tag, Tag::Held { epoch: other, .. } if other == epoch))
+    !traces.any(|tag| tag.epoch() == Some(epoch))
 }
 
 fn tag_write(setup: &Setup, state: &mut State, node: &mut Node, step: Step) {
@@ -145,7 +148,7 @@ fn acknowledged(setup: &Setup, state: &State, node: &mut Node, intent: Intent) {
             let still_to_come = node.late_deregister || !node.in_service;
             node.at = At::Idle;
             (node.epoch, node.fading, node.unresolved_deregister, node.failed) =
-                (0, Tags::EMPTY, false, false);
+                (NO_CLAIM, Tags::EMPTY, false, false);
             node.k = if still_to_come { node.k } else { 0 };
         }
     }

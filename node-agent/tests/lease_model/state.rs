@@ -1,6 +1,6 @@
 //! The whole world at one moment: every node, its tag, what is still under way, and what may still go wrong.
 
-use crate::tag::{NO_CLAIM, Tag, Tags};
+use crate::tag::{EPOCHS, NO_CLAIM, Tag, Tags};
 
 /// No fleet of the model has more nodes.
 pub const MOST_NODES: usize = 4;
@@ -177,7 +177,7 @@ pub struct State {
     pub older_k: Option<u8>,
     pub left: Budget,
     /// All tags together as they once were, where reads show such snapshots.
-    pub past: Vec<u16>,
+    pub past: Vec<u32>,
     /// A node that is out has given up its lease itself.
     pub freed_while_out: bool,
 }
@@ -196,8 +196,8 @@ impl State {
     }
 
     /// All tags in one number.
-    pub fn tags(&self) -> u16 {
-        self.nodes.iter().rev().fold(0, |tags, node| tags << 4 | node.tag.code())
+    pub fn tags(&self) -> u32 {
+        self.nodes.iter().rev().fold(0, |tags, node| tags << 8 | u32::from(node.tag.code()))
     }
 
     /// Nodes that have validated, or left without being seen everywhere to have left.
@@ -212,6 +212,35 @@ impl State {
 
     fn which(&self, what: impl Fn(&Node) -> bool) -> u8 {
         (0..MOST_NODES).filter(|n| what(&self.nodes[*n])).fold(0, |set, n| set | 1 << n)
+    }
+
+    /// Numbers one node's nonces anew: only whether two are the same makes a difference. The claim has the first, the
+    /// others follow by where they are found.
+    pub fn put_nonces_in_order(&mut self, n: usize) {
+        let breaking = self.breaking.as_mut().filter(|breaking| usize::from(breaking.node) == n);
+        let mut none = Tags::EMPTY;
+        let broken = breaking.map_or(&mut none, |breaking| &mut breaking.fading);
+        let node = &mut self.nodes[n];
+        let mut sets = [Tags::of(node.tag), node.older, node.fading, node.late, *broken];
+        let all = sets.iter().fold(Tags::EMPTY, |all, set| all.with(*set));
+        let mut others: Vec<_> = all
+            .epochs()
+            .filter(|epoch| *epoch != node.epoch)
+            .map(|epoch| (sets.map(|set| set.ks(epoch)), epoch))
+            .collect();
+        others.sort_unstable();
+        let claim = (node.epoch != NO_CLAIM).then_some(node.epoch);
+        let mut names = [NO_CLAIM; EPOCHS as usize];
+        for (name, old) in (0..).zip(claim.into_iter().chain(others.into_iter().map(|(_, epoch)| epoch))) {
+            names[usize::from(old)] = name;
+        }
+        if names.iter().zip(0..).all(|(name, old)| [old, NO_CLAIM].contains(name)) {
+            return;
+        }
+        sets.iter_mut().for_each(|set| *set = set.renamed(&names));
+        node.tag = node.tag.renamed(&names);
+        [_, node.older, node.fading, node.late, *broken] = sets;
+        node.epoch = claim.map_or(NO_CLAIM, |_| 0);
     }
 
     /// The same world with its nodes in order: which node is which makes no difference.

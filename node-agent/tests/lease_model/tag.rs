@@ -4,9 +4,11 @@ use node_agent::lease::{Hold, LeaseTag, Reading};
 use std::sync::LazyLock;
 
 /// Claims of one node that can be told apart at the same time; a nonce is used again only when no trace of it is left.
-pub const EPOCHS: u8 = 5;
+pub const EPOCHS: u8 = 13;
 /// The epoch of a node that claims nothing.
 pub const NO_CLAIM: u8 = EPOCHS;
+/// How many values there are; a set of them is one word.
+const CODES: u32 = 6 + 2 * EPOCHS as u32;
 
 /// One node's lease tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,15 +22,15 @@ pub enum Tag {
 }
 
 impl Tag {
-    /// A number below 16.
-    pub fn code(self) -> u16 {
+    /// A number below [`CODES`].
+    pub fn code(self) -> u8 {
         match self {
             Tag::Absent => 0,
             Tag::Waiting => 1,
             Tag::Failed => 2,
             Tag::Broken => 3,
-            Tag::Halted { k } => 3 + u16::from(k),
-            Tag::Held { epoch, k } => 5 + 2 * u16::from(epoch) + u16::from(k),
+            Tag::Halted { k } => 3 + k,
+            Tag::Held { epoch, k } => 5 + 2 * epoch + k,
         }
     }
 
@@ -38,8 +40,24 @@ impl Tag {
         [Tag::Absent, Tag::Waiting, Tag::Failed, Tag::Broken].into_iter().chain(halted).chain(held)
     }
 
-    pub fn from_code(code: u16) -> Tag {
+    pub fn from_code(code: u8) -> Tag {
         ALL[usize::from(code)]
+    }
+
+    /// The nonce of a claim.
+    pub fn epoch(self) -> Option<u8> {
+        match self {
+            Tag::Held { epoch, .. } => Some(epoch),
+            _ => None,
+        }
+    }
+
+    /// The same claim under another nonce; what is no claim stays as it is.
+    pub fn renamed(self, names: &[u8; EPOCHS as usize]) -> Tag {
+        match self {
+            Tag::Held { epoch, k } => Tag::Held { epoch: names[usize::from(epoch)], k },
+            other => other,
+        }
     }
 
     /// What stands in the tag.
@@ -84,10 +102,28 @@ static TAKES_SLOT: LazyLock<Vec<bool>> = LazyLock::new(|| {
 
 /// A set of tag values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Tags(u16);
+pub struct Tags(u32);
 
 impl Tags {
     pub const EMPTY: Tags = Tags(0);
+
+    pub fn of(tag: Tag) -> Tags {
+        Tags(1 << tag.code())
+    }
+
+    pub fn with(self, others: Tags) -> Tags {
+        Tags(self.0 | others.0)
+    }
+
+    /// The nonces of the claims among them.
+    pub fn epochs(self) -> impl Iterator<Item = u8> {
+        (0..EPOCHS).filter(move |epoch| self.ks(*epoch) != 0)
+    }
+
+    /// Under which K there are claims with this nonce: two bits.
+    pub fn ks(self, epoch: u8) -> u32 {
+        self.0 >> Tag::Held { epoch, k: 1 }.code() & 3
+    }
 
     pub fn insert(&mut self, tag: Tag) {
         self.0 |= 1 << tag.code();
@@ -110,7 +146,19 @@ impl Tags {
     }
 
     pub fn iter(self) -> impl Iterator<Item = Tag> {
-        (0..16).filter(move |code| self.0 & (1 << code) != 0).map(Tag::from_code)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let code = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (code < CODES).then(|| Tag::from_code(code as u8))
+        })
+    }
+
+    /// The same claims under other nonces.
+    pub fn renamed(self, names: &[u8; EPOCHS as usize]) -> Tags {
+        let mut renamed = Tags::EMPTY;
+        self.iter().for_each(|tag| renamed.insert(tag.renamed(names)));
+        renamed
     }
 }
 
@@ -119,4 +167,5 @@ fn every_tag_has_a_code_of_its_own() {
     for (code, tag) in Tag::all().enumerate() {
         assert_eq!((usize::from(tag.code()), Tag::from_code(tag.code())), (code, tag));
     }
+    assert_eq!(Tag::all().count() as u32, CODES);
 }

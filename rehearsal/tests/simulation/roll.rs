@@ -14,7 +14,9 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 struct Figures {
     calls_per_node: f64,
-    /// Over N/K x hold, the least that is possible.
+    /// How long a node was out on average, from DeregisterTargets to the lease given back.
+    hold: f64,
+    /// From the first request to the last node back, over N/K x 120 s.
     makespan: f64,
     throttled: f64,
     most_out: usize,
@@ -22,18 +24,22 @@ struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { calls_per_node, makespan, throttled, most_out } = self;
+        let Figures { calls_per_node, hold, makespan, throttled, most_out } = self;
         let throttled = throttled * 100.0;
         write!(
             f,
-            "{calls_per_node:.1} calls per node, makespan {makespan:.3}, {throttled:.1} % throttled, {most_out} out at most"
+            "{calls_per_node:.1} calls per node in all, makespan {makespan:.3} x N/K x 120 s (out for {hold:.1} s each), \
+             {throttled:.1} % throttled, {most_out} out at most"
         )
     }
 }
 
+/// How long a node is out, in seconds: what the makespan is measured by.
+const HOLD: f64 = 120.0;
+
 /// Every node asks at once for a maintenance that keeps it out for about 120 s; 10 requests/s for all of them.
 async fn play(roll: Roll) -> Figures {
-    let Roll { seed, nodes, slots, settle } = roll;
+    let Roll { seed, nodes, slots, settle, command } = roll;
     let fleet = fleet()
         .nodes(nodes)
         .seed(seed)
@@ -57,7 +63,7 @@ async fn play(roll: Roll) -> Figures {
     let mut tasks = JoinSet::new();
     for node in fleet.nodes.clone() {
         // Settling, draining and coming back take the rest of the hold.
-        *node.machine.command.lock().unwrap() = (Duration::from_secs(40), 0);
+        *node.machine.command.lock().unwrap() = (Duration::from_secs(command), 0);
         node.has_seen_a_fleet_of(nodes);
         tasks.spawn_local(async move { node.finish(node.run(&["patch"])).await });
     }
@@ -74,7 +80,8 @@ async fn play(roll: Roll) -> Figures {
     let hold = held / as_f64(nodes);
     Figures {
         calls_per_node: as_f64(calls.len()) / as_f64(nodes),
-        makespan: took / (as_f64(nodes) / as_f64(slots) * hold),
+        hold,
+        makespan: took / (as_f64(nodes) / as_f64(slots) * HOLD),
         throttled: as_f64(throttled) / as_f64(calls.len()),
         most_out: watch.most_out(),
     }
@@ -96,6 +103,9 @@ struct Roll {
     nodes: usize,
     slots: usize,
     settle: u64,
+    /// How long the command takes: with it a hold is just over [`HOLD`]. With more slots nodes look less often, and
+    /// come back a little later.
+    command: u64,
 }
 
 /// What a roll may cost.
@@ -108,12 +118,12 @@ struct Target {
 fn a_roll_of_ten_and_of_a_hundred_wastes_little() {
     // With one slot each of them has a long wait near the head of the queue, where looks are frequent.
     meets(
-        &[Roll { seed: 1, nodes: 10, slots: 1, settle: 10 }],
-        &Target { calls_per_node: 60.0, makespan: 1.15 },
+        &[Roll { seed: 1, nodes: 10, slots: 1, settle: 10, command: 52 }],
+        &Target { calls_per_node: 65.0, makespan: 1.15 },
     );
     meets(
-        &[Roll { seed: 1, nodes: 100, slots: 4, settle: 10 }],
-        &Target { calls_per_node: 45.0, makespan: 1.2 },
+        &[Roll { seed: 1, nodes: 100, slots: 4, settle: 10, command: 49 }],
+        &Target { calls_per_node: 50.0, makespan: 1.2 },
     );
 }
 
@@ -121,8 +131,12 @@ fn a_roll_of_ten_and_of_a_hundred_wastes_little() {
 #[test]
 #[ignore = "minutes: scripts/check-lease"]
 fn a_thousand_nodes_meet_the_figures() {
-    let rolls =
-        |settle| (1..=10).map(move |seed| Roll { seed, nodes: 1000, slots: 10, settle }).collect::<Vec<_>>();
+    let seeds: u64 = std::env::var("ROLLS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10);
+    let rolls = |settle| {
+        (1..=seeds)
+            .map(move |seed| Roll { seed, nodes: 1000, slots: 10, settle, command: 48 })
+            .collect::<Vec<_>>()
+    };
     meets(&rolls(10), &Target { calls_per_node: 41.0, makespan: 1.22 });
     meets(&rolls(5), &Target { calls_per_node: 40.5, makespan: 1.17 });
 }
@@ -136,13 +150,15 @@ fn meets(rolls: &[Roll], target: &Target) {
     for (roll, figures) in rolls.iter().zip(played) {
         assert!(figures.most_out <= roll.slots && figures.throttled <= 0.05, "{roll}: {figures}");
         assert!(figures.calls_per_node <= target.calls_per_node, "{roll}: {figures}");
+        // Shorter holds would flatter the makespan.
+        assert!(figures.hold >= HOLD, "{roll}: {figures}");
         assert!(figures.makespan <= target.makespan, "{roll}: {figures}");
     }
 }
 
 impl fmt::Display for Roll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Roll { seed, nodes, slots, settle } = self;
+        let Roll { seed, nodes, slots, settle, .. } = self;
         write!(f, "{nodes:>5} nodes, K {slots}, D {settle} s, seed {seed}")
     }
 }

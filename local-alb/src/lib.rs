@@ -12,6 +12,7 @@
 //! An instance may have another address, but no socket is ever opened to it: over HTTP its checks fail and its requests get 503.
 
 mod api;
+mod auto_scaling;
 pub mod config;
 mod create;
 mod faults;
@@ -24,6 +25,7 @@ mod proxy;
 mod serve;
 mod settings;
 
+pub use auto_scaling::AutoScalingGroup;
 use axum::Router;
 pub use create::CreateError;
 pub use faults::{Bucket, Buckets, Fault, Faults};
@@ -49,6 +51,7 @@ pub(crate) struct Inner {
     model: Mutex<Model>,
     calls: Mutex<VecDeque<Call>>,
     auto_scaling: Mutex<BTreeMap<String, String>>,
+    scaling_groups: Mutex<BTreeMap<String, auto_scaling::Group>>,
 }
 
 /// One API call, as it came in.
@@ -86,6 +89,7 @@ impl LocalAlb {
             model: Mutex::new(Model::new(settings)),
             calls: Mutex::default(),
             auto_scaling: Mutex::default(),
+            scaling_groups: Mutex::default(),
         }))
     }
 
@@ -128,7 +132,12 @@ impl LocalAlb {
 
     /// The ELBv2 Query API.
     pub fn api(&self) -> Router {
-        api::router(self.clone())
+        api::router(self.clone(), api::ELASTIC_LOAD_BALANCING)
+    }
+
+    /// The Auto Scaling Query API.
+    pub fn auto_scaling_api(&self) -> Router {
+        api::router(self.clone(), api::AUTO_SCALING)
     }
 
     /// The instance metadata service of one instance.

@@ -1,5 +1,6 @@
 //! The driver: does the phase on record, puts its outcome on record, goes on to the next.
 
+use crate::auto_scaling::AutoScalingGroups;
 use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
 use crate::load_balancer::LoadBalancer;
@@ -24,6 +25,8 @@ pub struct Driver {
     pub identity: Identity,
     /// The API.
     pub load_balancer: LoadBalancer,
+    /// The API of the Auto Scaling group that moves us, where that is chosen.
+    pub auto_scaling: AutoScalingGroups,
     /// The machine that we run on.
     pub machine: Arc<dyn Machine>,
     /// The service that we take out.

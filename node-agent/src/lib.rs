@@ -4,6 +4,7 @@
 //! `guard`, `policy`, `record`, `target_group`) import none of these. ARCHITECTURE.md has the map.
 
 pub mod adapters;
+pub mod auto_scaling;
 pub mod blocks;
 mod bounded;
 pub mod cli;

@@ -94,14 +94,24 @@ impl CallError {
         matches!(&self.kind, CallErrorKind::Rejected { code, .. } if codes.contains(&code.as_str()))
     }
 
+    fn is_of_auto_scaling(&self) -> bool {
+        self.call.contains("AutoScaling") || self.call.ends_with("Standby")
+    }
+
     /// What a person can do about it, where that is known.
     pub fn advice(&self) -> &'static str {
         match &self.kind {
             CallErrorKind::Throttled(_) => "wait, or find out who else calls the API this often",
+            CallErrorKind::Unknown(_) if self.is_of_auto_scaling() => {
+                "check the network, the region and AWS_ENDPOINT_URL_AUTO_SCALING"
+            }
             CallErrorKind::Unknown(_) => {
                 "check the network, the region and AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"
             }
             CallErrorKind::Rejected { code, .. } => match code.as_str() {
+                "ValidationError" | "ResourceContention" if self.is_of_auto_scaling() => {
+                    "look at the group's minimum and its suspended processes: `aws autoscaling describe-auto-scaling-groups`"
+                }
                 "TargetGroupNotFound" | "ValidationError" => {
                     "check the ARN or name, the region and the account: `aws elbv2 describe-target-groups` lists them"
                 }
@@ -116,7 +126,7 @@ impl CallError {
 
 type Answer<T> = Result<T, CallError>;
 
-fn failed<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
+pub(crate) fn failed<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
     R: std::fmt::Debug,
@@ -175,7 +185,7 @@ fn innermost<E: std::error::Error>(error: &E) -> String {
 }
 
 /// The HTTP status of an answer that came.
-trait HttpStatus {
+pub(crate) trait HttpStatus {
     fn status(&self) -> Option<u16>;
 }
 

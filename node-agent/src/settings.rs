@@ -33,6 +33,8 @@ pub enum OnUnhealthy {
 pub enum AutoScaling {
     /// Do nothing and say what the choices are.
     Refuse,
+    /// Move the instance to standby and back: the group deregisters and registers it.
+    Standby,
     /// Go ahead as if there were no Auto Scaling group.
     Ignore,
 }

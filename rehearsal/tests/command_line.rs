@@ -169,7 +169,10 @@ async fn an_unhealthy_group_is_waited_for_and_named() {
 async fn in_an_auto_scaling_group_the_choices_are_named() {
     let estate = estate().await;
     estate.alb.set_auto_scaling_state(NODE, Some("InService"));
-    estate.agent(&["maintain", "--reboot"]).await.says(2, &["Auto Scaling group", "--asg ignore"]);
+    estate
+        .agent(&["maintain", "--reboot"])
+        .await
+        .says(2, &["Auto Scaling group", "--asg standby", "--asg ignore"]);
     estate.is_untouched();
     estate.agent(&["--asg", "ignore", "maintain", "--", "true"]).await.says(0, &["succeeded"]);
 }

@@ -10,8 +10,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-const NAMESPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
-
 /// An error in AWS's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
@@ -59,11 +57,11 @@ impl ApiError {
         self.code
     }
 
-    pub(crate) fn response(&self, request_id: &str) -> Response<Body> {
+    pub(crate) fn response(&self, namespace: &str, request_id: &str) -> Response<Body> {
         let kind = if self.status.is_server_error() { "Receiver" } else { "Sender" };
         let (code, message) = (self.code, escape(&self.message));
         let xml = format!(
-            "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{kind}</Type><Code>{code}</Code>\
+            "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{code}</Code>\
              <Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         );
         respond(self.status, request_id, xml)
@@ -71,9 +69,9 @@ impl ApiError {
 }
 
 /// Wraps the inside of a result.
-pub(crate) fn success(action: &str, result: &str, request_id: &str) -> Response<Body> {
+pub(crate) fn success(namespace: &str, action: &str, result: &str, request_id: &str) -> Response<Body> {
     let xml = format!(
-        "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{result}</{action}Result>\
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result>\
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
     );
     respond(StatusCode::OK, request_id, xml)

@@ -1,6 +1,7 @@
 //! The ELBv2 Query API, as far as an agent needs it: form in, XML out, AWS's words for what is wrong.
 
 mod answer;
+mod auto_scaling;
 mod groups;
 mod query;
 mod tags;
@@ -16,8 +17,17 @@ use axum::http::{HeaderMap, Request, Response};
 use query::Query;
 use tokio::time::Instant;
 
-/// The API's version; requests name it.
-const VERSION: &str = "2015-12-01";
+/// One of the two APIs: requests name its version, answers its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Service {
+    version: &'static str,
+    namespace: &'static str,
+}
+
+pub(crate) const ELASTIC_LOAD_BALANCING: Service =
+    Service { version: "2015-12-01", namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/" };
+pub(crate) const AUTO_SCALING: Service =
+    Service { version: "2011-01-01", namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" };
 
 /// AWS limits bodies as well; ours carry some kilobytes at most.
 const LONGEST_BODY: usize = 1024 * 1024;
@@ -25,16 +35,17 @@ const LONGEST_BODY: usize = 1024 * 1024;
 /// What an action answers with: the inside of its `Result` element.
 type Answer = Result<String, ApiError>;
 
-/// The API of this load balancer.
-pub(crate) fn router(alb: LocalAlb) -> Router {
-    Router::new().fallback(call).with_state(alb)
+/// One API of this load balancer.
+pub(crate) fn router(alb: LocalAlb, service: Service) -> Router {
+    Router::new().fallback(call).with_state((alb, service))
 }
 
-async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<Body> {
+async fn call(State((alb, service)): State<(LocalAlb, Service)>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let id = alb.request_id();
     let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
-        return ApiError::malformed("the request body is too long or broke off").response(&id);
+        return ApiError::malformed("the request body is too long or broke off")
+            .response(service.namespace, &id);
     };
     let query = Query::parse(&body);
     let action = query.get("Action").unwrap_or_default().to_owned();
@@ -43,7 +54,7 @@ async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<B
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let answer = match check_request(&parts.headers, &query) {
+    let answer = match check_request(service, &parts.headers, &query) {
         Err(error) => Err(error),
         Ok(()) => match fault {
             Some(Fault::Throttled) => Err(ApiError::sender("Throttling", "Rate exceeded")),
@@ -59,33 +70,33 @@ async fn call(State(alb): State<LocalAlb>, request: Request<Body>) -> Response<B
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
                     // Nobody waits for the answer.
-                    let _ = alb.act(&action, &query);
+                    let _ = alb.act(service, &action, &query);
                 });
                 return lost();
             }
             Some(Fault::LostAnswer) => {
-                let _ = alb.act(&action, &query);
+                let _ = alb.act(service, &action, &query);
                 record("LostAnswer");
                 return lost();
             }
-            None => alb.act(&action, &query),
+            None => alb.act(service, &action, &query),
         },
     };
     record(answer.as_ref().err().map_or("ok", ApiError::code));
     match answer {
-        Ok(result) => success(&action, &result, &id),
-        Err(error) => error.response(&id),
+        Ok(result) => success(service.namespace, &action, &result, &id),
+        Err(error) => error.response(service.namespace, &id),
     }
 }
 
 /// What AWS checks before it looks at the action. Signatures are not verified here.
-fn check_request(headers: &HeaderMap, query: &Query) -> Result<(), ApiError> {
+fn check_request(service: Service, headers: &HeaderMap, query: &Query) -> Result<(), ApiError> {
     if !headers.contains_key("authorization") {
         return Err(ApiError::forbidden("MissingAuthenticationToken", "Missing Authentication Token"));
     }
     let action = query.get("Action").ok_or_else(|| ApiError::sender("MissingAction", "Missing Action"))?;
     match query.get("Version") {
-        Some(VERSION) => Ok(()),
+        Some(version) if version == service.version => Ok(()),
         version => {
             let version = version.unwrap_or_default();
             Err(ApiError::sender(
@@ -98,7 +109,10 @@ fn check_request(headers: &HeaderMap, query: &Query) -> Result<(), ApiError> {
 
 impl LocalAlb {
     /// Does what an action says, to the model.
-    fn act(&self, action: &str, query: &Query) -> Answer {
+    fn act(&self, service: Service, action: &str, query: &Query) -> Answer {
+        if service == AUTO_SCALING {
+            return auto_scaling::act(self, action, query);
+        }
         let now = Instant::now();
         match action {
             "DescribeTargetHealth" => targets::describe_health(&mut self.model(), now, query),
@@ -116,7 +130,7 @@ impl LocalAlb {
             "AddTags" => tags::add(&mut self.model(), now, query),
             "RemoveTags" => tags::remove(&mut self.model(), now, query),
             unknown => {
-                let message = format!("Could not find operation {unknown} for version {VERSION}");
+                let message = format!("Could not find operation {unknown} for version {}", service.version);
                 Err(ApiError::sender("InvalidAction", message))
             }
         }

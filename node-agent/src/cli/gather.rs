@@ -3,6 +3,7 @@
 use super::{Complaint, signals};
 use crate::adapters::http_service::HttpService;
 use crate::adapters::linux::Linux;
+use crate::auto_scaling::AutoScalingGroups;
 use crate::driver::Driver;
 use crate::exit;
 use crate::identity::{Identity, identify};
@@ -134,12 +135,18 @@ pub(super) fn driver_until(
     let requests = Requests::beside(&operation.request.settings.state_dir);
     // What somebody told an earlier driver is not for this one.
     requests.take_back(&Ask::Stop);
+    let (settings, region) = (operation.request.settings.clone(), journal.record.region.clone());
+    let auto_scaling = AutoScalingGroups::when_needed(move || {
+        let (settings, region) = (settings.clone(), region.clone());
+        async move { aws_sdk_autoscaling::Client::new(&aws(&settings, Some(region)).await) }
+    });
     Ok(Driver {
         journal,
         machine: machine(&operation.request.settings),
         operation,
         identity,
         load_balancer,
+        auto_scaling,
         service: service()?,
         stop,
         progress: progress.clone(),

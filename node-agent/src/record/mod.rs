@@ -11,7 +11,7 @@ use std::fmt;
 
 pub use going_down::{GoingDown, Remains};
 pub use group::{ClaimOnRecord, Group, TicketOnRecord};
-pub use operation::{CommandState, Failure, Operation, RebootAsked, RebootWhen, Request};
+pub use operation::{CommandState, Failure, Operation, RebootAsked, RebootWhen, Request, Standby};
 
 /// The version of the format below. A record with a higher one is never overwritten.
 pub const VERSION: u32 = 1;

@@ -96,6 +96,9 @@ pub struct Operation {
     /// It was so at some time, whatever became of it.
     #[serde(default)]
     pub was_out: bool,
+    /// The Auto Scaling group that is asked to take us out and to bring us back; `None`: we do it ourselves.
+    #[serde(default)]
+    pub standby: Option<Standby>,
     /// How far the command is.
     pub command: CommandState,
     /// The reboot that was asked for.
@@ -114,6 +117,15 @@ pub struct Operation {
     /// Leaves whatever the others do, and without a lease if it has none: the machine goes down either way.
     #[serde(default)]
     pub forced: bool,
+}
+
+/// The way out of service by an Auto Scaling group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    /// The group's name.
+    pub group: String,
+    /// When EnterStandby was acknowledged, or was first seen to have been applied.
+    pub entered: Option<Moment>,
 }
 
 /// Why a maintenance did not go as asked.
@@ -165,6 +177,7 @@ impl Operation {
             groups: Vec::new(),
             out: false,
             was_out: false,
+            standby: None,
             command: CommandState::NotRun,
             reboot: None,
             boots: 0,

@@ -1,6 +1,7 @@
 //! check_group: we are a healthy member of our target groups, and they can spare us.
 
 use super::acquire_lease::pace;
+use super::standby;
 use crate::driver::{Driver, Step, StepError};
 use crate::lease::Hold;
 use crate::membership::{self, Membership, MembershipError};
@@ -31,7 +32,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     spread_the_start(driver).await?;
     let mut targets = find_groups(driver).await?;
     let mut told = None;
-    while let Some(why) = blocked(driver, std::mem::take(&mut targets)).await? {
+    while let Some(why) = not_now(driver, std::mem::take(&mut targets)).await? {
         if told.as_ref() != Some(&why) {
             tracing::warn!("not now: {why}");
         }
@@ -40,6 +41,13 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         told = Some(why);
     }
     Ok(())
+}
+
+async fn not_now(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<Option<String>> {
+    match standby::may_begin(driver).await? {
+        None => blocked(driver, just_read).await,
+        why => Ok(why),
+    }
 }
 
 /// A whole fleet is often told at the same second. How large it is, the last maintenance has seen; a node that is new
@@ -62,7 +70,8 @@ fn refuse_auto_scaling(driver: &Driver) -> Step {
     match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
         (Some(state), AutoScaling::Refuse) => Err(StepError::Misconfigured(format!(
             "this instance is in an Auto Scaling group (it wants the state {state}), which may replace a node that \
-             leaves service; choose --asg ignore if it has no ELB health check or its processes are suspended"
+             leaves service; choose --asg standby to have the group move it out and back, or --asg ignore if the group has no \
+             ELB health check or its processes are suspended"
         ))),
         _ => Ok(()),
     }

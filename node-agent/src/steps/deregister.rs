@@ -1,17 +1,40 @@
 //! deregister: validate, put `out` on record, DeregisterTargets with the exact (id, port) pairs, look again.
 
+use super::standby::{self, Leave};
 use super::validate::{read, validate};
 use crate::driver::{Driver, Step, StepError};
 use tokio::time::Instant;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     read_attributes(driver).await?;
+    // Others may have been moved to standby while we waited for our turn.
+    if !driver.operation.out
+        && driver.operation.standby.is_some()
+        && let Some(why) = standby::may_begin(driver).await?
+    {
+        return Err(StepError::Blocked(why));
+    }
     let began = validated(driver).await?;
-    send_all(driver, began).await?;
+    leave(driver, began).await?;
     // A node that claimed or failed while our call was on its way shows up once everything has settled.
     let settle = driver.operation.request.settings.settle.0;
     driver.look_again(settle, "the deregistration to settle").await?;
     look_again(driver).await
+}
+
+async fn leave(driver: &mut Driver, mut began: Instant) -> Step {
+    let longest = driver.operation.request.settings.validation.0;
+    let mut failures = 0;
+    loop {
+        match standby::how(driver).await? {
+            Leave::ByOurselves => return send_all(driver, began).await,
+            Leave::AlreadySo => break,
+            Leave::Enter if began.elapsed() > longest => began = validated_again(driver, 0).await?,
+            Leave::Enter if standby::enter(driver, failures).await? => break,
+            Leave::Enter => failures += 1,
+        }
+    }
+    standby::taken_out(driver).await
 }
 
 /// The others must still be enough. This limits damage; the lease is what prevents it.

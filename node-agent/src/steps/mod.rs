@@ -10,6 +10,7 @@ mod reboot;
 mod register;
 mod release_lease;
 mod run_command;
+mod standby;
 mod validate;
 mod wait_in_service;
 

@@ -1,12 +1,15 @@
-//! register: RegisterTargets with the pairs on record.
+//! register: RegisterTargets with the pairs on record, or ExitStandby.
 
 use super::drain::own_states;
+use super::standby;
 use crate::driver::{Driver, Step, StepError};
 use crate::target_group::{TargetHealth, TargetType};
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    for index in 0..driver.operation.groups.len() {
-        register(driver, index).await?;
+    if !standby::exit(driver).await? || !standby::registered(driver).await? {
+        for index in 0..driver.operation.groups.len() {
+            register(driver, index).await?;
+        }
     }
     if driver.operation.live_groups().next().is_none() {
         let reason = "all our target groups have been deleted; register this node in its new one by hand";

@@ -7,6 +7,7 @@ use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
 use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use local_alb::LocalAlb;
 use local_alb::in_process::InProcess;
+use node_agent::auto_scaling::AutoScalingGroups;
 use node_agent::disk::Disk;
 use node_agent::driver::{DriveError, Driver, End};
 use node_agent::identity::Identity;
@@ -128,6 +129,7 @@ impl Node {
             operation,
             identity: self.identity.clone(),
             load_balancer: LoadBalancer::new(self.client()),
+            auto_scaling: self.auto_scaling(),
             machine: self.machine.clone(),
             service: self.service.clone(),
             stop: self.stop.subscribe(),
@@ -139,6 +141,21 @@ impl Node {
             lease_seen: Instant::now(),
             out_seen: None,
         }
+    }
+
+    /// The same for the API of its Auto Scaling group.
+    fn auto_scaling(&self) -> AutoScalingGroups {
+        let http = SharedHttpClient::new(InProcess::new(self.alb.auto_scaling_api()));
+        AutoScalingGroups::when_needed(move || {
+            let config = aws_sdk_autoscaling::Config::builder()
+                .behavior_version(aws_sdk_autoscaling::config::BehaviorVersion::latest())
+                .region(aws_sdk_autoscaling::config::Region::new("us-east-1"))
+                .credentials_provider(Credentials::for_tests())
+                .retry_config(RetryConfig::disabled())
+                .http_client(http.clone())
+                .build();
+            async move { aws_sdk_autoscaling::Client::from_conf(config) }
+        })
     }
 
     /// The real SDK, without sockets.

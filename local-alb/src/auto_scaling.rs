@@ -1,0 +1,145 @@
+//! An Auto Scaling group beside the load balancer, as far as standby goes. It answers at once and acts later, as on AWS.
+
+use crate::LocalAlb;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// From an acknowledged call to what it does to the target groups.
+const LAG: Duration = Duration::from_secs(2);
+
+/// An Auto Scaling group: what it is made with, and what shows of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AutoScalingGroup {
+    /// It never has fewer instances.
+    pub min: usize,
+    /// It wants as many.
+    pub desired: usize,
+    /// Its processes that are suspended.
+    pub suspended: BTreeSet<String>,
+    /// The target groups attached to it.
+    pub target_groups: Vec<String>,
+    /// The life-cycle state of each instance, by id.
+    pub instances: BTreeMap<String, String>,
+}
+
+/// The group, and what its instances were registered with.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) shown: AutoScalingGroup,
+    ports: BTreeMap<String, Vec<(String, u16)>>,
+}
+
+impl LocalAlb {
+    /// Makes a group, or changes one as its owner may at any time.
+    pub fn set_auto_scaling_group(&self, name: &str, group: AutoScalingGroup) {
+        for (id, state) in &group.instances {
+            self.set_auto_scaling_state(id, Some(state));
+        }
+        self.scaling_groups().entry(name.to_owned()).or_default().shown = group;
+    }
+
+    /// The group as it is.
+    pub fn auto_scaling_group(&self, name: &str) -> Option<AutoScalingGroup> {
+        self.scaling_groups().get(name).map(|group| group.shown.clone())
+    }
+
+    pub(crate) fn scaling_groups(&self) -> MutexGuard<'_, BTreeMap<String, Group>> {
+        self.0.scaling_groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// EnterStandby of one instance.
+    pub(crate) fn enter_standby(&self, name: &str, id: &str, decrement: bool) -> Result<(), String> {
+        let mut groups = self.scaling_groups();
+        let (group, state) = member(&mut groups, name, id)?;
+        if state != "InService" {
+            return Err(format!("The instance {id} is not in InService."));
+        }
+        if decrement && group.shown.desired <= group.shown.min {
+            return Err(format!(
+                "AutoScalingGroup {name} has min-size={}, max-size=100, and desired-size={}. To place into standby 1 \
+                 instance, please update the AutoScalingGroup sizes appropriately.",
+                group.shown.min, group.shown.desired
+            ));
+        }
+        group.shown.desired -= usize::from(decrement);
+        group.shown.instances.insert(id.to_owned(), "EnteringStandby".to_owned());
+        drop(groups);
+        self.set_auto_scaling_state(id, Some("Standby"));
+        let (alb, name, id) = (self.clone(), name.to_owned(), id.to_owned());
+        tokio::spawn(async move {
+            sleep(LAG).await;
+            let delay = alb.take_out(&name, &id);
+            sleep(delay).await;
+            alb.set_life_cycle(&name, &id, "Standby");
+        });
+        Ok(())
+    }
+
+    /// ExitStandby of one instance.
+    pub(crate) fn exit_standby(&self, name: &str, id: &str) -> Result<(), String> {
+        let mut groups = self.scaling_groups();
+        let (group, state) = member(&mut groups, name, id)?;
+        if state != "Standby" {
+            return Err(format!("The instance {id} is not in Standby."));
+        }
+        if group.shown.suspended.contains("Launch") {
+            return Err("Cannot exit standby while the process Launch is suspended.".to_owned());
+        }
+        group.shown.desired += 1;
+        group.shown.instances.insert(id.to_owned(), "Pending".to_owned());
+        drop(groups);
+        self.set_auto_scaling_state(id, Some("InService"));
+        let (alb, name, id) = (self.clone(), name.to_owned(), id.to_owned());
+        tokio::spawn(async move {
+            sleep(LAG).await;
+            let pairs = alb.scaling_groups().get_mut(&name).and_then(|group| group.ports.remove(&id));
+            for (arn, port) in pairs.unwrap_or_default() {
+                alb.register(&arn, &id, port);
+            }
+            alb.set_life_cycle(&name, &id, "InService");
+        });
+        Ok(())
+    }
+
+    /// Deregisters an instance in every attached group. Returns how long the longest drain takes.
+    fn take_out(&self, name: &str, id: &str) -> Duration {
+        let Some(shown) = self.auto_scaling_group(name) else { return Duration::ZERO };
+        let now = Instant::now();
+        let (mut pairs, mut longest) = (Vec::new(), Duration::ZERO);
+        let mut model = self.model();
+        for arn in shown.target_groups {
+            let Some(group) = model.groups.get(&arn) else { continue };
+            longest = longest.max(group.delay());
+            let ports = group.targets.iter().filter(|((target, _), t)| target == id && t.is_registered(now));
+            pairs.extend(ports.map(|((_, port), _)| (arn.clone(), *port)));
+        }
+        for (arn, port) in &pairs {
+            model.deregister(now, arn, id, *port);
+        }
+        drop(model);
+        if let Some(group) = self.scaling_groups().get_mut(name) {
+            group.ports.insert(id.to_owned(), pairs);
+        }
+        longest
+    }
+
+    fn set_life_cycle(&self, name: &str, id: &str, state: &str) {
+        if let Some(group) = self.scaling_groups().get_mut(name) {
+            group.shown.instances.insert(id.to_owned(), state.to_owned());
+        }
+    }
+}
+
+fn member<'a>(
+    groups: &'a mut BTreeMap<String, Group>,
+    name: &str,
+    id: &str,
+) -> Result<(&'a mut Group, String), String> {
+    let group = groups.get_mut(name).ok_or_else(|| format!("AutoScalingGroup name not found - {name}"))?;
+    let state = group.shown.instances.get(id).cloned();
+    let state =
+        state.ok_or_else(|| format!("The instance {id} is not part of Auto Scaling group {name}."))?;
+    Ok((group, state))
+}

@@ -42,9 +42,10 @@ async fn halted_the_driver_stays_and_resume_has_it_look_again() {
         .agent(&["maintain", "--", "true"])
         .await
         .says(3, &["halted", "gave up after 1s", "node-agent resume"]);
-    assert!(machine.estate.lease_of(1).unwrap().contains("p=halted"));
-    let told = std::fs::read_to_string(machine.estate.dir.path().join("told")).unwrap();
-    assert!(told.contains("\"event\":\"halted\"") && told.contains("gave up after 1s"), "{told}");
+    // The halt is on record first; then the tag says so, and people are told.
+    until(|| machine.estate.lease_of(1).is_some_and(|lease| lease.contains("p=halted"))).await;
+    let told = || std::fs::read_to_string(machine.estate.dir.path().join("told")).unwrap_or_default();
+    until(|| told().contains("\"event\":\"halted\"") && told().contains("gave up after 1s")).await;
     // Nothing was repaired: it looks again, and says so again.
     machine.agent(&["resume"]).await.says(3, &["halted", "gave up after 1s"]);
     assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);

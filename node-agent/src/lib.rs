@@ -10,6 +10,7 @@ mod bounded;
 pub mod cli;
 pub mod disk;
 pub mod driver;
+pub mod ec2;
 pub mod exit;
 pub mod guard;
 mod hearing;

@@ -138,12 +138,76 @@ async fn gc_without_ids_says_how_to_find_them() {
         0,
         &[
             "web: i-0a000000000000009 failed",
+            "node-agent lease gc --ask-ec2",
             "aws ec2 describe-instances --region us-east-1",
             "Values=i-0a000000000000001,i-0a000000000000009",
             "node-agent lease gc INSTANCE-ID",
         ],
     );
     assert!(estate.lease_of(9).is_some());
+}
+
+/// In place of the AWS CLI: says this, and keeps the words it was called with.
+fn with_aws_cli_saying(estate: estate::Estate, exit_code: u8, says: &str) -> estate::Estate {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, words) = (estate.dir.path().join("bin"), estate.dir.path().join("words"));
+    std::fs::create_dir_all(&dir).unwrap();
+    let script = format!(
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" >{words:?}\n/bin/cat <<'END'\n{says}\nEND\nexit {exit_code}\n"
+    );
+    std::fs::write(dir.join("aws"), script).unwrap();
+    std::fs::set_permissions(dir.join("aws"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let path = dir.display().to_string();
+    estate.with("PATH", &path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gc_asks_ec2_and_removes_only_what_has_been_terminated_for_long() {
+    let estate = estate()
+        .await
+        .on_a_laptop()
+        .lease(1, HELD)
+        .lease(6, HELD)
+        .lease(7, HELD)
+        .lease(8, HELD)
+        .lease(9, HELD);
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S");
+    let answer = format!(
+        r#"[["{}", "running", ""], ["{}", "terminated", "User initiated (2026-01-02 03:04:05 GMT)"],
+            ["{}", "terminated", "User initiated ({now} GMT)"], ["{}", "stopped", "User initiated (2026-01-02 03:04:05 GMT)"]]"#,
+        NODE,
+        node(6),
+        node(7),
+        node(8)
+    );
+    let estate = with_aws_cli_saying(estate, 0, &answer);
+    estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(
+        0,
+        &[
+            "web: removed node-agent/lease/i-0a000000000000006 (held)",
+            "left as it is: i-0a000000000000001 is running",
+            "left as it is: i-0a000000000000007 is terminated, but not certainly for long enough",
+            "left as it is: i-0a000000000000008 is stopped",
+            "left as it is: i-0a000000000000009 is not listed by EC2",
+            "`node-agent lease gc i-0a000000000000009`",
+        ],
+    );
+    assert_eq!(estate.lease_of(6), None);
+    assert!([1, 7, 8, 9].into_iter().all(|number| estate.lease_of(number).is_some()));
+    let words = std::fs::read_to_string(estate.dir.path().join("words")).unwrap();
+    assert!(words.starts_with("ec2\ndescribe-instances\n--region\nus-east-1\n--filters\n"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gc_that_cannot_ask_ec2_changes_nothing_and_says_why() {
+    let estate = estate().await.on_a_laptop().lease(9, HELD).with("PATH", "/nowhere");
+    estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(75, &["failed to run `aws`", "to ask by hand"]);
+    let estate = with_aws_cli_saying(estate, 254, "");
+    estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(75, &["failed to ask EC2", "254"]);
+    let estate = with_aws_cli_saying(estate, 0, "{\"Reservations\": []}");
+    estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(75, &["failed to read what `aws` said"]);
+    assert!(estate.lease_of(9).is_some());
+    estate.agent(&["lease", "gc", "--ask-ec2", NODE]).await.says(2, &["cannot be used with"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

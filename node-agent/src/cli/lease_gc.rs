@@ -2,6 +2,7 @@
 
 use super::operator::Operator;
 use super::{Complaint, say};
+use crate::ec2::{self, Fate};
 use crate::exit;
 use crate::lease::Leases;
 use crate::lease::operator::{self as decide, Found, Refused};
@@ -15,9 +16,32 @@ pub(super) async fn run(settings: &Settings, ids: &[String]) -> Result<u8, Compl
     if ids.is_empty() { explain(&operator).await } else { collect(&operator, ids).await }
 }
 
-/// What there is, and how to find out which of it belongs to terminated instances. Asking EC2 ourselves would take
-/// another permission and an SDK many times the size of this program.
-async fn explain(operator: &Operator) -> Result<u8, Complaint> {
+/// Removes the leases of all instances that EC2 calls terminated for long enough.
+pub(super) async fn ask_ec2(settings: &Settings) -> Result<u8, Complaint> {
+    let operator = Operator::new(settings).await?;
+    let Some((text, ids)) = leases(&operator).await? else { return Ok(exit::DONE) };
+    say(&text);
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let fates = ec2::fates(&operator.region, &ids, settings.quarantine.0).await.map_err(|error| {
+        let advice = "run `node-agent lease gc` to see how to ask by hand";
+        Complaint::new(exit::NOTHING_CHANGED, anyhow::anyhow!("{error}; {advice}"))
+    })?;
+    let mut terminated = Vec::new();
+    for (id, fate) in fates {
+        match fate {
+            Fate::Terminated => terminated.push(id),
+            Fate::NotListed => say(&format!(
+                "left as it is: {id} is {fate}; in this region and account it has been terminated for an hour or more: \
+                 `node-agent lease gc {id}`\n"
+            )),
+            _ => say(&format!("left as it is: {id} is {fate}\n")),
+        }
+    }
+    if terminated.is_empty() { Ok(exit::DONE) } else { collect(&operator, &terminated).await }
+}
+
+/// The leases there are, a line each, and whose they are. None: says so.
+async fn leases(operator: &Operator) -> Result<Option<(String, BTreeSet<String>)>, Complaint> {
     let (mut text, mut ids) = (String::new(), BTreeSet::new());
     for group in &operator.groups {
         let tags = operator.tags(group).await?;
@@ -28,12 +52,21 @@ async fn explain(operator: &Operator) -> Result<u8, Complaint> {
     }
     if ids.is_empty() {
         say(&format!("no leases in {}\n", operator.names()));
-        return Ok(exit::DONE);
+        return Ok(None);
     }
+    Ok(Some((text, ids)))
+}
+
+/// What there is, and how to find out which of it belongs to terminated instances.
+async fn explain(operator: &Operator) -> Result<u8, Complaint> {
+    let Some((mut text, ids)) = leases(operator).await? else { return Ok(exit::DONE) };
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let _ = write!(
         text,
-        "\nTo see which of these instances are terminated:\n
+        "\nTo ask EC2 and remove those that are terminated, where the AWS CLI is installed and may call \
+         ec2:DescribeInstances:\n
+  node-agent lease gc --ask-ec2\n
+By hand:\n
   aws ec2 describe-instances --region {} \\
     --filters Name=instance-id,Values={} \\
     --query 'Reservations[].Instances[].[InstanceId,State.Name]' --output text\n

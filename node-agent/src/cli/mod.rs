@@ -118,6 +118,9 @@ enum LeaseVerb {
     Gc {
         /// Their instance ids
         ids: Vec<String>,
+        /// Ask EC2 which instances are terminated, with `aws ec2 describe-instances`
+        #[arg(long, conflicts_with = "ids")]
+        ask_ec2: bool,
     },
 }
 
@@ -215,7 +218,8 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
             Verb::Status(args) => status::status(&settings, &args).await,
             Verb::Lease(LeaseVerb::Break { id }) => lease_break::run(&settings, &id).await,
             Verb::Lease(LeaseVerb::Clear { id }) => lease_clear::run(&settings, &id).await,
-            Verb::Lease(LeaseVerb::Gc { ids }) => lease_gc::run(&settings, &ids).await,
+            Verb::Lease(LeaseVerb::Gc { ask_ec2: true, .. }) => lease_gc::ask_ec2(&settings).await,
+            Verb::Lease(LeaseVerb::Gc { ids, .. }) => lease_gc::run(&settings, &ids).await,
             Verb::Pause { reason } => pause::pause(&settings, &reason).await,
             Verb::Unpause => pause::unpause(&settings).await,
             Verb::ShutdownGuard => shutdown_guard::run(settings, &progress).await,

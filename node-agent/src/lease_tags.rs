@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// While out, the tag is looked for this often: whoever manages the group's tags may have wiped it.
-const KEEP_EVERY: Duration = Duration::from_secs(30);
+pub(crate) const KEEP_EVERY: Duration = Duration::from_secs(30);
 
 impl Driver {
     /// The key of our lease tag.

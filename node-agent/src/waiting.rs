@@ -2,6 +2,7 @@
 
 use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::hearing::{HEAR_EVERY, STOPPED};
+use crate::lease_tags::KEEP_EVERY;
 use crate::load_balancer::{CallError, LoadBalancer};
 use crate::phase::Phase;
 use crate::progress::rounded;
@@ -68,24 +69,26 @@ impl Driver {
         }
         self.progress.waiting(phase.name(), waiting_for, self.limit());
         tracing::debug!(phase = phase.name(), "waiting for {waiting_for}");
-        if self.operation.out {
-            self.keep_lease().await?;
-        }
         self.pause(left.map_or(after, |left| after.min(left))).await
     }
 
-    /// Lets time pass, and hears meanwhile what others ask.
+    /// Lets time pass. Meanwhile it hears what others ask, and looks after the lease while out: one look may take the whole
+    /// quarantine.
     async fn pause(&mut self, length: Duration) -> Step {
         let until = Instant::now() + length;
         let mut stop = self.stop.clone();
         loop {
             self.hear()?;
             self.still_wanted()?;
+            if self.operation.out {
+                self.keep_lease().await?;
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
             }
-            let pause = tokio::time::sleep(if self.requests.is_some() { left.min(HEAR_EVERY) } else { left });
+            let hear = if self.requests.is_some() { HEAR_EVERY } else { left };
+            let pause = tokio::time::sleep(left.min(hear).min(KEEP_EVERY));
             if !self.operation.phase.can_be_cancelled() {
                 pause.await;
                 continue;

@@ -385,6 +385,22 @@ async fn a_lease_wiped_while_out_is_written_again() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_wiped_while_a_deregistration_may_still_land_is_written_again() {
+    let fleet = fleet().start().await;
+    fleet.alb.script("DeregisterTargets", Fault::LostAnswer, 1);
+    let node = fleet.nodes[0].clone();
+    let running = tokio::task::spawn_local(async move { node.finish(node.run(&["patch"])).await });
+    until(|| fleet.nodes[0].phase() == Some(Phase::ReleaseLease)).await;
+    let key = format!("node-agent/lease/{}", fleet.nodes[0].identity.instance_id);
+    sleep(Duration::from_secs(45)).await;
+    fleet.alb.remove_tag(&fleet.arn, &key);
+    sleep(Duration::from_secs(45)).await;
+    assert!(fleet.alb.tags(&fleet.arn)[&key].contains("p=held"));
+    assert_eq!(running.await.unwrap().verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn an_outage_of_the_api_while_out_is_sat_through() {
     let fleet = fleet().start().await;
     let node = fleet.nodes[0].clone();

@@ -8,9 +8,13 @@ use node_agent::phase::Phase;
 use node_agent::record::Verdict;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use tracing::Instrument;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// What goes wrong in one run, all of it drawn from its seed.
 #[derive(Debug, Clone)]
@@ -78,7 +82,8 @@ async fn survive(seed: u64) {
     let mut tasks = JoinSet::new();
     for node in fleet.nodes.clone() {
         let (random, crashes) = (StdRng::seed_from_u64(random.random()), trouble.crashes);
-        tasks.spawn_local(maintained(node, random, crashes));
+        let span = tracing::error_span!("node", id = node.identity.instance_id);
+        tasks.spawn_local(maintained(node, random, crashes).instrument(span));
     }
     let vandal = trouble
         .wipes
@@ -162,4 +167,25 @@ fn small_fleets_survive_thousands_of_seeds() {
     let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2000);
     survive_all(1000..1000 + seeds);
     println!("{seeds} runs: never more than K out, everybody back");
+}
+
+/// Plays one seed again, with the log of all its agents:
+/// `SEED=1233 cargo test -p rehearsal --test simulation one_seed -- --ignored --nocapture`.
+#[test]
+#[ignore = "for a seed that has failed"]
+fn one_seed() {
+    let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
+    tracing_subscriber::fmt().with_timer(Simulated).with_ansi(false).init();
+    survive_all(seed..seed + 1);
+}
+
+/// Seconds on the paused clock, of an arbitrary beginning.
+struct Simulated;
+
+impl FormatTime for Simulated {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        let now = Instant::now();
+        write!(w, "{:9.3}", (now - *BEGAN.get_or_init(|| now)).as_secs_f64())
+    }
 }

@@ -1,6 +1,6 @@
 //! What a person at a terminal sees while the agent waits: for what, since when, how long at most.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,9 +11,13 @@ const TICK: Duration = Duration::from_millis(200);
 /// Where a driver without a terminal writes what it waits for.
 const FILE: &str = "progress";
 
-/// One line at the bottom of the terminal; nothing where there is none.
+/// One line at the bottom of the terminal, from the first word on; nothing where there is none.
 #[derive(Debug, Clone)]
-pub struct Progress(ProgressBar, Option<PathBuf>);
+pub struct Progress {
+    bar: ProgressBar,
+    on_terminal: bool,
+    file: Option<PathBuf>,
+}
 
 /// What the driver of this node says that it is waiting for.
 pub fn written(state_dir: &Path) -> Option<String> {
@@ -21,33 +25,34 @@ pub fn written(state_dir: &Path) -> Option<String> {
 }
 
 impl Progress {
-    /// A line on standard error, if that is a terminal.
+    /// A line on standard error, which is a terminal. Commands that wait for nothing never show it.
     pub fn on_terminal() -> Progress {
-        let bar = ProgressBar::new_spinner().with_finish(indicatif::ProgressFinish::AndClear);
-        if bar.is_hidden() {
-            return Progress::hidden();
-        }
+        let progress = Progress { on_terminal: true, ..Progress::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} [{elapsed}]") {
-            bar.set_style(style);
+            progress.bar.set_style(style);
         }
-        bar.enable_steady_tick(TICK);
-        Progress(bar, None)
+        progress
     }
 
     /// No line at all.
     pub fn hidden() -> Progress {
-        Progress(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), None)
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Progress { bar: bar.with_finish(ProgressFinish::AndClear), on_terminal: false, file: None }
     }
 
     /// A line in a file beside the record, for those who follow.
     pub fn written_to(state_dir: &Path) -> Progress {
-        Progress(Progress::hidden().0, Some(state_dir.join(FILE)))
+        Progress { file: Some(state_dir.join(FILE)), ..Progress::hidden() }
     }
 
     /// Says this, whatever it is.
     pub fn show(&self, text: &str) {
-        self.0.set_message(text.to_owned());
-        if let Some(file) = &self.1 {
+        if self.on_terminal && self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.bar.enable_steady_tick(TICK);
+        }
+        self.bar.set_message(text.to_owned());
+        if let Some(file) = &self.file {
             // For people only; a full disk shows elsewhere.
             let _ = std::fs::write(file, text);
         }
@@ -55,7 +60,7 @@ impl Progress {
 
     /// A phase begins: time counts from here.
     pub fn begin(&self, phase: &str) {
-        self.0.reset_elapsed();
+        self.bar.reset_elapsed();
         self.show(phase);
     }
 
@@ -67,8 +72,8 @@ impl Progress {
 
     /// Takes the line away.
     pub fn end(&self) {
-        self.0.finish_and_clear();
-        if let Some(file) = &self.1 {
+        self.bar.finish_and_clear();
+        if let Some(file) = &self.file {
             let _ = std::fs::remove_file(file);
         }
     }
@@ -85,7 +90,7 @@ pub struct AboveTheLine(pub Progress);
 
 impl Write for AboveTheLine {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.0.suspend(|| io::stderr().write(buffer))
+        self.0.bar.suspend(|| io::stderr().write(buffer))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -65,7 +65,13 @@ impl Driver {
         let left = self.time_left()?;
         if left.is_some_and(|left| left.is_zero()) {
             let limit = self.limit().map(rounded).unwrap_or_default();
-            return Err(StepError::Failed(format!("gave up after {limit} of waiting for {waiting_for}")));
+            let advice = match phase {
+                Phase::AcquireLease => "; `node-agent status` says what to do about it",
+                _ => "",
+            };
+            return Err(StepError::Failed(format!(
+                "gave up after {limit} of waiting for {waiting_for}{advice}"
+            )));
         }
         self.progress.waiting(phase.name(), waiting_for, self.limit());
         tracing::debug!(phase = phase.name(), "waiting for {waiting_for}");

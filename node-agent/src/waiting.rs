@@ -86,12 +86,12 @@ impl Driver {
         loop {
             self.hear()?;
             self.still_wanted()?;
-            if self.operation.out {
-                self.keep_lease().await?;
-            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
+            }
+            if self.operation.out {
+                self.keep_lease().await?;
             }
             let hear = if self.requests.is_some() { HEAR_EVERY } else { left };
             let pause = tokio::time::sleep(left.min(hear).min(KEEP_EVERY));

@@ -85,6 +85,8 @@ async fn validated(driver: &mut Driver) -> Step<Instant> {
     driver.operation.out = true;
     driver.operation.was_out = true;
     driver.save()?;
+    // These reads have shown our leases.
+    driver.lease_seen = began;
     Ok(began)
 }
 

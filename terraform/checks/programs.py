@@ -1,11 +1,17 @@
 """Terraform, the AWS stand-in and the agent as programs of a check."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl
+from urllib.request import Request, urlopen
+
+import boto3
 
 HERE = Path(__file__).parent
 TERRAFORM = HERE.parent
@@ -79,7 +85,9 @@ class Aws:
     """The stand-in for AWS, until it is closed."""
 
     def __init__(self):
-        self.process = subprocess.Popen([sys.executable, HERE / "stand_in.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment())
+        self.folder = tempfile.TemporaryDirectory()
+        env = environment(MOTO_RECORDER_FILEPATH=f"{self.folder.name}/calls")
+        self.process = subprocess.Popen([sys.executable, HERE / "stand_in.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), "the stand-in for AWS did not start"
 
@@ -87,10 +95,36 @@ class Aws:
         output = run("aws", "--endpoint-url", self.url, *arguments, "--output", "json", env=environment())
         return json.loads(output) if output.strip() else None
 
+    def client(self, service):
+        """For whoever asks often."""
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+
+    @contextmanager
+    def calls(self):
+        """A list that has the calls made meanwhile, once it is over."""
+        calls = []
+        self.recorder("start-recording", "POST")
+        try:
+            yield calls
+        finally:
+            self.recorder("stop-recording", "POST")
+        for line in self.recorder("download-recording", "GET").splitlines():
+            call = json.loads(line)
+            parameters = dict(parse_qsl(base64.b64decode(call["body"]).decode()))
+            action = parameters.pop("Action", None)
+            parameters.pop("Version", None)
+            calls.append({"action": action, "parameters": parameters, "user_agent": call["headers"].get("User-Agent", "")})
+        self.recorder("reset-recording", "POST")
+
+    def recorder(self, what, method):
+        with urlopen(Request(f"{self.url}/moto-api/recorder/{what}", method=method)) as answer:
+            return answer.read().decode()
+
     def close(self):
         self.process.terminate()
         self.process.wait()
         self.process.stdout.close()
+        self.folder.cleanup()
 
 
 def built(*packages):

@@ -8,8 +8,8 @@ import time
 import unittest
 from pathlib import Path
 
+from node import free_port
 from programs import HERE, Terraform, built, environment, run
-from test_fleet import free_port
 
 NODE = "i-0a000000000000001"
 

@@ -3,22 +3,14 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
 from documents import validated
+from node import Node
 from programs import HERE, REGION, ROOT, TERRAFORM, Aws, Terraform, built, environment, run
 
 VARIABLES = ['-var=user_cidrs=["203.0.113.7/32"]']
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Fleet(unittest.TestCase):
@@ -61,18 +53,10 @@ class Fleet(unittest.TestCase):
 
     def test_4_a_node_is_maintained_and_people_can_be_told(self):
         instance = self.fleet["instance_ids"][0]
-        with tempfile.TemporaryDirectory() as folder:
-            port = free_port()
-            service = subprocess.Popen([self.hello_service, "--listen", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            self.addCleanup(service.wait)
-            self.addCleanup(service.terminate)
-            # The settings that Terraform wrote, and shorter times.
-            settings = "\n".join(line for line in self.fleet["config"].splitlines() if not line.startswith(("drain_floor", "in_flight_url", "notify_command")))
-            config = Path(folder) / "config.toml"
-            config.write_text(f'{settings}\nstate_dir = "{folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\n')
-            env = environment(AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.aws.url, NODE_AGENT_INSTANCE_ID=instance, NODE_AGENT_CONFIG=config)
-            run(self.node_agent, "maintain", "--health-url", f"http://127.0.0.1:{port}/healthz", "--", "touch", f"{folder}/patched", env=env, timeout=120)
-            self.assertTrue((Path(folder) / "patched").exists())
+        node = Node(self, self.aws, self.node_agent, self.hello_service, instance, self.fleet["config"])
+        done = node.agent("maintain", "--", "touch", node.folder / "patched")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertTrue((node.folder / "patched").exists())
         health = self.aws.cli("elbv2", "describe-target-health", "--target-group-arn", self.group)["TargetHealthDescriptions"]
         self.assertEqual(sorted((entry["Target"]["Port"], entry["TargetHealth"]["State"]) for entry in health), [(8080, "healthy")] * 3)
         self.assertFalse([key for key in self.tags() if key.startswith("node-agent/lease/")])

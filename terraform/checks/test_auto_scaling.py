@@ -1,0 +1,126 @@
+"""examples/auto-scaling against the stand-in for AWS: applied, its nodes maintained in standby, destroyed.
+
+moto's EnterStandby and ExitStandby leave the target group alone; `playing_the_group` does that part of a group's work. That a
+group acts late, and what may go wrong meanwhile, is in rehearsal/tests/auto_scaling.rs.
+"""
+
+import threading
+import unittest
+from contextlib import contextmanager
+
+from node import Node
+from programs import TERRAFORM, Aws, Terraform, built
+
+GROUP = "hello-scaling"
+# Nothing of these changes anything.
+READING = {"DescribeAutoScalingGroups", "DescribeAutoScalingInstances", "DescribeTags", "DescribeTargetGroupAttributes", "DescribeTargetGroups", "DescribeTargetHealth"}
+
+
+class AutoScaling(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.node_agent, cls.hello_service = built("node-agent", "hello-service")
+        cls.aws = Aws()
+        cls.addClassCleanup(cls.aws.close)
+        cls.terraform = Terraform(TERRAFORM / "examples/auto-scaling", AWS_ENDPOINT_URL=cls.aws.url)
+        cls.terraform.apply()
+        cls.fleet = cls.terraform.outputs()["hello_world"]
+        cls.target_group = cls.fleet["target_group_arn"]
+        cls.scaling, cls.balancing = cls.aws.client("autoscaling"), cls.aws.client("elbv2")
+        cls.instance = cls.group()["Instances"][0]["InstanceId"]
+
+    @classmethod
+    def group(cls):
+        return cls.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"][0]
+
+    def seen(self):
+        """Everything that a maintenance must leave as it was."""
+        group = self.group()
+        states = sorted((one["InstanceId"], one["LifecycleState"]) for one in group["Instances"])
+        health = self.balancing.describe_target_health(TargetGroupArn=self.target_group)["TargetHealthDescriptions"]
+        targets = sorted((one["Target"]["Id"], one["Target"]["Port"], one["TargetHealth"]["State"]) for one in health)
+        tags = self.balancing.describe_tags(ResourceArns=[self.target_group])["TagDescriptions"][0]["Tags"]
+        leases = [tag["Key"] for tag in tags if tag["Key"].startswith("node-agent/lease/")]
+        return group["MinSize"], group["DesiredCapacity"], states, targets, leases
+
+    def maintain(self, *command):
+        """Maintains the first node; its end, and the calls that it made."""
+        node = Node(self, self.aws, self.node_agent, self.hello_service, self.instance, self.fleet["config"])
+        with self.aws.calls() as calls:
+            done = node.agent("maintain", "--", *command)
+        return done, [call for call in calls if "aws-sdk-rust" in call["user_agent"]]
+
+    def refused(self, *parts):
+        before = self.seen()
+        done, calls = self.maintain("true")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        for part in (*parts, "nothing changed"):
+            self.assertIn(part, done.stdout)
+        self.assertEqual(self.seen(), before)
+        self.assertIn("DescribeAutoScalingInstances", {call["action"] for call in calls})
+        self.assertLessEqual({call["action"] for call in calls}, READING)
+
+    def test_1_a_second_plan_is_empty_also_while_a_node_is_in_standby(self):
+        self.scaling.enter_standby(AutoScalingGroupName=GROUP, InstanceIds=[self.instance], ShouldDecrementDesiredCapacity=True)
+        self.assertEqual(self.group()["DesiredCapacity"], 2)
+        self.assertEqual(self.terraform.changes(), {})
+        self.refused("has this instance as Standby", "aws autoscaling exit-standby")
+        self.scaling.exit_standby(AutoScalingGroupName=GROUP, InstanceIds=[self.instance])
+
+    def test_2_the_minimum_is_kept(self):
+        self.scaling.update_auto_scaling_group(AutoScalingGroupName=GROUP, MinSize=3)
+        self.addCleanup(self.scaling.update_auto_scaling_group, AutoScalingGroupName=GROUP, MinSize=2)
+        self.refused(f"{GROUP} wants 3 instance(s) and must not have fewer than 3", "raise the desired capacity by one or lower the minimum")
+
+    def test_3_nobody_leaves_who_could_not_come_back(self):
+        self.scaling.suspend_processes(AutoScalingGroupName=GROUP, ScalingProcesses=["Launch"])
+        self.addCleanup(self.scaling.resume_processes, AutoScalingGroupName=GROUP, ScalingProcesses=["Launch"])
+        self.refused(f"the process Launch of the Auto Scaling group {GROUP} is suspended", "aws autoscaling resume-processes")
+
+    @contextmanager
+    def playing_the_group(self):
+        """Who is in standby is deregistered, who is back is registered; yields what was done."""
+        done, ended = [], threading.Event()
+        target = {"Id": self.instance, "Port": 8080}
+
+        def play():
+            registered = True
+            while not ended.wait(0.1):
+                state = self.scaling.describe_auto_scaling_instances(InstanceIds=[self.instance])["AutoScalingInstances"][0]["LifecycleState"]
+                if state == "Standby" and registered:
+                    self.balancing.deregister_targets(TargetGroupArn=self.target_group, Targets=[target])
+                elif state == "InService" and not registered:
+                    self.balancing.register_targets(TargetGroupArn=self.target_group, Targets=[target])
+                else:
+                    continue
+                registered = not registered
+                done.append((state, self.group()["DesiredCapacity"]))
+
+        player = threading.Thread(target=play)
+        player.start()
+        try:
+            yield done
+        finally:
+            ended.set()
+            player.join()
+
+    def test_4_a_node_is_maintained_in_standby(self):
+        before = self.seen()
+        with self.playing_the_group() as done_by_the_group:
+            done, calls = self.maintain("true")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(done_by_the_group, [("Standby", 2), ("InService", 3)])
+        self.assertEqual(self.seen(), before)
+        changes = [call["action"] for call in calls if call["action"] not in READING]
+        self.assertEqual([action for action in changes if action not in ("AddTags", "RemoveTags")], ["EnterStandby", "ExitStandby"])
+        entered = next(call for call in calls if call["action"] == "EnterStandby")
+        self.assertEqual(entered["parameters"], {"AutoScalingGroupName": GROUP, "InstanceIds.member.1": self.instance, "ShouldDecrementDesiredCapacity": "true"})
+
+    def test_9_nothing_is_left_of_it(self):
+        self.terraform.destroy()
+        self.assertEqual(self.scaling.describe_auto_scaling_groups()["AutoScalingGroups"], [])
+        self.assertEqual(self.balancing.describe_target_groups()["TargetGroups"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -3,6 +3,7 @@
 //! The SDK's retries are off here, too: a hidden retry of EnterStandby could land after an ExitStandby.
 
 use crate::load_balancer::{CallError, failed};
+use crate::target_group::{Target, TargetType};
 use aws_sdk_autoscaling::Client;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -73,6 +74,15 @@ pub enum NoStandby {
     Never(String),
 }
 
+/// A group may replace a node that leaves service, so what happens then has to be a decision.
+pub(crate) fn undecided(state: &str) -> String {
+    format!(
+        "this instance is in an Auto Scaling group (it wants the state {state}), which may replace a node that leaves \
+         service; choose --asg standby to have the group move it out and back, or --asg ignore if the group has no ELB \
+         health check or its processes are suspended"
+    )
+}
+
 impl ScalingGroup {
     /// Whether this member may be moved to standby and back.
     ///
@@ -108,6 +118,24 @@ impl ScalingGroup {
         }
         Err(NoStandby::Never(format!(
             "{why}; raise the desired capacity by one or lower the minimum by one for the window"
+        )))
+    }
+}
+
+impl ScalingGroup {
+    /// Whether standby takes a node out of this target group, where these are its registrations.
+    ///
+    /// # Errors
+    /// [`NoStandby::Never`] with what to do about it.
+    pub fn moves(&self, arn: &str, name: &str, kind: TargetType, pairs: &[Target]) -> Result<(), NoStandby> {
+        let attached = self.target_groups.iter().any(|ours| ours == arn);
+        if attached && kind == TargetType::Instance && pairs.len() == 1 {
+            return Ok(());
+        }
+        Err(NoStandby::Never(format!(
+            "the Auto Scaling group {} does not move this node in the target group {name}: it registers one port by \
+             instance id, in the target groups attached to it; attach the target group, or choose --asg ignore",
+            self.name
         )))
     }
 }

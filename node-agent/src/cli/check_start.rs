@@ -1,7 +1,7 @@
 //! `check --start`: could `maintain` take this node out now? Changes nothing.
 
 use super::check::{Findings, GroupFindings, cannot_tell};
-use super::gather;
+use super::{check_scaling, gather};
 use crate::driver::DriveError;
 use crate::journal;
 use crate::lease::Slot;
@@ -21,8 +21,13 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
     gather::machine(settings).now().map_err(|error| DriveError::from(error).to_string())?;
     let node =
         gather::node(settings).await.map_err(|complaint| format!("cannot tell: {:#}", complaint.error))?;
-    let found = membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await;
-    for membership in found.map_err(|error| error.to_string())? {
+    let (found, scaling) = tokio::join!(
+        membership::find(&node.load_balancer, &node.identity, &settings.target_groups),
+        check_scaling::ask(&node, settings),
+    );
+    let found = found.map_err(|error| error.to_string())?;
+    findings.reasons.extend(check_scaling::reason(scaling, &found));
+    for membership in found {
         let (name, kind) = (&membership.group.name, membership.group.target_type);
         let reading = GroupReading::read(&node.load_balancer, &membership.group.arn).await;
         let reading = reading.map_err(|error| cannot_tell(&error))?;

@@ -87,6 +87,15 @@ async fn aws(settings: &Settings, region: Option<String>) -> aws_config::SdkConf
     loader.load().await
 }
 
+/// A way to the Auto Scaling API, made when it is first needed.
+pub(super) fn auto_scaling(settings: &Settings, region: &str) -> AutoScalingGroups {
+    let (settings, region) = (settings.clone(), region.to_owned());
+    AutoScalingGroups::when_needed(move || {
+        let (settings, region) = (settings.clone(), region.clone());
+        async move { aws_sdk_autoscaling::Client::new(&aws(&settings, Some(region)).await) }
+    })
+}
+
 /// The machine as the settings describe it.
 pub(super) fn machine(settings: &Settings) -> Arc<dyn Machine> {
     Arc::new(Linux {
@@ -135,18 +144,13 @@ pub(super) fn driver_until(
     let requests = Requests::beside(&operation.request.settings.state_dir);
     // What somebody told an earlier driver is not for this one.
     requests.take_back(&Ask::Stop);
-    let (settings, region) = (operation.request.settings.clone(), journal.record.region.clone());
-    let auto_scaling = AutoScalingGroups::when_needed(move || {
-        let (settings, region) = (settings.clone(), region.clone());
-        async move { aws_sdk_autoscaling::Client::new(&aws(&settings, Some(region)).await) }
-    });
     Ok(Driver {
+        auto_scaling: auto_scaling(&operation.request.settings, &journal.record.region),
         journal,
         machine: machine(&operation.request.settings),
         operation,
         identity,
         load_balancer,
-        auto_scaling,
         service: service()?,
         stop,
         progress: progress.clone(),

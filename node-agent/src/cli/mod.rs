@@ -1,6 +1,7 @@
 //! The command line: what a person, SSM or systemd asks for.
 
 mod check;
+mod check_scaling;
 mod check_start;
 mod follow;
 mod gather;

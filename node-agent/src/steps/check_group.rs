@@ -2,6 +2,7 @@
 
 use super::acquire_lease::pace;
 use super::standby;
+use crate::auto_scaling::undecided;
 use crate::driver::{Driver, Step, StepError};
 use crate::lease::Hold;
 use crate::membership::{self, Membership, MembershipError};
@@ -61,18 +62,13 @@ async fn spread_the_start(driver: &mut Driver) -> Step {
     driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
 }
 
-/// An Auto Scaling group may replace a node that leaves service, so it has to be a decision.
 fn refuse_auto_scaling(driver: &Driver) -> Step {
     if driver.operation.going_down == Some(GoingDown::PowerOff) {
         // The group replaces a machine that is switched off in any case.
         return Ok(());
     }
     match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
-        (Some(state), AutoScaling::Refuse) => Err(StepError::Misconfigured(format!(
-            "this instance is in an Auto Scaling group (it wants the state {state}), which may replace a node that \
-             leaves service; choose --asg standby to have the group move it out and back, or --asg ignore if the group has no \
-             ELB health check or its processes are suspended"
-        ))),
+        (Some(state), AutoScaling::Refuse) => Err(StepError::Misconfigured(undecided(state))),
         _ => Ok(()),
     }
 }

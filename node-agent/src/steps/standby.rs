@@ -7,7 +7,6 @@ use crate::driver::{Driver, Step, StepError};
 use crate::load_balancer::CallError;
 use crate::record::Standby;
 use crate::settings::AutoScaling;
-use crate::target_group::TargetType;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,20 +31,14 @@ pub(super) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
     let api = driver.auto_scaling.clone();
     let group = driver.ask(async |_| api.group(&member.group).await).await?;
     let Some(group) = group else { return Ok(Some(format!("{} does not show yet", member.group))) };
-    match group.spares(&member) {
+    let spared = group.spares(&member).and_then(|()| {
+        let mut ours = driver.operation.live_groups();
+        ours.try_for_each(|ours| group.moves(&ours.arn, &ours.name, ours.target_type, &ours.pairs))
+    });
+    match spared {
         Ok(()) => (),
         Err(NoStandby::NotNow(why)) => return Ok(Some(why)),
         Err(NoStandby::Never(why)) => return Err(StepError::Misconfigured(why)),
-    }
-    for ours in driver.operation.live_groups() {
-        let moved = ours.target_type == TargetType::Instance && ours.pairs.len() == 1;
-        if !moved || !group.target_groups.contains(&ours.arn) {
-            return Err(StepError::Misconfigured(format!(
-                "the Auto Scaling group {} does not move this node in the target group {}: it registers one port by \
-                 instance id, in the target groups attached to it; attach the target group, or choose --asg ignore",
-                group.name, ours.name
-            )));
-        }
     }
     driver.operation.standby = Some(Standby { group: group.name, entered: None });
     Ok(None)

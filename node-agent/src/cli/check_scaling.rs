@@ -1,0 +1,68 @@
+//! `check --start` in an Auto Scaling group: could it move this node to standby now? Changes nothing.
+
+use super::check::cannot_tell;
+use super::gather::{self, Node};
+use crate::auto_scaling::{Member, NoStandby, ScalingGroup, undecided};
+use crate::load_balancer::CallError;
+use crate::membership::Membership;
+use crate::settings::{AutoScaling, Settings};
+use std::time::Duration;
+
+/// Less than the whole answer may take, so that a slow API is named and the rest is still told.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The group that would move this node, with this node as it sees it. `None`: no group has a say.
+///
+/// # Errors
+/// Why `maintain` would not begin, or why that cannot be told.
+pub(super) async fn ask(node: &Node, settings: &Settings) -> Result<Option<(Member, ScalingGroup)>, String> {
+    match (settings.asg, &node.identity.auto_scaling) {
+        (AutoScaling::Standby, _) => (),
+        (AutoScaling::Refuse, Some(state)) => return Err(undecided(state)),
+        (AutoScaling::Refuse | AutoScaling::Ignore, _) => return Ok(None),
+    }
+    let too_long = || {
+        format!(
+            "cannot tell: no answer within {} s from the Auto Scaling API; check the network, and \
+             AWS_ENDPOINT_URL_AUTO_SCALING if it is set",
+            ANSWER_WITHIN.as_secs()
+        )
+    };
+    let answer = tokio::time::timeout(ANSWER_WITHIN, member_and_group(node, settings)).await;
+    match answer.map_err(|_| too_long())?.map_err(|error| cannot_tell(&error))? {
+        Some((member, None)) => Err(format!("the Auto Scaling group {} does not show yet", member.group)),
+        Some((member, Some(group))) => Ok(Some((member, group))),
+        None => Ok(None),
+    }
+}
+
+async fn member_and_group(
+    node: &Node,
+    settings: &Settings,
+) -> Result<Option<(Member, Option<ScalingGroup>)>, CallError> {
+    let api = gather::auto_scaling(settings, &node.region);
+    let Some(member) = api.member(&node.identity.instance_id).await? else { return Ok(None) };
+    let group = api.group(&member.group).await?;
+    Ok(Some((member, group)))
+}
+
+/// Why `maintain` would not take this node out of these target groups now.
+pub(super) fn reason(
+    asked: Result<Option<(Member, ScalingGroup)>, String>,
+    found: &[Membership],
+) -> Option<String> {
+    let (member, group) = match asked {
+        Ok(asked) => asked?,
+        Err(why) => return Some(why),
+    };
+    let spared = group.spares(&member).and_then(|()| {
+        found.iter().try_for_each(|ours| {
+            group.moves(&ours.group.arn, &ours.group.name, ours.group.target_type, &ours.pairs)
+        })
+    });
+    match spared {
+        Ok(()) => None,
+        Err(NoStandby::NotNow(why)) => Some(format!("{why}; `maintain` would wait")),
+        Err(NoStandby::Never(why)) => Some(why),
+    }
+}

@@ -1,8 +1,9 @@
 //! The binary's configuration file.
 
+use crate::AutoScalingGroup;
 use crate::settings::{Instance, Settings, TargetGroupSettings};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,50 @@ pub struct Config {
     /// Where the metadata service of an instance listens, by instance id.
     #[serde(default)]
     pub imds: BTreeMap<String, SocketAddr>,
+    /// The Auto Scaling API and its groups.
+    pub auto_scaling: Option<AutoScaling>,
+}
+
+/// The Auto Scaling API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoScaling {
+    /// Where it listens.
+    pub api: SocketAddr,
+    /// The groups there are.
+    pub groups: Vec<ScalingGroup>,
+}
+
+/// An Auto Scaling group; all its instances are in service.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScalingGroup {
+    /// Its name.
+    pub name: String,
+    /// It never has fewer instances.
+    pub min: usize,
+    /// The names of the target groups attached to it.
+    pub target_groups: Vec<String>,
+    /// The ids of its instances.
+    pub instances: Vec<String>,
+}
+
+impl ScalingGroup {
+    /// The group, where target groups have these ARNs by name.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoTargetGroup`].
+    pub fn attached(self, arns: &BTreeMap<String, String>) -> Result<AutoScalingGroup, ConfigError> {
+        let unknown = |name| ConfigError::NoTargetGroup { scaling: self.name.clone(), name };
+        let arn = |name: String| arns.get(&name).cloned().ok_or_else(|| unknown(name));
+        Ok(AutoScalingGroup {
+            min: self.min,
+            desired: self.instances.len(),
+            suspended: BTreeSet::new(),
+            target_groups: self.target_groups.into_iter().map(arn).collect::<Result<_, _>>()?,
+            instances: self.instances.into_iter().map(|id| (id, "InService".to_owned())).collect(),
+        })
+    }
 }
 
 /// A target group and its listener.
@@ -55,6 +100,17 @@ pub enum ConfigError {
         /// Where and why.
         cause: toml::de::Error,
     },
+    /// It is not in this file.
+    #[error(
+        "failed to attach the target group {name} to the Auto Scaling group {scaling}: there is no group of that name; \
+         add it under [[groups]]"
+    )]
+    NoTargetGroup {
+        /// The Auto Scaling group.
+        scaling: String,
+        /// The name.
+        name: String,
+    },
 }
 
 impl Config {
@@ -80,6 +136,30 @@ mod tests {
         assert_eq!(config.groups[0].settings.health_check.interval, Duration::from_secs(6));
         assert_eq!(config.instances.len(), 3);
         assert_eq!(config.settings.faults.stale_tags, Duration::ZERO);
+        assert!(config.auto_scaling.is_none(), "with a group the agent would ask for a decision");
+    }
+
+    #[test]
+    fn what_the_example_says_of_auto_scaling_is_understood_too() {
+        let text = include_str!("../example.toml").replace("#: ", "");
+        let scaling = toml::from_str::<Config>(&text).unwrap().auto_scaling.unwrap();
+        let arns = BTreeMap::from([("web".to_owned(), "arn:web".to_owned())]);
+        assert_eq!(scaling.groups.len(), 1);
+        let group = scaling.groups.into_iter().next().unwrap().attached(&arns).unwrap();
+        assert_eq!((group.min, group.desired), (2, 3));
+        assert_eq!(group.target_groups, ["arn:web"]);
+    }
+
+    #[test]
+    fn a_target_group_that_is_not_there_is_named() {
+        let group = ScalingGroup {
+            name: "fleet".into(),
+            min: 1,
+            target_groups: vec!["wbe".into()],
+            instances: vec![],
+        };
+        let error = group.attached(&BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.contains("the target group wbe to the Auto Scaling group fleet"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use local_alb::config::Config;
 use local_alb::{LocalAlb, serve};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,10 +53,20 @@ async fn run(config: Config) -> Result<(), String> {
     config.instances.into_iter().for_each(|instance| alb.add_instance(instance));
     let mut routers =
         vec![(config.api, alb.api(), "export AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=".to_owned())];
+    let mut arns = BTreeMap::new();
     for group in config.groups {
-        let name = format!("requests for the target group {}: ", group.settings.name);
+        let name = group.settings.name.clone();
         let arn = alb.create_target_group(group.settings).map_err(|error| error.to_string())?;
-        routers.push((group.listen, alb.proxy(&arn), name));
+        routers.push((group.listen, alb.proxy(&arn), format!("requests for the target group {name}: ")));
+        arns.insert(name, arn);
+    }
+    if let Some(scaling) = config.auto_scaling {
+        for group in scaling.groups {
+            let name = group.name.clone();
+            alb.set_auto_scaling_group(&name, group.attached(&arns).map_err(|error| error.to_string())?);
+        }
+        let export = "export AWS_ENDPOINT_URL_AUTO_SCALING=".to_owned();
+        routers.push((scaling.api, alb.auto_scaling_api(), export));
     }
     for (id, address) in config.imds {
         routers.push((address, alb.imds(&id), format!("on {id}: export AWS_EC2_METADATA_SERVICE_ENDPOINT=")));

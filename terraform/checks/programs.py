@@ -1,5 +1,6 @@
 """Terraform, the AWS stand-in and the agent as programs of a check."""
 
+import atexit
 import base64
 import json
 import os
@@ -55,6 +56,7 @@ class Terraform:
 
     def __init__(self, configuration, **env):
         self.folder = tempfile.TemporaryDirectory()
+        atexit.register(self.folder.cleanup)
         self.state = f"-state={self.folder.name}/terraform.tfstate"
         self.chdir = f"-chdir={configuration}"
         self.env = environment(TF_DATA_DIR=f"{self.folder.name}/data", **env)
@@ -87,9 +89,11 @@ class Aws:
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()
         env = environment(MOTO_RECORDER_FILEPATH=f"{self.folder.name}/calls")
-        self.process = subprocess.Popen([sys.executable, HERE / "stand_in.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://127.0.0.1:"), "the stand-in for AWS did not start"
+        self.process = subprocess.Popen([sys.executable, HERE / "stand_in.py", self.folder.name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
+        self.url, tls_url = (self.process.stdout.readline().strip() for _ in range(2))
+        assert tls_url.startswith("https://127.0.0.1:"), "the stand-in for AWS did not start; it needs moto and openssl"
+        # For programs that move packages.
+        self.over_tls = {"AWS_ENDPOINT_URL": tls_url, "AWS_CA_BUNDLE": f"{self.folder.name}/ca.pem"}
 
     def cli(self, *arguments):
         output = run("aws", "--endpoint-url", self.url, *arguments, "--output", "json", env=environment())

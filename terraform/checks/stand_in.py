@@ -1,19 +1,26 @@
-"""AWS on loopback: moto's server on a free port, with the few calls that Terraform makes and moto does not know.
+"""AWS on loopback: moto's server on two free ports, with the few calls that Terraform makes and moto does not know.
 
-Run it and it prints its address and serves until it is stopped.
+Run it with a folder; it prints its addresses, plain and with TLS, and serves until it is stopped. The certificate to trust is
+ca.pem in the folder.
 """
 
 import json
 import os
 import signal
+import subprocess
 import sys
+from threading import Thread
 
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 import moto.ssm.models as models
+from flask import request
 from moto.core.responses import ActionResult, EmptyResult
-from moto.server import ThreadedMotoServer
+from moto.iam.access_control import PermissionResult
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeBucket
 from moto.ssm.responses import SimpleSystemManagerResponse as Ssm
+from werkzeug.serving import make_server
 
 ASSOCIATIONS = {}
 
@@ -60,7 +67,13 @@ def list_tags_for_resource(self, others=Ssm.list_tags_for_resource):
     return ActionResult({"TagList": []}) if self._get_param("ResourceType") == "Association" else others(self)
 
 
+def get_permission(self, action, resource, others=FakeBucket.get_permission):
+    """moto does not read conditions; the policies here have one, which denies what comes without TLS."""
+    return PermissionResult.NEUTRAL if request.is_secure else others(self, action, resource)
+
+
 def repaired():
+    FakeBucket.get_permission = get_permission
     models._maintenance_window_target_filter_match = matches(lambda target: target.window_target_id)
     models._maintenance_window_task_filter_match = matches(lambda task: task.window_task_id)
     for call in (get_maintenance_window_task, register_task_with_maintenance_window, create_association, describe_association, delete_association, list_tags_for_resource):
@@ -69,8 +82,12 @@ def repaired():
 
 if __name__ == "__main__":
     repaired()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    print("http://%s:%s" % server.get_host_and_port(), flush=True)
+    certificate, key = f"{sys.argv[1]}/ca.pem", f"{sys.argv[1]}/key.pem"
+    subject = ["-subj", "/CN=stand-in", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-out", certificate, "-keyout", key, *subject], check=True, stderr=subprocess.DEVNULL)
+    for scheme, tls in (("http", None), ("https", (certificate, key))):
+        server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True, ssl_context=tls)
+        Thread(target=server.serve_forever, daemon=True).start()
+        print(f"{scheme}://127.0.0.1:{server.port}", flush=True)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     sys.exit()

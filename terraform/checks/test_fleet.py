@@ -1,16 +1,29 @@
 """examples/hello-world against the stand-in for AWS: applied, unchanged by a second plan, maintained, destroyed."""
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
+from pathlib import Path
 
 from documents import validated
 from node import Node
 from programs import HERE, REGION, ROOT, TERRAFORM, Aws, Terraform, built, environment, run
 
-VARIABLES = ['-var=user_cidrs=["203.0.113.7/32"]']
+PACKAGES = ["hello-service-1.rpm", "node-agent-1.rpm"]
+
+
+def documented_packages(root):
+    """What docs/deploy.md has Terraform upload, in a checkout where scripts/package has built these."""
+    (root / "target/packages").mkdir(parents=True)
+    (root / "terraform/examples/hello-world").mkdir(parents=True)
+    for name in PACKAGES:
+        (root / "target/packages" / name).write_text(f"the package {name}")
+    (said,) = re.findall(r'-var "package_files=(.*)"$', (ROOT / "docs/deploy.md").read_text(), re.MULTILINE)
+    return run("bash", "-c", f'echo "{said}"', cwd=root / "terraform/examples/hello-world").strip().replace("../../..", str(root))
 
 
 class Fleet(unittest.TestCase):
@@ -19,8 +32,10 @@ class Fleet(unittest.TestCase):
         cls.node_agent, cls.hello_service = built("node-agent", "hello-service")
         cls.aws = Aws()
         cls.addClassCleanup(cls.aws.close)
-        cls.terraform = Terraform(TERRAFORM / "examples/hello-world", AWS_ENDPOINT_URL=cls.aws.url)
-        cls.terraform.apply(*VARIABLES)
+        cls.terraform = Terraform(TERRAFORM / "examples/hello-world", **cls.aws.over_tls)
+        packages = documented_packages(Path(cls.enterClassContext(tempfile.TemporaryDirectory())))
+        cls.variables = ['-var=user_cidrs=["203.0.113.7/32"]', f"-var=package_files={packages}"]
+        cls.terraform.apply(*cls.variables)
         cls.fleet = cls.terraform.outputs()["hello_world"]
         cls.group = cls.fleet["target_group_arn"]
 
@@ -32,7 +47,7 @@ class Fleet(unittest.TestCase):
         self.aws.cli("elbv2", "add-tags", "--resource-arns", self.group, "--tags", json.dumps([{"Key": key, "Value": value}]))
 
     def test_1_a_second_plan_is_empty(self):
-        self.assertEqual(self.terraform.changes(*VARIABLES), {})
+        self.assertEqual(self.terraform.changes(*self.variables), {})
 
     def test_2_the_documents_read_back_as_written(self):
         for what in ("drain", "install", "maintain", "rejoin"):
@@ -64,10 +79,10 @@ class Fleet(unittest.TestCase):
     def test_5_an_apply_wipes_no_lease_and_lifts_no_pause(self):
         self.tag("node-agent/lease/i-0123456789abcdef0", "v1 p=held e=1 t=1 s=0")
         self.tag("node-agent/paused", "release day")
-        self.assertEqual(self.terraform.changes(*VARIABLES), {})
+        self.assertEqual(self.terraform.changes(*self.variables), {})
         # The group's own tags change, and the others stay.
         self.aws.cli("elbv2", "add-tags", "--resource-arns", self.group, "--tags", "Key=node-agent/max-unavailable,Value=2")
-        self.terraform.apply(*VARIABLES)
+        self.terraform.apply(*self.variables)
         tags = self.tags()
         self.assertEqual(tags["node-agent/max-unavailable"], "1")
         self.assertEqual(tags["node-agent/paused"], "release day")
@@ -87,7 +102,16 @@ class Fleet(unittest.TestCase):
         messages = self.aws.cli("sqs", "receive-message", "--queue-url", queue)["Messages"]
         self.assertEqual(json.loads(messages[0]["Body"])["Message"], said)
 
-    def test_7_packages_are_served_over_tls_only(self):
+    def test_7_nodes_fetch_the_packages_that_were_uploaded_over_tls_only(self):
+        bucket = self.fleet["artefact_bucket"]
+        uploaded = [f"s3://{bucket}/{entry['Key']}" for entry in self.aws.cli("s3api", "list-objects-v2", "--bucket", bucket)["Contents"]]
+        self.assertEqual(sorted(uploaded), [f"s3://{bucket}/packages/{name}" for name in PACKAGES])
+        install = self.aws.cli("ssm", "get-document", "--name", self.fleet["document_names"]["install"])["Content"]
+        instance = self.fleet["instance_ids"][0]
+        user_data = self.aws.cli("ec2", "describe-instance-attribute", "--instance-id", instance, "--attribute", "userData")["UserData"]["Value"]
+        for script in (install, base64.b64decode(user_data).decode()):
+            (fetched,) = re.findall(r"export PACKAGES='+([^']*)'", script)
+            self.assertEqual(sorted(fetched.split()), sorted(uploaded))
         command = ["aws", "s3", "cp", "/etc/hostname", f"s3://{self.fleet['artefact_bucket']}/packages/x"]
         refused = subprocess.run(command, env=environment(AWS_ENDPOINT_URL=self.aws.url), capture_output=True, text=True)
         self.assertNotEqual(refused.returncode, 0)
@@ -103,7 +127,7 @@ class Fleet(unittest.TestCase):
         print(run("node", HERE / "policies.mjs", input=json.dumps(facts)))
 
     def test_9_nothing_is_left_of_it(self):
-        self.terraform.destroy(*VARIABLES)
+        self.terraform.destroy(*self.variables)
         self.assertEqual(self.aws.cli("elbv2", "describe-target-groups")["TargetGroups"], [])
         documents = self.aws.cli("ssm", "list-documents", "--filters", "Key=Owner,Values=Self")["DocumentIdentifiers"]
         self.assertFalse([one for one in documents if one["Name"].startswith("hello-world")])

@@ -1,0 +1,35 @@
+"""All checks: a process for each file and three at a time, as most of their time is waiting. Each is told as a whole, when it ends."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+HERE = Path(__file__).parent
+AT_A_TIME = 3
+# These take longest.
+FIRST = ["test_fleet", "test_auto_scaling"]
+
+
+def check(name):
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "unittest", "-v", name], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return name, done, time.monotonic() - began
+
+
+def main():
+    found = sorted(path.stem for path in HERE.glob("test_*.py"))
+    names = FIRST + [name for name in found if name not in FIRST]
+    failed = []
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for running in as_completed([pool.submit(check, name) for name in names]):
+            name, done, seconds = running.result()
+            print(f"-- {name} ({seconds:.0f} s)\n{done.stdout}", flush=True)
+            if done.returncode != 0:
+                failed.append(name)
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,12 +4,15 @@ moto's EnterStandby and ExitStandby leave the target group alone; `playing_the_g
 group acts late, and what may go wrong meanwhile, is in rehearsal/tests/auto_scaling.rs.
 """
 
+import json
+import re
 import threading
 import unittest
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 
 from node import Node
-from programs import TERRAFORM, Aws, Terraform, built
+from programs import ROOT, TERRAFORM, Aws, Terraform, built
 
 GROUP = "hello-scaling"
 # Nothing of these changes anything.
@@ -115,6 +118,24 @@ class AutoScaling(unittest.TestCase):
         self.assertEqual([action for action in changes if action not in ("AddTags", "RemoveTags")], ["EnterStandby", "ExitStandby"])
         entered = next(call for call in calls if call["action"] == "EnterStandby")
         self.assertEqual(entered["parameters"], {"AutoScalingGroupName": GROUP, "InstanceIds.member.1": self.instance, "ShouldDecrementDesiredCapacity": "true"})
+
+    def allowed_on(self, arn):
+        """What of Auto Scaling the nodes' policy allows there; its statements have no condition, and none denies."""
+        actions = set()
+        for statement in json.loads(self.fleet["instance_policy_json"])["Statement"]:
+            resources, named = ([entry] if isinstance(entry, str) else entry for entry in (statement["Resource"], statement["Action"]))
+            if any(fnmatchcase(arn, pattern) for pattern in resources):
+                actions |= {action for action in named if action.startswith("autoscaling:")}
+        return actions
+
+    def test_5_the_policy_allows_these_calls_and_moves_nobody_in_other_groups(self):
+        called = {f"autoscaling:{call}" for call in re.findall(r'failed\("(\w+)"\)', (ROOT / "node-agent/src/auto_scaling.rs").read_text())}
+        moves = {"autoscaling:EnterStandby", "autoscaling:ExitStandby"}
+        self.assertLess(moves, called)
+        arn = self.group()["AutoScalingGroupARN"]
+        self.assertLessEqual(called, self.allowed_on(arn))
+        self.assertLessEqual(called - moves, self.allowed_on(arn.replace(GROUP, "payments")))
+        self.assertFalse(moves & self.allowed_on(arn.replace(GROUP, "payments")))
 
     def test_9_nothing_is_left_of_it(self):
         self.terraform.destroy()

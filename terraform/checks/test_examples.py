@@ -27,7 +27,7 @@ class Examples(unittest.TestCase):
         cls.make_the_fleet()
         common = [f"-var=region={REGION}", f'-var=target_group_arns=["{cls.group}"]']
         cls.variables = [*common, "-var=name=shop", "-var=instance_role_name=shop-instance", "-var=target_group_policy={fleet_size=2}", f'-var=package_files=["{PACKAGE}"]']
-        cls.patch_variables = [*common, "-var=name=patched"]
+        cls.patch_variables = [*common, "-var=name=patched", "-var=auto_scaling_group_name=patched"]
         cls.terraform = Terraform(TERRAFORM / "examples/existing-fleet", **cls.aws.over_tls)
         cls.terraform.apply(*cls.variables)
         cls.outputs = cls.terraform.outputs()
@@ -82,6 +82,7 @@ class Examples(unittest.TestCase):
         terraform = Terraform(TERRAFORM / "examples/patch-window", AWS_ENDPOINT_URL=self.aws.url)
         terraform.apply(*self.patch_variables)
         self.assertEqual(terraform.changes(*self.patch_variables), {})
+        self.assertIn('asg = "standby"', terraform.outputs()["agent"]["config"])
         (window,) = self.ssm.describe_maintenance_windows(Filters=[{"Key": "Name", "Values": ["patched-patch"]}])["WindowIdentities"]
         (task,) = self.ssm.describe_maintenance_window_tasks(WindowId=window["WindowId"])["Tasks"]
         self.assertEqual(task["TaskArn"], "AWS-RunPatchBaselineWithHooks")

@@ -2,12 +2,13 @@
 module "agent" {
   source = "../../modules/agent"
 
-  drain_floor         = var.drain_floor
-  name                = var.name
-  package_files       = var.package_files
-  target_group_arns   = var.target_group_arns
-  target_group_policy = var.target_group_policy
-  update_ssm_agent    = var.update_ssm_agent
+  auto_scaling_group_name = var.auto_scaling_group_name
+  drain_floor             = var.drain_floor
+  name                    = var.name
+  package_files           = var.package_files
+  target_group_arns       = var.target_group_arns
+  target_group_policy     = var.target_group_policy
+  update_ssm_agent        = var.update_ssm_agent
 }
 
 resource "aws_iam_role_policy_attachment" "node_agent" {

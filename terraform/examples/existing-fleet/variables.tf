@@ -1,3 +1,9 @@
+variable "auto_scaling_group_name" {
+  description = "The Auto Scaling group of the instances, which then moves them to standby and back. Null: there is none."
+  type        = string
+  default     = null
+}
+
 variable "drain_floor" {
   description = "Seconds that a drain takes at the least."
   type        = number

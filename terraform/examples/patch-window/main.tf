@@ -3,10 +3,11 @@
 module "agent" {
   source = "../../modules/agent"
 
-  name                = var.name
-  target_group_arns   = var.target_group_arns
-  target_group_policy = var.target_group_policy
-  update_ssm_agent    = var.update_ssm_agent
+  auto_scaling_group_name = var.auto_scaling_group_name
+  name                    = var.name
+  target_group_arns       = var.target_group_arns
+  target_group_policy     = var.target_group_policy
+  update_ssm_agent        = var.update_ssm_agent
 }
 
 module "window" {

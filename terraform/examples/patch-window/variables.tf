@@ -1,3 +1,9 @@
+variable "auto_scaling_group_name" {
+  description = "The Auto Scaling group of the instances, which then moves them to standby and back. Null: there is none."
+  type        = string
+  default     = null
+}
+
 variable "name" {
   description = "Name of the fleet; its instances carry it as the tag node-agent-fleet."
   type        = string

@@ -4,8 +4,10 @@ import json
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from node import free_port
@@ -30,7 +32,7 @@ listen = "127.0.0.1:0"
 name = "web"
 targets = {json.dumps([list(pair) for pair in zip(nodes, self.ports)])}
 health_check = {{ interval = "200ms" }}
-attributes = {{ "deregistration_delay.timeout_seconds" = "30" }}
+attributes = {{ "deregistration_delay.timeout_seconds" = "600" }}
 tags = {{ "node-agent/managed" = "true" }}
 """)
         alb = self.start([balancer, "--config", self.folder / "alb.toml"], stdout=subprocess.PIPE, text=True)
@@ -38,7 +40,7 @@ tags = {{ "node-agent/managed" = "true" }}
         self.url = alb.stdout.readline().strip().split("=", 1)[1]
         self.env = environment(AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.url, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", NODE_AGENT_INSTANCE_ID=NODE, NODE_AGENT_CONFIG=self.folder / "config.toml")
         (self.folder / "config.toml").write_text(
-            f'state_dir = "{self.folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\n'
+            f'state_dir = "{self.folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\nquiet_period = "500ms"\nin_flight_url = "{self.counting_requests()}"\n'
             f'boot_id_path = "{self.folder}/boot_id"\nreboot_command = ["sh", "{self.folder}/reboot"]\n')
         (self.folder / "boot_id").write_text("first\n")
         # A machine that goes down takes the agent with it.
@@ -51,6 +53,25 @@ tags = {{ "node-agent/managed" = "true" }}
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)
         return process
+
+    def counting_requests(self):
+        """The service's count of its requests: one while it is busy, which keeps a drain from ending."""
+        busy = self.busy = threading.Event()
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"1" if busy.is_set() else b"0")
+
+            def log_message(self, *_):
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Answer)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}/"
 
     def elb(self, *arguments):
         return json.loads(run("aws", "elbv2", *arguments, "--output", "json", env=self.env))
@@ -81,6 +102,7 @@ tags = {{ "node-agent/managed" = "true" }}
         self.until(at)
         terraform.apply(f"-var=target={target}")
         (self.folder / "applied").touch()
+        self.busy.clear()
         said, _ = running.communicate(timeout=240)
         self.assertEqual(running.returncode, -signal.SIGKILL, said)
         self.assertEqual((self.folder / "boot_id").read_text(), "second\n", "not rebooted")
@@ -90,6 +112,7 @@ tags = {{ "node-agent/managed" = "true" }}
         return self.phases()
 
     def test_during_the_drain(self):
+        self.busy.set()
         phases = self.played("true", lambda: "draining" in self.states())
         self.assertGreaterEqual(phases.count("deregister"), 2, phases)
         self.assertGreater(phases.index("run_command"), [i for i, phase in enumerate(phases) if phase == "deregister"][1])

@@ -179,7 +179,7 @@ impl Driver {
         }
         self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
         if next == Phase::CheckGroup {
-            self.operation.blocked += 1;
+            self.operation.blocked = self.operation.blocked.saturating_add(1);
             // A lease is never held while blocked.
             self.give_back_all().await?;
         }

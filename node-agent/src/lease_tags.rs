@@ -70,7 +70,7 @@ impl Driver {
         let Some(group) = self.operation.live_group(index) else { return Ok(true) };
         let before = group.ticket.take().filter(|ticket| ticket.number == number);
         group.ticket = Some(match before {
-            Some(ticket) => TicketOnRecord { sequence: ticket.sequence + 1, written: now, ..ticket },
+            Some(ticket) => ticket.shown_alive(now),
             None => TicketOnRecord { number, epoch, sequence: 0, written: now },
         });
         group.claim = None;

@@ -278,6 +278,19 @@ async fn an_unhealthy_neighbour_is_waited_for() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_count_on_record_that_is_at_its_limit_stays_there() {
+    let fleet = fleet().settings(|s| s.lease_wait = seconds(600)).start().await;
+    for number in 0..50 {
+        fleet.alb.set_tag(&fleet.arn, &format!("owner-{number}"), "x");
+    }
+    let mut driver = fleet.nodes[0].driver(fleet.nodes[0].reboot());
+    driver.operation.blocked = u32::MAX;
+    let finished = finished(driver.drive().await.unwrap());
+    assert!(finished.phases.iter().any(|run| run.outcome == Outcome::Blocked), "{finished:?}");
+    assert_eq!((finished.verdict, driver.operation.blocked), (Verdict::NothingChanged, u32::MAX));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn an_unhealthy_group_ends_the_wait_at_its_deadline() {
     let fleet = fleet().settings(|s| s.lease_wait = seconds(600)).start().await;
     fleet.nodes[2].service.set(Some(500));

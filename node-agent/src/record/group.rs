@@ -61,3 +61,25 @@ pub struct ClaimOnRecord {
     /// When it was made, for people; kept, so that the tag can be written again just as it was.
     pub at: Timestamp,
 }
+
+impl TicketOnRecord {
+    /// The same place, written again. Readers only look whether the number has changed, so it goes round.
+    pub fn shown_alive(self, now: Moment) -> TicketOnRecord {
+        TicketOnRecord { sequence: self.sequence.wrapping_add(1), written: now, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_shown_alive_changes_for_ever() {
+        let at = |uptime_ms| Moment { boot_id: "boot".into(), uptime_ms, utc: Timestamp::UNIX_EPOCH };
+        for (sequence, next) in [(0, 1), (u64::MAX, 0)] {
+            let ticket = TicketOnRecord { number: 7, epoch: "1".into(), sequence, written: at(1) };
+            let again = TicketOnRecord { sequence: next, written: at(2), ..ticket.clone() };
+            assert_eq!(ticket.shown_alive(at(2)), again);
+        }
+    }
+}

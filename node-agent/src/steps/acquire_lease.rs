@@ -142,7 +142,7 @@ async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
 /// Back to the old place in the queue, or to its end.
 async fn step_down(driver: &mut Driver, index: usize, leases: &Leases) -> Step {
     let old = driver.operation.groups.get(index).and_then(|group| group.ticket.as_ref());
-    let number = old.map_or_else(|| leases.last_ticket().saturating_add(1), |ticket| ticket.number);
+    let number = old.map_or_else(|| leases.next_ticket(), |ticket| ticket.number);
     driver.queue_up(index, number).await.map(drop)
 }
 

@@ -1,6 +1,8 @@
 //! Tags on a target group, whoever wrote them: leases, policy, and the attributes that come with them.
 
+use jiff::Timestamp;
 use node_agent::lease::operator::{broken, find, look_back, may_break, may_clear, may_collect};
+use node_agent::lease::queue::{LARGEST_TICKET, Move, Pace, Standing, Ticket, Watched, next_move};
 use node_agent::lease::tag::{MAX_VALUE, owner};
 use node_agent::lease::{Hold, Leases, Reading};
 use node_agent::policy::Policy;
@@ -63,6 +65,20 @@ fn any_tags() -> impl Strategy<Value = BTreeMap<String, String>> {
     prop::collection::btree_map(key, prop_oneof![any_value(), number], 0..12)
 }
 
+/// A queue in which anybody may have written anything.
+fn any_queue() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let number =
+        prop_oneof![any::<u64>(), 0..20u64, Just(u64::MAX), Just(u64::MAX - 1), Just(LARGEST_TICKET - 1)];
+    let at =
+        prop::sample::select(vec!["-009999-01-02T00:00:00Z", "9999-12-30T00:00:00Z", "2026-01-01T00:00:00Z"]);
+    let hold = prop::sample::select(vec!["waiting", "waiting", "held", "halted", "failed"]);
+    let tag = (hold, number.clone(), number, any::<u32>(), at);
+    let value = tag.prop_map(|(hold, ticket, sequence, k, at)| {
+        format!("v1 p={hold} e=1 t={ticket} s={sequence} k={k} at={at}")
+    });
+    prop::collection::btree_map("node-agent/lease/i-[0-9]{1,2}", value, 0..20)
+}
+
 proptest! {
     #[test]
     fn a_value_that_cannot_be_read_is_held(value in any_value()) {
@@ -103,6 +119,40 @@ proptest! {
         }
         let _ = (find(&tags, "i-1"), may_break(&tags, "i-1"), may_clear(&tags, "i-1"));
         let _ = (may_collect(&tags, &[], "i-1"), look_back(&tags, "i-1", "node-agent/lease/i-1"));
+    }
+
+    #[test]
+    fn there_is_a_next_move_in_any_queue_and_tickets_stay_small(
+        tags in any_queue(),
+        (number, sequence, registered, last) in any::<(Option<u64>, u64, usize, u64)>(),
+        (passed, fleet_rate, dice) in (any::<u64>(), 0.0001..1e9f64, 0.0..1.0f64),
+        (hold, settle, poll) in (0..365 * 24 * 3600u64, 0..365 * 24 * 3600u64, 1..365 * 24 * 3600u64),
+    ) {
+        let (leases, policy) = (Leases::from_tags(&tags), Policy::default());
+        let pace = Pace {
+            fleet_rate,
+            hold: Duration::from_secs(hold),
+            settle: Duration::from_secs(settle),
+            next_in_line: Duration::from_secs(poll),
+        };
+        let ticket = number.map(|number| Ticket { number, epoch: "1".into(), sequence });
+        let standing = Standing { me: "me", ticket: ticket.as_ref(), registered, tags: tags.len() };
+        let mut watched = Watched::default();
+        let now = Duration::from_secs(passed);
+        watched.look(&leases, now);
+        match next_move(&leases, &policy, standing, &watched, now, &pace, dice) {
+            Move::Join(joined) => prop_assert!(joined <= LARGEST_TICKET, "{joined}"),
+            Move::Queue(position, _) => {
+                prop_assert!(position < tags.len());
+                let wait = pace.expected_wait(&leases, "me", position, Timestamp::MAX);
+                let wait = wait.max(pace.expected_wait(&leases, "me", position, Timestamp::MIN));
+                prop_assert!(pace.queued(position, wait, policy.max_unavailable) > Duration::ZERO);
+            }
+            Move::Claim | Move::Outside(_) => (),
+        }
+        let pauses = [pace.start_spread(registered), pace.outside(registered, leases.slots("me", &policy), last)];
+        // What is waited for is added to this moment.
+        prop_assert!(pauses.iter().all(|pause| tokio::time::Instant::now().checked_add(*pause).is_some()), "{pauses:?}");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use std::time::Duration;
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one question to it may take in all, with a second attempt.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// None of its answers is longer, in bytes.
-const LONGEST_ANSWER: usize = 4096;
+/// None of its answers is longer, in bytes; the longest are credentials.
+const LONGEST_ANSWER: usize = 16 * 1024;
 /// Nor a life-cycle state, in characters; the longest is `Warmed:Terminating:Proceed`.
 const LONGEST_STATE: usize = 64;
 

@@ -5,7 +5,7 @@ use super::{check_scaling, gather};
 use crate::driver::DriveError;
 use crate::journal;
 use crate::lease::Slot;
-use crate::membership::{self, own};
+use crate::membership::{self, MembershipError, own};
 use crate::reading::GroupReading;
 use crate::settings::Settings;
 
@@ -17,6 +17,8 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
         let why = format!("a maintenance is at {} already; `node-agent status` shows it", operation.phase);
         findings.reasons.push(why);
         findings.phase = Some(operation.phase);
+        // Certain without asking anybody; and a node that is out would be told that it is not registered.
+        return Ok(findings);
     }
     gather::machine(settings).now().map_err(|error| DriveError::from(error).to_string())?;
     let node =
@@ -25,7 +27,7 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
         membership::find(&node.load_balancer, &node.identity, &settings.target_groups),
         check_scaling::ask(&node, settings),
     );
-    let found = found.map_err(|error| error.to_string())?;
+    let found = found.map_err(|error| why_not(&error))?;
     findings.reasons.extend(check_scaling::reason(scaling, &found));
     for membership in found {
         let (name, kind) = (&membership.group.name, membership.group.target_type);
@@ -50,4 +52,11 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
         });
     }
     Ok(findings)
+}
+
+fn why_not(error: &MembershipError) -> String {
+    match error {
+        MembershipError::Call(error) => cannot_tell(error),
+        other => other.to_string(),
+    }
 }

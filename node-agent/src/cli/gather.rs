@@ -14,17 +14,10 @@ use crate::progress::Progress;
 use crate::record::Operation;
 use crate::requests::{Ask, Requests};
 use crate::settings::Settings;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_elasticloadbalancingv2::Client;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// A connection that takes longer than this is not coming.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// This node and its way to the API.
 pub(super) struct Node {
@@ -74,17 +67,7 @@ pub(super) async fn load_balancer(settings: &Settings, region: &str) -> LoadBala
 }
 
 async fn aws(settings: &Settings, region: Option<String>) -> aws_config::SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(settings.api_timeout())
-        .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
-    if let Some(region) = region {
-        loader = loader.region(Region::new(region));
-    }
-    loader.load().await
+    super::aws::config(region, settings.api_timeout()).await
 }
 
 /// A way to the Auto Scaling API, made when it is first needed.

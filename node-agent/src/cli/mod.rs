@@ -1,5 +1,6 @@
 //! The command line: what a person, SSM or systemd asks for.
 
+mod aws;
 mod check;
 mod check_scaling;
 mod check_start;
@@ -208,7 +209,7 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     let progress = log::begin(cli.log_format, std::io::stderr().is_terminal());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Complaint::new(exit::NOTHING_CHANGED, e))?;
-    let ended = runtime.block_on(async {
+    let ended = to_its_end(runtime, async {
         match cli.verb {
             Verb::Maintain(args) => maintain::maintain(settings, &progress, args).await,
             Verb::Drain(args) => maintain::drain(settings, &progress, args).await,
@@ -231,7 +232,40 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     ended
 }
 
+/// Runs this and nothing else: a question to a name server, which no deadline stops, keeps a thread for as long as the
+/// resolver likes, and whoever has the answer does not wait for that.
+fn to_its_end<T>(runtime: tokio::runtime::Runtime, what: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(what);
+    runtime.shutdown_background();
+    ended
+}
+
 /// Writes to standard output. A reader that has gone is no reason to fail.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_thread_that_nothing_stops_does_not_keep_the_program() {
+        let (never, stuck) = mpsc::channel::<()>();
+        let (end, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (begin, begun) = tokio::sync::oneshot::channel();
+            let answer = to_its_end(runtime, async {
+                tokio::task::spawn_blocking(move || begin.send(()).map(|()| stuck.recv()));
+                begun.await
+            });
+            end.send(answer)
+        });
+        // The limit is there to fail instead of hanging.
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(Ok(())));
+        drop(never);
+    }
 }

@@ -1,0 +1,157 @@
+//! `check` when nobody answers: the metadata service and the API silent, slow or gone. It answers in time all the same, and
+//! changes nothing, whatever it finds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
+
+mod estate;
+
+use estate::{Estate, Run, estate};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+const METADATA: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+const API: &str = "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2";
+
+/// The promise is 5 s. The rest is the start of a process on a machine that has other things to do.
+const IN_TIME: Duration = Duration::from_secs(8);
+
+/// How somebody does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    /// Takes the connection and says nothing.
+    Silent,
+    /// Begins a good answer and never ends it.
+    Slow,
+    /// Nobody listens.
+    Refused,
+}
+
+/// The URL of somebody who does not answer.
+async fn away(how: Away) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    if how != Away::Refused {
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(keep_waiting(stream, how));
+            }
+        });
+    }
+    url
+}
+
+async fn keep_waiting(mut stream: TcpStream, how: Away) -> std::io::Result<()> {
+    if how == Away::Slow {
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n";
+        stream.read_buf(&mut Vec::new()).await?;
+        stream.write_all(head.as_bytes()).await?;
+        loop {
+            stream.write_all(b"x").await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+    // Until the other side has had enough.
+    while stream.read_buf(&mut Vec::new()).await? > 0 {}
+    Ok(())
+}
+
+async fn asked(estate: &Estate, args: &[&str]) -> Run {
+    let began = Instant::now();
+    let run = estate.agent(args).await;
+    assert!(began.elapsed() < IN_TIME, "{:?} for {run:#?}", began.elapsed());
+    run
+}
+
+async fn cannot_tell(estate: Estate) {
+    let questions = [["check"].as_slice(), &["check", "--start"], &["check", "--json"]];
+    let [go_down, start, json] = questions.map(|args| asked(&estate, args));
+    let (go_down, start, json) = tokio::join!(go_down, start, json);
+    go_down.says(1, &["no\n", "cannot tell"]);
+    start.says(1, &["no\n", "cannot tell"]);
+    let answer: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((json.code, &answer["answer"]), (Some(1), &"no".into()));
+    assert!(answer["reasons"][0].as_str().unwrap().contains("cannot tell"), "{answer}");
+    estate.is_untouched();
+    assert!(!estate.record().parent().unwrap().exists());
+}
+
+const WAYS: [Away; 3] = [Away::Silent, Away::Slow, Away::Refused];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_answers_in_time_when_neither_the_metadata_service_nor_the_api_does() {
+    for how in WAYS {
+        cannot_tell(estate().await.with(METADATA, &away(how).await).with(API, &away(how).await)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_answers_in_time_when_the_api_does_not() {
+    for how in WAYS {
+        cannot_tell(estate().await.with(API, &away(how).await)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_answers_in_time_when_only_the_metadata_service_does_not() {
+    for how in WAYS {
+        // The region is known, so that it is the credentials that are waited for.
+        cannot_tell(estate().await.with(METADATA, &away(how).await).with("AWS_REGION", "us-east-1")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_metadata_service_is_given_up_by_whoever_is_in_no_hurry_either() {
+    let estate = estate().await.with(METADATA, &away(Away::Slow).await);
+    let began = Instant::now();
+    estate.agent(&["maintain", "--reboot"]).await.says(2, &["failed to find the AWS region"]);
+    estate
+        .with("AWS_REGION", "us-east-1")
+        .agent(&["maintain", "--reboot"])
+        .await
+        .says(2, &["failed to get AWS credentials"]);
+    // Each time one question, for 5 s.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// Every file below a directory, with what is in it.
+fn files(dir: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(path).unwrap());
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_changes_nothing_in_service_and_nothing_out_of_it() {
+    let estate = estate().await;
+    asked(&estate, &["check"]).await.says(1, &["is healthy in web: requests would be lost"]);
+    asked(&estate, &["check", "--start"]).await.says(0, &["yes"]);
+    estate.is_untouched();
+    assert!(!estate.record().parent().unwrap().exists(), "not even the directory of the record");
+
+    estate.agent(&["drain"]).await.says(0, &["drained"]);
+    let seen =
+        || (files(estate.dir.path()), estate.alb.tags(&estate.arn), estate.alb.instances_out(&estate.arn));
+    let (before, calls) = (seen(), estate.alb.calls().len());
+    asked(&estate, &["check"]).await.says(0, &["yes", "phase     drained"]);
+    asked(&estate, &["check", "--start"]).await.says(1, &["a maintenance is at drained already"]);
+    assert_eq!(seen(), before);
+    let since: Vec<_> = estate.alb.calls().into_iter().skip(calls).map(|call| call.action).collect();
+    assert!(!since.is_empty() && since.iter().all(|action| action.starts_with("Describe")), "{since:?}");
+}

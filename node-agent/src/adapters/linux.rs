@@ -3,7 +3,7 @@
 use crate::ports::{CommandEnd, Machine, MachineError, Stop};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -15,6 +15,9 @@ use tokio::process::{Child, Command};
 
 /// How long `dnf needs-restarting` may take.
 const RESTART_CHECK_LIMIT: Duration = Duration::from_secs(120);
+
+/// How often to look whether a group that was told to end has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// This machine.
 #[derive(Debug)]
@@ -66,9 +69,17 @@ impl Machine for Linux {
             () = tokio::time::sleep(limit) => CommandEnd::TimedOut,
             _ = stop.wait_for(|asked| *asked) => CommandEnd::Stopped,
         };
-        signal(&child, Signal::TERM);
-        if tokio::time::timeout(grace, child.wait()).await.is_err() {
-            signal(&child, Signal::KILL);
+        // Its leader may end and leave others of the group behind: the grace is for all of them.
+        let group = group(&child);
+        signal(group, Signal::TERM);
+        let gone = async {
+            let _ = child.wait().await;
+            while group.is_some_and(|group| test_kill_process_group(group).is_ok()) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(grace, gone).await.is_err() {
+            signal(group, Signal::KILL);
             // A process that even SIGKILL does not end is stuck in the kernel; waiting for it would never end.
             let _ = tokio::time::timeout(grace, child.wait()).await;
         }
@@ -80,6 +91,7 @@ impl Machine for Linux {
         let mut command = command(argv)?;
         let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         let mut child = command.spawn().map_err(|cause| failed(cause.to_string()))?;
+        let group = group(&child);
         let mut input = child.stdin.take();
         let told = async {
             if let Some(mut input) = input.take() {
@@ -93,7 +105,7 @@ impl Machine for Linux {
             Ok(Ok(status)) => Err(failed(status.to_string())),
             Ok(Err(cause)) => Err(failed(cause.to_string())),
             Err(_) => {
-                signal(&child, Signal::KILL);
+                signal(group, Signal::KILL);
                 Err(failed(format!("it took longer than {} s and was stopped", limit.as_secs())))
             }
         }
@@ -137,86 +149,17 @@ fn ended(argv: &[String], status: io::Result<ExitStatus>) -> Result<CommandEnd, 
     })
 }
 
-fn signal(child: &Child, signal: Signal) {
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(id) = id {
+/// The group that a process leads, while nobody has seen its end.
+fn group(leader: &Child) -> Option<Pid> {
+    leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+}
+
+fn signal(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
         // It may have ended this very moment; there is nobody left to signal then.
-        let _ = kill_process_group(id, signal);
+        let _ = kill_process_group(group, signal);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::sync::watch;
-
-    fn linux() -> Linux {
-        Linux { boot_id_path: "/proc/sys/kernel/random/boot_id".into(), reboot_command: vec!["true".into()] }
-    }
-
-    fn sh(script: &str) -> Vec<String> {
-        ["sh", "-c", script].map(str::to_owned).to_vec()
-    }
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    #[tokio::test]
-    async fn a_command_ends_with_its_code_or_signal() {
-        let (_never, stop) = watch::channel(false);
-        let run = |script| {
-            let stop = stop.clone();
-            async move { linux().run(&sh(script), LONG, LONG, stop).await.unwrap() }
-        };
-        assert_eq!(run("exit 7").await, CommandEnd::Exited(7));
-        assert_eq!(run("kill -9 $$").await, CommandEnd::Killed(9));
-    }
-
-    #[tokio::test]
-    async fn a_command_that_does_not_exist_is_named() {
-        let (_never, stop) = watch::channel(false);
-        let missing = vec!["/nonexistent/patch".to_owned()];
-        let error = linux().run(&missing, LONG, LONG, stop).await.unwrap_err();
-        assert!(error.to_string().starts_with("failed to run `/nonexistent/patch`: "), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_stopped_command_takes_its_children_with_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let mark = dir.path().join("child");
-        let (ask, stop) = watch::channel(false);
-        // The child ignores SIGTERM, so only SIGKILL to the group ends it.
-        let script = format!(
-            "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; sleep 60' & wait",
-            mark.display()
-        );
-        let running =
-            tokio::spawn(
-                async move { linux().run(&sh(&script), LONG, Duration::from_millis(100), stop).await },
-            );
-        while !mark.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        ask.send(true).unwrap();
-        assert_eq!(running.await.unwrap().unwrap(), CommandEnd::Stopped);
-        let child = std::fs::read_to_string(mark).unwrap();
-        let stat = format!("/proc/{}/stat", child.trim());
-        // Killed children are gone or, until somebody reaps them, zombies.
-        while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_command_that_takes_too_long_is_stopped() {
-        let (_never, stop) = watch::channel(false);
-        let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, stop).await.unwrap();
-        assert_eq!(end, CommandEnd::TimedOut);
-    }
-
-    #[test]
-    fn the_boot_id_is_read_without_its_line_end() {
-        let id = linux().boot_id().unwrap();
-        assert_eq!(id.len(), 36);
-        assert!(linux().uptime() > Duration::ZERO);
-    }
-}
+mod tests;

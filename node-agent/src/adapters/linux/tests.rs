@@ -1,0 +1,108 @@
+//! Real processes: how they end, and what is left of them.
+
+use super::*;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+fn linux() -> Linux {
+    Linux { boot_id_path: "/proc/sys/kernel/random/boot_id".into(), reboot_command: vec!["true".into()] }
+}
+
+fn sh(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_command_ends_with_its_code_or_signal() {
+    let (_never, stop) = watch::channel(false);
+    let run = |script| {
+        let stop = stop.clone();
+        async move { linux().run(&sh(script), LONG, LONG, stop).await.unwrap() }
+    };
+    assert_eq!(run("exit 7").await, CommandEnd::Exited(7));
+    assert_eq!(run("kill -9 $$").await, CommandEnd::Killed(9));
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_exist_is_named() {
+    let (_never, stop) = watch::channel(false);
+    let missing = vec!["/nonexistent/patch".to_owned()];
+    let error = linux().run(&missing, LONG, LONG, stop).await.unwrap_err();
+    assert!(error.to_string().starts_with("failed to run `/nonexistent/patch`: "), "{error}");
+}
+
+/// Runs a script, asks it to stop once it has made the file that `$0` names, and returns what is in that file then.
+async fn stopped(script: &str, grace: Duration) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("mark");
+    let (ask, stop) = watch::channel(false);
+    let mut argv = sh(script);
+    argv.push(mark.display().to_string());
+    let running = tokio::spawn(async move { linux().run(&argv, LONG, grace, stop).await });
+    while !mark.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    ask.send(true).unwrap();
+    assert_eq!(running.await.unwrap().unwrap(), CommandEnd::Stopped);
+    std::fs::read_to_string(mark).unwrap()
+}
+
+/// Killed processes are gone or, until somebody reaps them, zombies.
+async fn until_gone(process: &str) {
+    let stat = format!("/proc/{}/stat", process.trim());
+    let asked = Instant::now();
+    while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
+        assert!(asked.elapsed() < LONG, "process {process} is left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A child that ignores SIGTERM and names itself in the mark.
+const STUBBORN_CHILD: &str = r#"sh -c 'trap "" TERM; echo $$ >$0.new; mv $0.new $0; sleep 300' "$0" & wait"#;
+
+#[tokio::test]
+async fn a_stopped_command_takes_its_children_with_it() {
+    let child = stopped(&format!("trap '' TERM; {STUBBORN_CHILD}"), Duration::from_millis(100)).await;
+    until_gone(&child).await;
+}
+
+#[tokio::test]
+async fn a_command_that_ends_when_it_is_told_leaves_no_children_behind() {
+    let child = stopped(&format!("trap 'exit 0' TERM; {STUBBORN_CHILD}"), Duration::from_millis(100)).await;
+    until_gone(&child).await;
+}
+
+#[tokio::test]
+async fn a_stopped_command_has_its_grace_to_clean_up() {
+    let script = "trap 'echo cleaned >$0; exit 0' TERM; touch $0; while :; do sleep 0.01; done";
+    assert_eq!(stopped(script, LONG).await, "cleaned\n");
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_stopped() {
+    let (_never, stop) = watch::channel(false);
+    let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, stop).await.unwrap();
+    assert_eq!(end, CommandEnd::TimedOut);
+}
+
+#[tokio::test]
+async fn people_are_told_by_a_command_that_is_stopped_when_it_takes_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("told");
+    let tee = ["tee".to_owned(), told.display().to_string()];
+    linux().tell(&tee, "a message", LONG).await.unwrap();
+    assert_eq!(std::fs::read_to_string(told).unwrap(), "a message");
+    let failed = linux().tell(&sh("exit 7"), "", LONG).await.unwrap_err().to_string();
+    assert!(failed.starts_with("failed to notify with `sh -c exit 7`: exit status: 7"), "{failed}");
+    let stopped = linux().tell(&sh("sleep 60"), "", Duration::from_millis(50)).await.unwrap_err().to_string();
+    assert!(stopped.contains("it took longer than"), "{stopped}");
+}
+
+#[test]
+fn the_boot_id_is_read_without_its_line_end() {
+    let id = linux().boot_id().unwrap();
+    assert_eq!(id.len(), 36);
+    assert!(linux().uptime() > Duration::ZERO);
+}

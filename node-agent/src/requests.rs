@@ -5,11 +5,12 @@
 
 use crate::disk::{Disk, LocalDisk};
 use crate::record::Request;
+use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// No request is longer, in bytes.
@@ -91,7 +92,8 @@ impl Requests {
         self.dir.join(format!("{}.json", ask.name())).exists()
     }
 
-    /// Takes every request that was left. One that cannot be understood is dropped: nobody of ours wrote it.
+    /// Takes every request that was left. One that cannot be understood, or that is not our own file, is dropped: what is
+    /// asked for is done with our rights.
     pub fn take(&self) -> Vec<Ask> {
         let Ok(files) = std::fs::read_dir(&self.dir) else { return Vec::new() };
         let paths = files.flatten().map(|file| file.path());
@@ -165,6 +167,10 @@ fn refusal(id: &str) -> String {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let file = std::fs::symlink_metadata(path)?;
+    if !file.is_file() || file.uid() != geteuid().as_raw() {
+        return Err(io::Error::other(format!("it is not a file of user {}", geteuid().as_raw())));
+    }
     let mut text = Vec::new();
     File::open(path)?.take(LONGEST + 1).read_to_end(&mut text)?;
     if text.len() as u64 > LONGEST {
@@ -234,5 +240,21 @@ mod tests {
         assert_eq!(requests.take(), [Ask::Stop]);
         assert_eq!(requests.refused("one"), Some(refused));
         assert_eq!(requests.refused("one"), None);
+    }
+
+    #[test]
+    fn only_our_own_files_are_requests() {
+        let (dir, requests) = requests();
+        requests.leave(&Ask::Stop).unwrap();
+        let file = |name: &str| dir.path().join("requests").join(name);
+        // The same words behind a link, and in a file of somebody else's where we may make one.
+        std::fs::copy(file("ask-stop.json"), file("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(file("elsewhere"), file("ask-linked.json")).unwrap();
+        if geteuid().is_root() {
+            std::fs::copy(file("ask-stop.json"), file("ask-foreign.json")).unwrap();
+            std::os::unix::fs::chown(file("ask-foreign.json"), Some(65534), None).unwrap();
+        }
+        assert_eq!(requests.take(), [Ask::Stop]);
+        assert!(!file("ask-linked.json").exists() && !file("ask-foreign.json").exists());
     }
 }

@@ -1,4 +1,4 @@
-//! `check` when nobody answers: the metadata service and the API silent, slow or gone. It answers in time all the same, and
+//! `check`: it answers in time when nobody answers it, with the metadata service and the API silent, slow or gone; and it
 //! changes nothing, whatever it finds.
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
 
 mod estate;
 
-use estate::{Estate, Run, estate};
+use estate::{Estate, Run, estate, lease_key};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -154,4 +154,22 @@ async fn check_changes_nothing_in_service_and_nothing_out_of_it() {
     assert_eq!(seen(), before);
     let since: Vec<_> = estate.alb.calls().into_iter().skip(calls).map(|call| call.action).collect();
     assert!(!since.is_empty() && since.iter().all(|action| action.starts_with("Describe")), "{since:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_start_says_what_maintain_would_wait_for_or_be_refused_for() {
+    let estate = estate().await;
+    for (key, value, part) in [
+        (lease_key(2), "v1 p=held e=1 k=1", "all slots are taken, by i-0a000000000000002 (held)"),
+        (lease_key(2), "v1 p=failed e=1", "1 node(s) failed maintenance"),
+        ("node-agent/paused".to_owned(), "release day", "maintenance is paused: release day"),
+        ("node-agent/max-unavailable".to_owned(), "some", "node-agent/max-unavailable is \"some\""),
+        ("node-agent/min-healthy".to_owned(), "3", "3 are needed"),
+    ] {
+        estate.alb.set_tag(&estate.arn, &key, value);
+        asked(&estate, &["check", "--start"]).await.says(1, &["no\n", part]);
+        estate.alb.remove_tag(&estate.arn, &key);
+    }
+    asked(&estate, &["check", "--start"]).await.says(0, &["yes"]);
+    estate.is_untouched();
 }

@@ -12,5 +12,6 @@ mod estate;
 
 mod machine;
 mod people;
+mod requests;
 mod run_command;
 mod ssm_agent;

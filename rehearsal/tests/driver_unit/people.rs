@@ -30,6 +30,19 @@ async fn drained_the_driver_stays_until_rejoin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn drained_it_stays_out_through_a_reboot() {
+    // The boot is played, and what has passed since then is told by the clock of this machine.
+    let machine = machine_with(|estate| estate.configured("drained_limit = \"8760h\"")).await;
+    machine.agent(&["drain"]).await.says(0, &["drained"]);
+    machine.reboot().await;
+    until(|| machine.log().matches("staying drained").count() == 2).await;
+    assert_eq!((machine.phase(), machine.finished().len()), (Some(Phase::Drained), 0));
+    assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
+    machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
+    machine.assert_restored();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn halted_the_driver_stays_and_resume_has_it_look_again() {
     let machine = machine_with(|estate| {
         let told = estate.dir.path().join("told");

@@ -9,7 +9,7 @@
 
 mod fleet;
 
-use fleet::{Fleet, PORT, finished, fleet, until};
+use fleet::{Fleet, PORT, finished, fleet};
 use node_agent::phase::Phase;
 use node_agent::record::{GoingDown, Request, Verdict};
 use std::time::Duration;
@@ -18,6 +18,14 @@ use tokio::time::Instant;
 /// The deregistration delay is over, so no request can reach it.
 fn assert_drained(fleet: &Fleet, node: usize) {
     assert_eq!(fleet.pairs(node), [(PORT, "unused".to_owned())]);
+}
+
+/// A maintenance of the first node that has come this far when SIGTERM, as the machine stops, ends its driver: the record is
+/// left as it is.
+async fn stopped_at(fleet: &Fleet, request: Request, phase: Phase) {
+    let running = fleet.nodes[0].begun(request, phase).await;
+    running.abort();
+    let _ = running.await;
 }
 
 /// The node boots, `resume` brings it back, and nothing is left of the shutdown.
@@ -89,12 +97,7 @@ async fn a_node_that_is_not_behind_the_load_balancer_holds_up_nothing() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_maintenance_on_its_way_back_leaves_again_and_never_registers_a_dying_node() {
     let fleet = fleet().start().await;
-    let node = fleet.nodes[0].clone();
-    let running = tokio::task::spawn_local(async move { node.maintain(node.run(&["patch"])).await });
-    until(|| fleet.nodes[0].phase() == Some(Phase::WaitInService)).await;
-    // SIGTERM while the machine stops: the driver leaves its record and goes.
-    running.abort();
-    let _ = running.await;
+    stopped_at(&fleet, fleet.nodes[0].run(&["patch"]), Phase::WaitInService).await;
     fleet.nodes[0].leave_before(GoingDown::Reboot).await;
     assert_drained(&fleet, 0);
     assert_eq!(fleet.leases().len(), 1);
@@ -105,11 +108,7 @@ async fn a_maintenance_on_its_way_back_leaves_again_and_never_registers_a_dying_
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_maintenance_that_had_not_left_gives_up_its_place_and_the_node_drains() {
     let fleet = fleet().start().await;
-    let node = fleet.nodes[0].clone();
-    let running = tokio::task::spawn_local(async move { node.maintain(node.reboot()).await });
-    until(|| fleet.nodes[0].phase() == Some(Phase::AcquireLease)).await;
-    running.abort();
-    let _ = running.await;
+    stopped_at(&fleet, fleet.nodes[0].reboot(), Phase::AcquireLease).await;
     fleet.nodes[0].leave_before(GoingDown::PowerOff).await;
     assert_drained(&fleet, 0);
     boots_and_is_back(&fleet, 0).await;
@@ -119,11 +118,7 @@ async fn a_maintenance_that_had_not_left_gives_up_its_place_and_the_node_drains(
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_drain_under_way_is_finished() {
     let fleet = fleet().start().await;
-    let node = fleet.nodes[0].clone();
-    let running = tokio::task::spawn_local(async move { node.maintain(node.run(&["patch"])).await });
-    until(|| fleet.nodes[0].phase() == Some(Phase::Drain)).await;
-    running.abort();
-    let _ = running.await;
+    stopped_at(&fleet, fleet.nodes[0].run(&["patch"]), Phase::Drain).await;
     fleet.nodes[0].leave_before(GoingDown::Reboot).await;
     assert_drained(&fleet, 0);
     assert!(

@@ -1,7 +1,7 @@
 //! One node, and the drivers that run on it.
 
 use super::fakes::{FakeMachine, FakeService};
-use super::finished;
+use super::{finished, until};
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
 use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
@@ -14,6 +14,7 @@ use node_agent::identity::Identity;
 use node_agent::journal::{self, Journal};
 use node_agent::load_balancer::LoadBalancer;
 use node_agent::lost_record::{self, Known, LostRecordError};
+use node_agent::phase::Phase;
 use node_agent::ports::Machine;
 use node_agent::progress::Progress;
 use node_agent::record::{Finished, GoingDown, Operation, RebootWhen, Request};
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// One node: what outlives its agent's process.
@@ -192,6 +194,14 @@ impl Node {
         finished(self.maintain(request).await)
     }
 
+    /// Runs a maintenance in the background that has come this far.
+    pub async fn begun(&self, request: Request, phase: Phase) -> JoinHandle<End> {
+        let node = self.clone();
+        let running = tokio::task::spawn_local(async move { node.maintain(request).await });
+        until(|| self.phase() == Some(phase)).await;
+        running
+    }
+
     /// Goes on from the record, as `resume` does, to the end.
     pub async fn resume(&self) -> End {
         let mut driver = self.resumed();
@@ -236,7 +246,7 @@ impl Node {
     }
 
     /// Its phase.
-    pub fn phase(&self) -> Option<node_agent::phase::Phase> {
+    pub fn phase(&self) -> Option<Phase> {
         self.operation().map(|operation| operation.phase)
     }
 }

@@ -1,0 +1,71 @@
+//! Somebody else moves our target or removes our tag.
+
+use crate::fleet::{PORT, finished, fleet};
+use local_alb::Fault;
+use node_agent::phase::{Outcome, Phase};
+use node_agent::record::Verdict;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::sleep;
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn registered_again_by_somebody_else_it_drains_again_before_the_reboot() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.reboot(), Phase::Drain).await;
+    sleep(Duration::from_secs(20)).await;
+    fleet.alb.register(&fleet.arn, &node.target_id, PORT);
+    let finished = finished(running.await.unwrap());
+    assert_eq!(finished.verdict, Verdict::Succeeded);
+    let drains = finished.phases.iter().filter(|run| run.phase == Phase::Drain).map(|run| run.outcome);
+    assert_eq!(drains.collect::<Vec<_>>(), [Outcome::Blocked, Outcome::Ok]);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn registered_again_and_again_it_turns_back_unrebooted() {
+    let fleet = fleet().start().await;
+    let node = fleet.nodes[0].clone();
+    let (alb, arn, id) = (fleet.alb.clone(), fleet.arn.clone(), node.target_id.clone());
+    let meddler = tokio::task::spawn_local(async move {
+        loop {
+            sleep(Duration::from_secs(25)).await;
+            alb.register(&arn, &id, PORT);
+        }
+    });
+    let finished = node.finish(node.reboot()).await;
+    meddler.abort();
+    assert_eq!(finished.verdict, Verdict::FailedButRestored);
+    assert!(finished.reason.unwrap().contains("although we deregistered it, for the 4th time"));
+    assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 0);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_wiped_while_out_is_written_again() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    let key = format!("node-agent/lease/{}", node.identity.instance_id);
+    fleet.alb.remove_tag(&fleet.arn, &key);
+    sleep(Duration::from_secs(60)).await;
+    assert!(fleet.alb.tags(&fleet.arn)[&key].contains("p=held"));
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_wiped_while_a_deregistration_may_still_land_is_written_again() {
+    let fleet = fleet().start().await;
+    fleet.alb.script("DeregisterTargets", Fault::LostAnswer, 1);
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::ReleaseLease).await;
+    let key = format!("node-agent/lease/{}", node.identity.instance_id);
+    sleep(Duration::from_secs(45)).await;
+    fleet.alb.remove_tag(&fleet.arn, &key);
+    sleep(Duration::from_secs(45)).await;
+    assert!(fleet.alb.tags(&fleet.arn)[&key].contains("p=held"));
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}

@@ -1,0 +1,20 @@
+//! Whole maintenances on a paused clock: what a user would notice when all goes well, and when it does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
+
+#[path = "../fleet/mod.rs"]
+mod fleet;
+
+mod api;
+mod command;
+mod drain;
+mod groups;
+mod health;
+mod interference;
+mod stop;
+mod turns;

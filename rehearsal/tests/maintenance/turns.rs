@@ -1,0 +1,74 @@
+//! One after another, as the lease says.
+
+use crate::fleet::{PORT, finished, fleet, seconds, until};
+use node_agent::phase::{Outcome, Phase};
+use node_agent::record::Verdict;
+use std::sync::atomic::Ordering;
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_reboots_and_comes_back_with_its_port_and_without_its_lease() {
+    let fleet = fleet().start().await;
+    let finished = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
+    assert_eq!((finished.verdict, finished.exit_code), (Verdict::Succeeded, 0));
+    assert_eq!(fleet.nodes[0].machine.reboots.load(Ordering::Relaxed), 1);
+    assert_eq!(fleet.pairs(0), [(PORT, "healthy".to_owned())]);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn three_nodes_at_once_leave_one_at_a_time() {
+    let fleet = fleet().start().await;
+    let watch = fleet.watch();
+    let nodes = &fleet.nodes;
+    let (a, b, c) = tokio::join!(
+        nodes[0].finish(nodes[0].reboot()),
+        nodes[1].finish(nodes[1].reboot()),
+        nodes[2].finish(nodes[2].reboot()),
+    );
+    for finished in [a, b, c] {
+        assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
+    }
+    assert_eq!(watch.most_out(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_key_of_a_lease_can_carry_the_role_that_iam_pins_it_to() {
+    let fleet = fleet().settings(|s| s.lease_role_id = Some("AROAEXAMPLEID1234567".into())).start().await;
+    let (node, watch) = (fleet.nodes[0].clone(), fleet.watch());
+    let running = tokio::task::spawn_local(async move { node.finish(node.run(&["patch"])).await });
+    let key = format!("AROAEXAMPLEID1234567:{}", fleet.nodes[0].identity.instance_id);
+    until(|| fleet.nodes[0].phase() == Some(Phase::Drain)).await;
+    assert!(fleet.leases()[&key].contains("p=held"));
+    // The others know whose it is.
+    let second = fleet.nodes[1].finish(fleet.nodes[1].run(&["patch"])).await;
+    assert_eq!((running.await.unwrap().verdict, second.verdict), (Verdict::Succeeded, Verdict::Succeeded));
+    assert_eq!(watch.most_out(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn with_two_slots_two_are_out_and_never_three() {
+    let fleet = fleet().nodes(6).tag("max-unavailable", "2").start().await;
+    let watch = fleet.watch();
+    let mut tasks = tokio::task::JoinSet::new();
+    for node in fleet.nodes.clone() {
+        tasks.spawn_local(async move { node.finish(node.reboot()).await.verdict });
+    }
+    assert_eq!(tasks.join_all().await, [Verdict::Succeeded; 6]);
+    assert_eq!(watch.most_out(), 2);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_count_on_record_that_is_at_its_limit_stays_there() {
+    let fleet = fleet().settings(|s| s.lease_wait = seconds(600)).start().await;
+    for number in 0..50 {
+        fleet.alb.set_tag(&fleet.arn, &format!("owner-{number}"), "x");
+    }
+    let mut driver = fleet.nodes[0].driver(fleet.nodes[0].reboot());
+    driver.operation.blocked = u32::MAX;
+    let finished = finished(driver.drive().await.unwrap());
+    assert!(finished.phases.iter().any(|run| run.outcome == Outcome::Blocked), "{finished:?}");
+    assert_eq!((finished.verdict, driver.operation.blocked), (Verdict::NothingChanged, u32::MAX));
+}

@@ -83,6 +83,28 @@ pub async fn find(
     Ok(found)
 }
 
+/// Like [`find`], for a machine that goes down whatever we think of it: what is of no use is left out. Empty: no request can
+/// reach us through any group that we know of.
+///
+/// # Errors
+/// When the API does not answer, or refuses.
+pub async fn find_what_there_is(
+    load_balancer: &LoadBalancer,
+    identity: &Identity,
+    named: &[String],
+) -> Result<Vec<Membership>, CallError> {
+    let mut found = Vec::new();
+    for group in described(load_balancer, named).await? {
+        match group {
+            Ok(group) => found.extend(membership(load_balancer, identity, group).await?),
+            Err(unsupported) => tracing::warn!("{unsupported}; leaving the others"),
+        }
+    }
+    found.sort_by(|a, b| a.group.arn.cmp(&b.group.arn));
+    found.dedup_by(|a, b| a.group.arn == b.group.arn);
+    Ok(found)
+}
+
 /// The named groups, or all that are tagged as managed, whoever is in them, in the order of their ARNs.
 ///
 /// # Errors
@@ -91,16 +113,10 @@ pub async fn groups(
     load_balancer: &LoadBalancer,
     named: &[String],
 ) -> Result<Vec<TargetGroup>, MembershipError> {
-    let mut described = load_balancer.target_groups(named).await?;
+    let described = described(load_balancer, named).await?;
     let missing = named.iter().find(|name| !described.iter().any(|group| is_called(group, name)));
     if let Some(name) = missing {
         return Err(MembershipError::NoSuchGroup(name.clone()));
-    }
-    if named.is_empty() {
-        let arns: Vec<_> = described.iter().map(|group| arn(group).to_owned()).collect();
-        let tags = load_balancer.tags(&arns).await?;
-        let managed = |arn: &str| tags.get(arn)?.get(MANAGED);
-        described.retain(|group| managed(arn(group)).is_some_and(|value| value == "true"));
     }
     if described.is_empty() {
         return Err(MembershipError::NoneManaged);
@@ -109,6 +125,20 @@ pub async fn groups(
     groups.sort_by(|a, b| a.arn.cmp(&b.arn));
     groups.dedup_by(|a, b| a.arn == b.arn);
     Ok(groups)
+}
+
+async fn described(
+    load_balancer: &LoadBalancer,
+    named: &[String],
+) -> Result<Vec<Result<TargetGroup, Unsupported>>, CallError> {
+    let mut described = load_balancer.target_groups(named).await?;
+    if named.is_empty() {
+        let arns: Vec<_> = described.iter().map(|group| arn(group).to_owned()).collect();
+        let tags = load_balancer.tags(&arns).await?;
+        let managed = |arn: &str| tags.get(arn)?.get(MANAGED);
+        described.retain(|group| managed(arn(group)).is_some_and(|value| value == "true"));
+    }
+    Ok(described)
 }
 
 async fn membership(

@@ -10,7 +10,7 @@
 
 mod estate;
 
-use estate::{Estate, Run, estate, lease_key};
+use estate::{Estate, Run, estate, lease_key, quick_group};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -171,5 +171,15 @@ async fn check_start_says_what_maintain_would_wait_for_or_be_refused_for() {
         estate.alb.remove_tag(&estate.arn, &key);
     }
     asked(&estate, &["check", "--start"]).await.says(0, &["yes"]);
+    estate.is_untouched();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_sees_the_group_that_the_node_is_in_whatever_else_is_named() {
+    let named = "target_groups = [\"web\"]";
+    let estate = estate().await.configured_instead(named, "target_groups = [\"web\", \"other\"]");
+    asked(&estate, &["check"]).await.says(1, &["cannot tell", "TargetGroupNotFound"]);
+    estate.alb.create_target_group(quick_group("other", Vec::new())).unwrap();
+    asked(&estate, &["check"]).await.says(1, &["is healthy in web: requests would be lost"]);
     estate.is_untouched();
 }

@@ -5,7 +5,7 @@ use crate::exit;
 use crate::journal;
 use crate::lease::Leases;
 use crate::load_balancer::CallError;
-use crate::membership;
+use crate::membership::{self, MembershipError};
 use crate::phase::Phase;
 use crate::policy::Policy;
 use crate::record::{CommandState, Operation};
@@ -147,7 +147,7 @@ async fn in_flight(settings: &Settings) -> Option<u64> {
     gather::service().ok()?.in_flight(url).await.ok()
 }
 
-/// Our groups, as (ARN, name, our pairs): those on record, or else those that contain us.
+/// Our groups, as (ARN, name, our pairs): those on record, or else those that contain us, draining or not.
 async fn own_groups(
     node: &gather::Node,
     settings: &Settings,
@@ -157,12 +157,23 @@ async fn own_groups(
         let live = operation.live_groups();
         return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.pairs.clone())).collect());
     }
-    match membership::find(&node.load_balancer, &node.identity, &settings.target_groups).await {
-        Ok(found) => Ok(found.into_iter().map(|m| (m.group.arn, m.group.name, m.pairs)).collect()),
-        Err(membership::MembershipError::Call(error)) => Err(cannot_tell(&error)),
-        // In no group: nobody sends us requests.
-        Err(_) => Ok(Vec::new()),
+    let groups = match membership::groups(&node.load_balancer, &settings.target_groups).await {
+        Ok(groups) => groups,
+        // Nobody sends us requests that we know of.
+        Err(MembershipError::NoneManaged) => return Ok(Vec::new()),
+        Err(MembershipError::Call(error)) => return Err(cannot_tell(&error)),
+        Err(error) => return Err(format!("cannot tell: {error}")),
+    };
+    let mut own = Vec::new();
+    for group in groups {
+        let us = node.identity.target_id(group.target_type);
+        let health =
+            node.load_balancer.target_health(&group.arn).await.map_err(|error| cannot_tell(&error))?;
+        let pairs = health.into_iter().map(|state| state.target).filter(|target| target.id == us).collect();
+        own.push((group.arn, group.name, pairs));
     }
+    own.retain(|(_, _, pairs): &(_, _, Vec<Target>)| !pairs.is_empty());
+    Ok(own)
 }
 
 /// Why requests may still reach one of our pairs.

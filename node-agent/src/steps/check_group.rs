@@ -81,7 +81,15 @@ async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
         Err(MembershipError::Call(error)) => Err(error),
         answer => Ok(answer),
     };
-    let found = driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?;
+    let found = if driver.operation.forced {
+        driver.ask(async |lb| membership::find_what_there_is(lb, &identity, &named).await).await?
+    } else {
+        driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?
+    };
+    if found.is_empty() {
+        let nowhere = MembershipError::Nowhere(identity.instance_id);
+        return Err(StepError::Misconfigured(nowhere.to_string()));
+    }
     let mut groups = Vec::new();
     let mut seen = Vec::new();
     for mut membership in found {

@@ -87,6 +87,8 @@ pub enum Fault {
     LandsLate(Duration),
     /// `ExpiredToken`, not applied.
     ExpiredToken,
+    /// `AccessDenied`, not applied.
+    AccessDenied,
 }
 
 /// Decides the fate of every call.

@@ -20,7 +20,13 @@ impl Driver {
         for ask in self.requests.as_ref().map(Requests::take).unwrap_or_default() {
             match ask {
                 Ask::Begin(request) => self.hear_of_another(&request)?,
-                Ask::ComeBack => come_back = true,
+                Ask::ComeBack => {
+                    come_back = true;
+                    if self.operation.request.stay_out && self.operation.phase < Phase::Drained {
+                        tracing::warn!("asked to come back before the node has drained: turning back");
+                        self.turn_back = true;
+                    }
+                }
                 Ask::Stop => {
                     tracing::warn!(
                         "asked to stop: turning back, or going on to the end if the machine may have changed"
@@ -70,10 +76,12 @@ impl Driver {
 }
 
 impl Operation {
-    /// Whether a request for the same work can end with this operation.
+    /// Whether a request for the same work can end with this operation. Not with a `drain` that is over: it ends in service,
+    /// and whoever asks for another is about to break the node.
     pub fn may_be_joined_by(&self, request: &Request) -> bool {
         let works = !matches!(self.phase, Phase::Halted | Phase::Drained | Phase::Done);
-        works && self.going_down.is_none() && self.request.same_work(request)
+        let comes_back = self.request.stay_out && self.phase > Phase::Drained;
+        works && !comes_back && self.going_down.is_none() && self.request.same_work(request)
     }
 
     /// What a request for something else is told; whether a driver is at work makes a difference to what there is to do.

@@ -3,7 +3,7 @@
 
 use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::lease::tag::PREFIX;
-use crate::lease::{Hold, LeaseTag, Leases, quarantine};
+use crate::lease::{Hold, LeaseTag, Leases, Reading, quarantine};
 use crate::load_balancer::CallError;
 use crate::phase::Phase;
 use crate::record::{ClaimOnRecord, TicketOnRecord};
@@ -68,6 +68,7 @@ impl Driver {
         let now = self.now()?;
         let epoch = self.nonce();
         let Some(group) = self.operation.live_group(index) else { return Ok(true) };
+        let first = group.ticket.is_none() && group.unresolved_tags.is_empty();
         let before = group.ticket.take().filter(|ticket| ticket.number == number);
         group.ticket = Some(match before {
             Some(ticket) => ticket.shown_alive(now),
@@ -83,6 +84,10 @@ impl Driver {
                     return Ok(false);
                 }
                 Err(error) if error.is_final() => {
+                    if first && failures == 0 {
+                        // There is no tag to remove, and without the permission there would be no way to.
+                        self.forget_lease(index)?;
+                    }
                     return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
                 }
                 Err(error) => self.back_off(&error, failures).await?,
@@ -226,12 +231,18 @@ impl Driver {
         let Ok(tags) = self.load_balancer.tags(&arns).await else { return Ok(()) };
         for (index, arn) in indices.into_iter().zip(arns) {
             let Some(tags) = tags.get(&arn) else { continue };
-            if Leases::from_tags(tags).of(&self.identity.instance_id).is_none() {
-                tracing::warn!(
-                    "our lease on {arn} was removed by somebody else while we are out: writing it again"
-                );
+            let halted = self.operation.phase == Phase::Halted;
+            let shown = Leases::from_tags(tags).of(&self.identity.instance_id).map(Reading::hold);
+            // The change from `held` to `halted` may have failed when it was due.
+            let marked = shown != Some(Some(Hold::Held)) || !halted;
+            if shown.is_none() || !marked {
+                if shown.is_none() {
+                    tracing::warn!(
+                        "our lease on {arn} was removed by somebody else while we are out: writing it again"
+                    );
+                }
                 // Not the claim that has settled: it takes the slot, and validating again does not take it for ours.
-                let hold = if self.operation.phase == Phase::Halted { Hold::Halted } else { Hold::Held };
+                let hold = if halted { Hold::Halted } else { Hold::Held };
                 let again = LeaseTag { epoch: self.nonce(), ..self.lease_tag(index, hold) };
                 if let Err(error) = self.send_value(index, Some(again.to_string())).await? {
                     tracing::warn!("{error}");

@@ -48,6 +48,10 @@ impl Driver {
         let mut stop = self.stop.clone();
         let mut told = Instant::now();
         let halted = self.operation.phase == Phase::Halted;
+        if self.turn_back && !halted {
+            // It was asked for in the last moment of the drain.
+            return Ok(Stayed::GoOn);
+        }
         tracing::info!("staying {} until told to go on", self.operation.phase);
         self.progress.end();
         loop {

@@ -11,6 +11,7 @@
 mod fleet;
 
 use fleet::{Fleet, Node, finished, fleet, until};
+use local_alb::Fault;
 use node_agent::driver::End;
 use node_agent::phase::Phase;
 use node_agent::record::{RebootWhen, Request, Verdict};
@@ -172,4 +173,59 @@ async fn asked_to_stop_in_the_drain_the_node_turns_back_and_may_be_asked_again()
     assert_eq!(stopped.reason.as_deref(), Some("drain: asked to stop"));
     assert!(node.machine.ran.lock().unwrap().is_empty());
     fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn asked_to_come_back_before_it_has_drained_it_turns_back() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = driven(node, Request { stay_out: true, ..node.run(&[]) });
+    until(|| node.phase() == Some(Phase::Drain)).await;
+    requests(node).leave(&Ask::ComeBack).unwrap();
+    let finished = finished(running.await.unwrap());
+    assert_eq!(finished.verdict, Verdict::FailedButRestored);
+    assert!(finished.phases.iter().all(|run| run.phase != Phase::Drained), "{finished:?}");
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_drain_is_not_joined_by_another_while_it_comes_back() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let drain = || Request { stay_out: true, ..node.run(&[]) };
+    let running = driven(node, drain());
+    until(|| node.phase() == Some(Phase::Drained)).await;
+    requests(node).leave(&Ask::ComeBack).unwrap();
+    until(|| node.phase() == Some(Phase::WaitInService)).await;
+    let another = Request { id: "another".into(), ..drain() };
+    requests(node).leave(&Ask::Begin(Box::new(another))).unwrap();
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    let refused = requests(node).refused("another").unwrap();
+    assert_eq!(refused.exit_code, 75, "{refused:?}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_mark_of_a_halt_is_made_up_for_once_the_api_answers() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let _running = driven(node, node.run(&["patch"]));
+    until(|| node.phase() == Some(Phase::CheckHealth)).await;
+    node.service.set(Some(503));
+    fleet.alb.script("AddTags", Fault::Refused, 6);
+    until(|| node.phase() == Some(Phase::Halted)).await;
+    until(|| lease(&fleet).contains("p=halted")).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_halt_leaves_an_operators_break_alone() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let _running = driven(node, node.run(&["patch"]));
+    until(|| node.phase() == Some(Phase::CheckHealth)).await;
+    let key = format!("node-agent/lease/{}", node.identity.instance_id);
+    fleet.alb.set_tag(&fleet.arn, &key, &lease(&fleet).replace("p=held", "p=broken"));
+    node.service.set(Some(503));
+    until(|| node.phase() == Some(Phase::Halted)).await;
+    sleep(Duration::from_secs(120)).await;
+    assert!(lease(&fleet).contains("p=broken"), "{}", lease(&fleet));
 }

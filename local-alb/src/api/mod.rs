@@ -59,6 +59,10 @@ async fn call(State((alb, service)): State<(LocalAlb, Service)>, request: Reques
         Ok(()) => match fault {
             Some(Fault::Throttled) => Err(ApiError::sender("Throttling", "Rate exceeded")),
             Some(Fault::ExpiredToken) => Err(ApiError::expired_token()),
+            Some(Fault::AccessDenied) => Err(ApiError::forbidden(
+                "AccessDenied",
+                "The caller is not authorized to perform this action",
+            )),
             Some(Fault::ServerError) => Err(ApiError::internal()),
             Some(Fault::Refused) => {
                 record("Refused");

@@ -143,8 +143,13 @@ impl Followed<'_> {
         ))
     }
 
+    fn wants_it_back(&self) -> bool {
+        self.ask == Some(Ask::ComeBack)
+    }
+
     /// Asks; from here on the driver sees that somebody waits. Asked again after its driver died, it is still one request.
-    fn leave(&self) -> Result<Waits, Complaint> {
+    /// Whoever wants the node back does not count: a maintenance that has lost its asker must not leave for that.
+    fn leave(&self) -> Result<Option<Waits>, Complaint> {
         let failed = |error: std::io::Error| {
             let dir = self.settings.state_dir.display();
             let why = "free or repair the disk; nothing was begun";
@@ -153,7 +158,10 @@ impl Followed<'_> {
                 anyhow::anyhow!("failed to ask the driver in {dir}: {error}; {why}"),
             )
         };
-        let waits = self.requests.wait().map_err(failed)?;
+        let waits = match self.wants_it_back() {
+            true => None,
+            false => Some(self.requests.wait().map_err(failed)?),
+        };
         if let Some(ask) = &self.ask {
             self.requests.leave(ask).map_err(failed)?;
         }
@@ -223,7 +231,9 @@ impl Followed<'_> {
         let anew = self.begun_in != Some(operation.phase_entered);
         match operation.phase {
             Phase::Halted if anew => return Ok(Some(verdict::tell_halted(&operation))),
-            Phase::Drained if anew => return Ok(Some(verdict::tell_drained(&operation))),
+            Phase::Drained if anew && !self.wants_it_back() => {
+                return Ok(Some(verdict::tell_drained(&operation)));
+            }
             Phase::Reboot if self.answers_reboot && self.is_asked_for(&operation) => {
                 return Ok(Some(verdict::tell_reboot()));
             }

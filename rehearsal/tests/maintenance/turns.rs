@@ -1,6 +1,7 @@
 //! One after another, as the lease says.
 
 use crate::fleet::{PORT, finished, fleet, seconds, until};
+use local_alb::Fault;
 use node_agent::phase::{Outcome, Phase};
 use node_agent::record::Verdict;
 use std::sync::atomic::Ordering;
@@ -71,4 +72,18 @@ async fn a_count_on_record_that_is_at_its_limit_stays_there() {
     let finished = finished(driver.drive().await.unwrap());
     assert!(finished.phases.iter().any(|run| run.outcome == Outcome::Blocked), "{finished:?}");
     assert_eq!((finished.verdict, driver.operation.blocked), (Verdict::NothingChanged, u32::MAX));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn without_the_permission_to_write_tags_it_ends_and_says_so() {
+    let fleet = fleet().start().await;
+    // Somebody waits, so that the first tag is a place in the queue.
+    let key = format!("node-agent/lease/{}", fleet.nodes[1].identity.instance_id);
+    fleet.alb.set_tag(&fleet.arn, &key, "v1 p=waiting e=1 t=1 s=0");
+    for action in ["AddTags", "RemoveTags"] {
+        fleet.alb.script(action, Fault::AccessDenied, 1000);
+    }
+    let finished = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
+    assert_eq!((finished.verdict, finished.exit_code), (Verdict::NothingChanged, 2), "{finished:?}");
+    assert!(finished.reason.unwrap().contains("AccessDenied"));
 }

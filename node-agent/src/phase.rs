@@ -120,6 +120,8 @@ pub struct Course {
     pub out: bool,
     /// The operation is a `drain`: it stays out until `rejoin`.
     pub stay_out: bool,
+    /// The command has begun, or the machine has booted: the service has to prove itself before it is registered.
+    pub changed: bool,
 }
 
 /// A pair of phase and outcome that no maintenance can meet; only a damaged record leads here.
@@ -147,8 +149,9 @@ pub fn next(phase: Phase, outcome: Outcome, course: Course) -> Result<Phase, NoS
         (CheckGroup | AcquireLease, Failed | Cancelled) => ReleaseLease,
         (Deregister, Failed | Cancelled) if !course.out => ReleaseLease,
 
-        // Out of service, nothing done to the machine yet: turn back.
+        // Out of service. Nothing done to the machine yet: turn back.
         (Deregister, Good) => Drain,
+        (Deregister | Drain, Failed | Cancelled) if course.changed => CheckHealth,
         (Deregister | Drain, Failed | Cancelled) => Register,
         (Drain, Good) if course.stay_out => Drained,
         (Drain, Good) => RunCommand,
@@ -179,8 +182,8 @@ pub fn next(phase: Phase, outcome: Outcome, course: Course) -> Result<Phase, NoS
 mod tests {
     use super::*;
 
-    const IN_SERVICE: Course = Course { out: false, stay_out: false };
-    const OUT: Course = Course { out: true, stay_out: false };
+    const IN_SERVICE: Course = Course { out: false, stay_out: false, changed: false };
+    const OUT: Course = Course { out: true, stay_out: false, changed: false };
 
     fn walk(course: Course, outcomes: &[(Phase, Outcome)]) -> Phase {
         let mut at = Phase::CheckGroup;
@@ -252,8 +255,19 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_may_have_changed_is_never_registered_unproved() {
+        let changed = Course { changed: true, ..OUT };
+        for phase in [Phase::Deregister, Phase::Drain] {
+            for outcome in [Outcome::Failed, Outcome::Cancelled] {
+                assert_eq!(next(phase, outcome, OUT), Ok(Phase::Register));
+                assert_eq!(next(phase, outcome, changed), Ok(Phase::CheckHealth));
+            }
+        }
+    }
+
+    #[test]
     fn a_drain_by_hand_stays_out_until_it_is_told() {
-        let by_hand = Course { out: true, stay_out: true };
+        let by_hand = Course { stay_out: true, ..OUT };
         assert_eq!(next(Phase::Drain, Outcome::Ok, by_hand), Ok(Phase::Drained));
         assert_eq!(next(Phase::Drained, Outcome::Ok, by_hand), Ok(Phase::CheckHealth));
     }

@@ -3,6 +3,7 @@
 //! It is the same state machine as a maintenance, driven as far as the drain; the next boot goes on from the record.
 
 use crate::driver::{DriveError, Driver, End};
+use crate::phase::Phase;
 use crate::record::{GoingDown, Operation, Remains, Request};
 use crate::settings::Settings;
 use crate::time::{Length, Moment};
@@ -31,7 +32,10 @@ pub fn begin(
     tracing::info!("the machine goes down while a maintenance is at {}", unfinished.phase);
     match unfinished.remains() {
         Remains::Nothing => return None,
-        Remains::GiveBack => unfinished.take_up(&now),
+        Remains::GiveBack => {
+            unfinished.take_up(&now);
+            unfinished.going_down = Some(how);
+        }
         Remains::Drain | Remains::LeaveAgain => unfinished.goes_down(how, now),
     }
     Some(unfinished)
@@ -43,10 +47,11 @@ impl Driver {
     /// # Errors
     /// [`DriveError`] when the record cannot be kept.
     pub async fn leave_before(&mut self, how: GoingDown, settings: &Settings) -> Result<(), DriveError> {
+        // What was on record and had not left is only given back; the leaving begins after it.
+        let mut gave_back = !self.operation.out && self.operation.phase != Phase::CheckGroup;
         while let End::Finished(tried) = self.drive().await? {
             let now = self.now()?;
-            let before = self.operation.going_down.is_none();
-            if !before && self.operation.forced {
+            if !gave_back && self.operation.forced {
                 tracing::warn!(
                     "this node did not leave its target groups: {}",
                     tried.reason.unwrap_or_default()
@@ -54,7 +59,7 @@ impl Driver {
                 return Ok(());
             }
             self.operation = leaving(settings, how, now);
-            if !before {
+            if !std::mem::take(&mut gave_back) {
                 // The lease is for others' sake; the machine goes down with or without it.
                 tracing::warn!("leaving without a lease: {}", tried.reason.unwrap_or_default());
                 self.operation.forced = true;

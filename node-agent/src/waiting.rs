@@ -29,7 +29,7 @@ impl Driver {
             Phase::CheckGroup | Phase::AcquireLease => Some(settings.lease_wait.0),
             Phase::Deregister if !self.operation.out => Some(settings.lease_wait.0),
             Phase::Deregister => Some(settings.drain_margin.0),
-            Phase::Drain => Some(delay + settings.drain_margin.0),
+            Phase::Drain => Some(delay.max(settings.drain_floor.0) + settings.drain_margin.0),
             Phase::Drained => Some(settings.drained_limit.0),
             Phase::RunCommand => Some(settings.command_limit.0),
             Phase::Reboot => Some(settings.reboot_limit.0),

@@ -10,6 +10,8 @@
 mod fleet;
 
 use fleet::{Fleet, PORT, finished, fleet};
+use local_alb::Fault;
+use node_agent::driver::End;
 use node_agent::phase::Phase;
 use node_agent::record::{GoingDown, Request, Verdict};
 use std::time::Duration;
@@ -116,7 +118,7 @@ async fn a_maintenance_that_had_not_left_gives_up_its_place_and_the_node_drains(
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_drain_under_way_is_finished() {
+async fn a_drain_under_way_is_finished_and_the_command_is_missed() {
     let fleet = fleet().start().await;
     stopped_at(&fleet, fleet.nodes[0].run(&["patch"]), Phase::Drain).await;
     fleet.nodes[0].leave_before(GoingDown::Reboot).await;
@@ -125,6 +127,62 @@ async fn a_drain_under_way_is_finished() {
         fleet.nodes[0].machine.ran.lock().unwrap().is_empty(),
         "the command is not begun on a dying machine"
     );
+    fleet.nodes[0].boot().await;
+    let finished = finished(fleet.nodes[0].resume().await);
+    assert_eq!((finished.verdict, finished.exit_code), (Verdict::FailedButRestored, 1));
+    assert!(finished.reason.unwrap().contains("the machine went down before the command was run"));
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_reboot_that_somebody_else_makes_is_the_one_that_was_asked_for() {
+    let fleet = fleet().start().await;
+    stopped_at(&fleet, fleet.nodes[0].reboot(), Phase::Drain).await;
+    fleet.nodes[0].leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
     boots_and_is_back(&fleet, 0).await;
     fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_halted_node_that_is_registered_all_the_same_leaves() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
+    node.service.set(Some(503));
+    assert!(matches!(running.await.unwrap(), End::Halted(_)));
+    node.service.set(Some(200));
+    fleet.alb.register(&fleet.arn, &node.identity.instance_id, PORT);
+    fleet.until_in_service().await;
+    node.leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
+    node.boot().await;
+    assert_eq!(finished(node.resume().await).verdict, Verdict::FailedButRestored);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_write_without_an_answer_does_not_hold_up_a_shutdown() {
+    for action in ["AddTags", "RemoveTags"] {
+        let fleet = fleet().start().await;
+        // Others hold the slot, so that the lease is tried for and given up.
+        let by_hand = Request { stay_out: true, ..fleet.nodes[1].run(&[]) };
+        fleet.nodes[1].driver(by_hand).drive().await.unwrap();
+        fleet.alb.script(action, Fault::LostAnswer, 1);
+        let began = Instant::now();
+        fleet.nodes[0].leave_before(GoingDown::Reboot).await;
+        assert!(began.elapsed() < Duration::from_secs(180), "{action}: {:?}", began.elapsed());
+        assert_drained(&fleet, 0);
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn it_leaves_the_groups_that_it_is_in_when_others_are_named_too() {
+    let fleet = fleet().two_groups().start().await;
+    let node = &fleet.nodes[0];
+    fleet.alb.deregister(&fleet.arns[1], &node.identity.instance_id, PORT);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    node.leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
+    boots_and_is_back(&fleet, 0).await;
 }

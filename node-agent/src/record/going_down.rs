@@ -34,7 +34,12 @@ impl Operation {
         match self.phase {
             _ if !self.out => Remains::GiveBack,
             Phase::Deregister | Phase::Drain => Remains::Drain,
-            Phase::Register | Phase::WaitInService | Phase::ReleaseLease => Remains::LeaveAgain,
+            // Halted on the way back, or looking again after that, it may be registered all the same.
+            Phase::CheckHealth
+            | Phase::Register
+            | Phase::WaitInService
+            | Phase::ReleaseLease
+            | Phase::Halted => Remains::LeaveAgain,
             _ => Remains::Nothing,
         }
     }
@@ -82,9 +87,11 @@ mod tests {
             [
                 (Phase::Deregister, Remains::Drain),
                 (Phase::Drain, Remains::Drain),
+                (Phase::CheckHealth, Remains::LeaveAgain),
                 (Phase::Register, Remains::LeaveAgain),
                 (Phase::WaitInService, Remains::LeaveAgain),
                 (Phase::ReleaseLease, Remains::LeaveAgain),
+                (Phase::Halted, Remains::LeaveAgain),
             ]
         );
         for phase in [Phase::CheckGroup, Phase::AcquireLease, Phase::Deregister, Phase::ReleaseLease] {

@@ -1,7 +1,7 @@
 //! A maintenance under way, and what a new process makes of it.
 
 use super::{GoingDown, Group, PhaseRun, Verdict};
-use crate::phase::{Course, Phase};
+use crate::phase::{Course, Outcome, Phase};
 use crate::settings::Settings;
 use crate::time::Moment;
 use jiff::Timestamp;
@@ -203,13 +203,19 @@ impl Operation {
         let holds = self.live_groups().any(|group| group.claim.is_some());
         let give_back = if holds && booted { Phase::WaitInService } else { Phase::ReleaseLease };
         let (next, why) = match self.phase {
-            _ if self.going_down.take().is_some() && self.out => (Phase::CheckHealth, ""),
+            _ if self.going_down.take().is_some() && self.out => {
+                let undone = !self.request.command.is_empty() && self.command == CommandState::NotRun;
+                let why = if undone { "the machine went down before the command was run" } else { "" };
+                (Phase::CheckHealth, why)
+            }
             Phase::CheckGroup | Phase::AcquireLease => (give_back, "stopped before the node left service"),
             Phase::Deregister if !self.out => (give_back, "stopped before the node left service"),
             Phase::ReleaseLease if holds && (booted || self.out) => (Phase::WaitInService, ""),
             Phase::Deregister if booted => {
-                (Phase::Register, "the machine rebooted while the node left service")
+                (Phase::CheckHealth, "the machine rebooted while the node left service")
             }
+            // A boot looks again after a halt, but what boots again and again waits for a person.
+            Phase::Halted if booted && self.boots > MOST_BOOTS => return,
             Phase::Drained | Phase::Halted => (Phase::CheckHealth, ""),
             phase if self.boots > MOST_BOOTS && phase < Phase::Done => (
                 Phase::Halted,
@@ -220,6 +226,15 @@ impl Operation {
         if !why.is_empty() {
             let failure =
                 Failure { phase: self.phase, reason: format!("{}: {why}", self.phase), configuration: false };
+            if next == Phase::Halted {
+                self.history.push(PhaseRun {
+                    phase: self.phase,
+                    outcome: Outcome::Failed,
+                    began: self.phase_entered,
+                    seconds: now.utc.duration_since(self.phase_entered).as_secs_f64().max(0.0),
+                    reason: Some(why.to_owned()),
+                });
+            }
             self.failure.get_or_insert(failure);
         }
         self.enter(next, now.clone());
@@ -239,7 +254,8 @@ impl Operation {
 
     /// What its way through the phases depends on.
     pub fn course(&self) -> Course {
-        Course { out: self.out, stay_out: self.request.stay_out }
+        let changed = self.command != CommandState::NotRun || self.boots > 0;
+        Course { out: self.out, stay_out: self.request.stay_out, changed }
     }
 
     /// Out, or giving up: from here it ends in service, or halted.
@@ -343,7 +359,7 @@ pub(super) mod tests {
         assert_eq!(taken_up(Phase::AcquireLease, false, "boot"), Phase::ReleaseLease);
         assert_eq!(taken_up(Phase::Deregister, false, "boot"), Phase::ReleaseLease);
         assert_eq!(taken_up(Phase::Deregister, true, "boot"), Phase::Deregister);
-        assert_eq!(taken_up(Phase::Deregister, true, "another"), Phase::Register);
+        assert_eq!(taken_up(Phase::Deregister, true, "another"), Phase::CheckHealth);
         assert_eq!(taken_up(Phase::Reboot, true, "another"), Phase::Reboot);
         assert_eq!(taken_up(Phase::Halted, true, "boot"), Phase::CheckHealth);
     }
@@ -356,5 +372,25 @@ pub(super) mod tests {
             operation.take_up(&Moment { boot_id: boot.into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH });
         }
         assert_eq!(operation.phase, Phase::Halted);
+        assert!(operation.why_halted().contains("booted more than 3 times"), "{operation:?}");
+        let boot = |id: &str| Moment { boot_id: id.into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH };
+        operation.take_up(&boot("sixth"));
+        assert_eq!(operation.phase, Phase::Halted);
+        // A person has found out why.
+        operation.take_up(&boot("sixth"));
+        assert_eq!(operation.phase, Phase::CheckHealth);
+    }
+
+    #[test]
+    fn a_command_that_a_shutdown_forestalled_is_a_failure_and_a_reboot_is_not() {
+        let after = |command: Vec<String>| {
+            let mut operation = Operation { phase: Phase::Drain, out: true, was_out: true, ..operation() };
+            operation.request.command = command;
+            operation.going_down = Some(GoingDown::Reboot);
+            operation.take_up(&Moment { boot_id: "next".into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH });
+            (operation.phase, operation.verdict())
+        };
+        assert_eq!(after(Vec::new()), (Phase::CheckHealth, Verdict::Succeeded));
+        assert_eq!(after(vec!["patch".into()]), (Phase::CheckHealth, Verdict::FailedButRestored));
     }
 }

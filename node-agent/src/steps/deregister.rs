@@ -3,6 +3,7 @@
 use super::standby::{self, Leave};
 use super::validate::{read, validate};
 use crate::driver::{Driver, Step, StepError};
+use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
@@ -79,8 +80,9 @@ async fn validated(driver: &mut Driver) -> Step<Instant> {
         });
     }
     if !was_out {
-        // The last moment at which it can be let be.
+        // The last moment at which it can be let be. The time for leaving counts from here, whatever went before.
         driver.still_wanted()?;
+        driver.operation.phase_began = driver.now()?;
     }
     driver.operation.out = true;
     driver.operation.was_out = true;
@@ -95,7 +97,8 @@ async fn send_all(driver: &mut Driver, mut began: Instant) -> Step {
     for index in 0..driver.operation.groups.len() {
         let mut failures = 0;
         loop {
-            if began.elapsed() > longest {
+            while began.elapsed() > longest {
+                driver.look_again(Duration::ZERO, "reads that are fast enough to go by").await?;
                 began = validated_again(driver, index).await?;
             }
             let Some((arn, pairs)) = unsent(driver, index)? else { break };

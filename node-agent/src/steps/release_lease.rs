@@ -15,6 +15,10 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         let leave = mark_left_behind(driver, index);
         driver.give_back(index, leave).await?;
     }
+    if driver.operation.going_down.is_some() {
+        // The machine does not wait for it. What lands meanwhile is removed after the boot.
+        return Ok(());
+    }
     for index in 0..driver.operation.groups.len() {
         lay_ghosts(driver, index).await?;
     }

@@ -1,6 +1,6 @@
 //! How long a node drains, and which of its targets.
 
-use crate::fleet::{finished, fleet, until};
+use crate::fleet::{finished, fleet, seconds, until};
 use node_agent::phase::Phase;
 use node_agent::record::Verdict;
 use std::sync::atomic::Ordering;
@@ -68,5 +68,15 @@ async fn targets_by_address_are_registered_only_when_they_have_drained() {
     let (a, b) = tokio::join!(nodes[0].finish(nodes[0].reboot()), nodes[1].finish(nodes[1].reboot()));
     assert_eq!((a.verdict, b.verdict), (Verdict::Succeeded, Verdict::Succeeded), "{a:?} {b:?}");
     assert_eq!(watch.most_out(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_floor_far_longer_than_the_delay_is_waited_for() {
+    let fleet = fleet().settings(|s| s.drain_floor = seconds(900)).start().await;
+    let began = tokio::time::Instant::now();
+    let finished = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
+    assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
+    assert!(began.elapsed().as_secs() >= 900);
     fleet.assert_restored();
 }

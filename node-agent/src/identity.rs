@@ -4,14 +4,19 @@ use crate::bounded::{Bound, BoundedClient};
 use crate::settings::{Settings, is_instance_id};
 use crate::target_group::TargetType;
 use aws_config::imds;
+use aws_config::imds::client::ImdsResponseRetryClassifier;
 use aws_config::imds::client::error::ImdsError;
 use aws_config::provider_config::ProviderConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, SharedRetryClassifier,
+};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long the metadata service may take to begin an answer.
-const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the metadata service may take to begin an answer. On a machine that has much else to do, a second is not enough.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one question to it may take in all, with a second attempt.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// None of its answers is longer, in bytes; the longest are credentials.
@@ -75,6 +80,25 @@ pub fn metadata() -> imds::client::Builder {
         .read_timeout(METADATA_TIMEOUT)
         .operation_timeout(QUESTION_TIMEOUT)
         .max_attempts(4)
+        .retry_classifier(SharedRetryClassifier::new(LateIsNotNever))
+}
+
+/// Left to itself the SDK takes one late answer for "there is none", or every failure for a late answer.
+#[derive(Debug)]
+struct LateIsNotNever;
+
+impl ClassifyRetry for LateIsNotNever {
+    fn name(&self) -> &'static str {
+        "LateIsNotNever"
+    }
+
+    fn classify_retry(&self, asked: &InterceptorContext) -> RetryAction {
+        let failure = asked.output_or_error().and_then(|answer| answer.err()?.as_connector_error());
+        match failure {
+            Some(failure) if failure.is_timeout() => RetryAction::server_error(),
+            _ => ImdsResponseRetryClassifier::default().classify_retry(asked),
+        }
+    }
 }
 
 /// Asks this metadata service.

@@ -5,6 +5,7 @@ use crate::server::{Reply, Server};
 use node_agent::identity::{Identity, IdentityError, identify_by, metadata};
 use node_agent::settings::Settings;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -72,6 +73,19 @@ async fn slow_and_silent_answers_are_given_up_in_time() {
         assert!(asked(&answering(reply).await).await.is_err());
         assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_late_once_is_asked_for_again() {
+    let asked = AtomicUsize::new(0);
+    let server = Server::by(move |line| match line {
+        line if line.starts_with("PUT ") && asked.fetch_add(1, Ordering::Relaxed) == 0 => Reply::Silent,
+        line if line.starts_with("PUT ") => Reply::Raw(TOKEN.into()),
+        line if line.contains("instance-id") => Reply::text("200 OK", "i-0123456789abcdef0"),
+        _ => Reply::text("404 Not Found", ""),
+    })
+    .await;
+    assert_eq!(self::asked(&server).await.unwrap().instance_id, "i-0123456789abcdef0");
 }
 
 proptest! {

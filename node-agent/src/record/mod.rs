@@ -3,6 +3,7 @@
 mod going_down;
 mod group;
 mod operation;
+mod request;
 
 use crate::phase::{Outcome, Phase};
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use std::fmt;
 
 pub use going_down::{GoingDown, Remains};
 pub use group::{ClaimOnRecord, Group, TicketOnRecord};
-pub use operation::{CommandState, Failure, Operation, RebootAsked, RebootWhen, Request, Standby};
+pub use operation::{CommandState, Failure, Operation, RebootAsked, Standby};
+pub use request::{RebootWhen, Request};
 
 /// The version of the format below. A record with a higher one is never overwritten.
 pub const VERSION: u32 = 1;

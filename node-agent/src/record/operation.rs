@@ -1,8 +1,7 @@
 //! A maintenance under way, and what a new process makes of it.
 
-use super::{GoingDown, Group, PhaseRun, Verdict};
+use super::{GoingDown, Group, PhaseRun, RebootWhen, Request, Verdict};
 use crate::phase::{Course, Outcome, Phase};
-use crate::settings::Settings;
 use crate::time::Moment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,66 +9,6 @@ use std::time::Duration;
 
 /// More boots than this in one operation: something reboots the machine again and again.
 const MOST_BOOTS: u32 = 3;
-
-/// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// The same in a second run of the same request: SSM_COMMAND_ID, or a random one.
-    pub id: String,
-    /// Stay out after the drain, until `rejoin`.
-    pub stay_out: bool,
-    /// When to reboot.
-    pub reboot: RebootWhen,
-    /// The SSM agent runs us: it reboots the machine when we exit with 194.
-    pub under_ssm: bool,
-    /// Program and arguments to run once drained; empty: none.
-    pub command: Vec<String>,
-    /// Not begun, and given up before the node has left, after this moment: the window is over.
-    #[serde(default)]
-    pub not_after: Option<Timestamp>,
-    /// The settings in force.
-    pub settings: Settings,
-}
-
-impl Request {
-    /// A request that asks for nothing yet.
-    pub fn new(id: String, settings: Settings) -> Request {
-        Request {
-            id,
-            stay_out: false,
-            reboot: RebootWhen::Never,
-            under_ssm: false,
-            command: Vec::new(),
-            not_after: None,
-            settings,
-        }
-    }
-
-    /// Whether both ask for the same to be done to the node.
-    pub fn same_work(&self, other: &Request) -> bool {
-        (self.stay_out, self.reboot, &self.command) == (other.stay_out, other.reboot, &other.command)
-    }
-
-    /// A short name for what is asked for, the same in every version of this program (FNV-1a).
-    pub fn work_hash(&self) -> u32 {
-        let how = [self.stay_out.to_string(), format!("{:?}", self.reboot)];
-        let words = how.iter().chain(&self.command);
-        let bytes = words.flat_map(|word| word.bytes().chain([0]));
-        bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-    }
-}
-
-/// When to reboot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum RebootWhen {
-    /// Never.
-    Never,
-    /// When the command or the system says that it is needed.
-    IfRequired,
-    /// Always.
-    Always,
-}
 
 /// A maintenance under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,6 +265,7 @@ impl Operation {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::settings::Settings;
 
     /// An operation that has not begun.
     pub(crate) fn operation() -> Operation {

@@ -1,0 +1,167 @@
+//! How a call failed, and what that says about the change that it asked for.
+
+use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_elasticloadbalancingv2::operation::RequestId;
+
+/// What an answer says in words is cut off here, in characters.
+const LONGEST_TEXT: usize = 1000;
+
+/// How a call failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("failed to call {call}: {kind}")]
+pub struct CallError {
+    /// The API action.
+    pub call: &'static str,
+    /// What happened.
+    pub kind: CallErrorKind,
+}
+
+/// What happened to a call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallErrorKind {
+    /// Refused for its rate: not applied, worth another try.
+    #[error("the API is throttling this account ({0})")]
+    Throttled(String),
+    /// Refused with a 4xx: not applied.
+    #[error("{code}: {message}")]
+    Rejected {
+        /// The error code.
+        code: String,
+        /// The message that came with it, and the request id.
+        message: String,
+    },
+    /// No answer, or a 5xx: it may have been applied, or may be yet.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl CallError {
+    /// Whether the change asked for may have been applied.
+    pub fn may_have_been_applied(&self) -> bool {
+        matches!(self.kind, CallErrorKind::Unknown(_))
+    }
+
+    /// The target group does not exist (any more).
+    pub fn is_group_gone(&self) -> bool {
+        self.has_code(&["TargetGroupNotFound"])
+    }
+
+    /// The group has its 50 tags.
+    pub fn is_too_many_tags(&self) -> bool {
+        self.has_code(&["TooManyTags"])
+    }
+
+    /// Refused for its rate.
+    pub fn is_throttled(&self) -> bool {
+        matches!(self.kind, CallErrorKind::Throttled(_))
+    }
+
+    /// Trying again cannot help: the request or the permissions are wrong. Expired credentials are not in here,
+    /// new ones come by themselves.
+    pub fn is_final(&self) -> bool {
+        let passing = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidTarget"];
+        matches!(self.kind, CallErrorKind::Rejected { .. }) && !self.has_code(&passing)
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        matches!(&self.kind, CallErrorKind::Rejected { code, .. } if codes.contains(&code.as_str()))
+    }
+
+    fn is_of_auto_scaling(&self) -> bool {
+        self.call.contains("AutoScaling") || self.call.ends_with("Standby")
+    }
+
+    /// What a person can do about it, where that is known.
+    pub fn advice(&self) -> &'static str {
+        match &self.kind {
+            CallErrorKind::Throttled(_) => "wait, or find out who else calls the API this often",
+            CallErrorKind::Unknown(_) if self.is_of_auto_scaling() => {
+                "check the network, the region and AWS_ENDPOINT_URL_AUTO_SCALING"
+            }
+            CallErrorKind::Unknown(_) => {
+                "check the network, the region and AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"
+            }
+            CallErrorKind::Rejected { code, .. } => match code.as_str() {
+                "ValidationError" | "ResourceContention" if self.is_of_auto_scaling() => {
+                    "look at the group's minimum and its suspended processes: `aws autoscaling describe-auto-scaling-groups`"
+                }
+                "TargetGroupNotFound" | "ValidationError" => {
+                    "check the ARN or name, the region and the account: `aws elbv2 describe-target-groups` lists them"
+                }
+                "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+                    "allow this call in the instance's role (docs/deploy.md has the policy)"
+                }
+                _ => "look the code up in the ELBv2 API reference",
+            },
+        }
+    }
+}
+
+pub(crate) fn failed<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
+where
+    E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
+    R: std::fmt::Debug,
+    SdkError<E, R>: HttpStatus,
+{
+    move |error| {
+        let kind = match (&error, error.status()) {
+            // With or without a body that says so.
+            (SdkError::ServiceError(_), Some(429)) => CallErrorKind::Throttled("HTTP 429".to_owned()),
+            // A 5xx says nothing about whether the change was made.
+            (SdkError::ServiceError(service), Some(400..=499)) => {
+                let code = printable(service.err().code().unwrap_or("no error code"));
+                let id = service.err().request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
+                let message = printable(&format!("{}{id}", service.err().message().unwrap_or_default()));
+                match code.as_str() {
+                    "Throttling"
+                    | "ThrottlingException"
+                    | "RequestLimitExceeded"
+                    | "TooManyRequestsException" => CallErrorKind::Throttled(code),
+                    _ => CallErrorKind::Rejected { code, message },
+                }
+            }
+            (SdkError::ServiceError(service), status) => {
+                let status = status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+                let code = printable(service.err().code().unwrap_or("a server error"));
+                CallErrorKind::Unknown(format!("{code}{status}"))
+            }
+            _ => CallErrorKind::Unknown(printable(&innermost(&error))),
+        };
+        CallError { call, kind }
+    }
+}
+
+/// Text from elsewhere, for a terminal and a log: in one line, without what a terminal would act on, and not endless.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The answer came, and is not one to this question.
+pub(super) fn odd(call: &'static str, what: &str) -> CallError {
+    CallError { call, kind: CallErrorKind::Unknown(format!("the answer makes no sense: {what}")) }
+}
+
+/// The causes of an error in one line, without the SDK's debug output.
+fn innermost<E: std::error::Error>(error: &E) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if causes.last().is_none_or(|last| !last.contains(&text)) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes.join(": ")
+}
+
+/// The HTTP status of an answer that came.
+pub(crate) trait HttpStatus {
+    fn status(&self) -> Option<u16>;
+}
+
+impl<E> HttpStatus for SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse> {
+    fn status(&self) -> Option<u16> {
+        self.raw_response().map(|response| response.status().as_u16())
+    }
+}

@@ -1,0 +1,62 @@
+//! What is taken, and what is refused with which words.
+
+use super::*;
+use std::path::Path;
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn load(text: &str, flags: &Flags) -> Result<Settings, SettingsError> {
+    Settings::load(Some(file(text).path()), flags)
+}
+
+#[test]
+fn flags_stand_over_the_file_and_the_file_over_the_defaults() {
+    let flags = Flags { drain_floor: Some(Length::from_secs(1)), ..Flags::default() };
+    let settings = load("drain_floor = \"9s\"\nsettle = \"7s\"\n", &flags).unwrap();
+    assert_eq!(settings.drain_floor, Length::from_secs(1));
+    assert_eq!(settings.settle, Length::from_secs(7));
+    assert_eq!(settings.quarantine, Length::from_secs(900));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let error = load("\ndrain_flor = \"9s\"\n", &Flags::default()).unwrap_err().to_string();
+    assert!(error.contains("unknown field `drain_flor`") && error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn a_wrong_value_says_what_is_expected() {
+    let error = load("drain_floor = \"a while\"\n", &Flags::default()).unwrap_err().to_string();
+    assert!(error.contains("is not a length of time such as 500ms"), "{error}");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (text, part) in [
+        ("settle = \"1s\"", "settle must be at least staleness"),
+        ("reboot_command = []", "reboot_command is empty"),
+        ("health_passes = 0", "health_passes is 0"),
+        ("lease_role_id = \"my-role\"", "lease_role_id is not the unique id"),
+        ("health_url = \"localhost\"", "health_url is not a URL"),
+    ] {
+        let error = load(text, &Flags::default()).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_exist() {
+    let error = Settings::load(Some(Path::new("/nonexistent/config.toml")), &Flags::default()).unwrap_err();
+    assert!(error.to_string().starts_with("failed to read the configuration /nonexistent/config.toml"));
+}
+
+#[test]
+fn settings_survive_the_record() {
+    let settings = Settings { target_groups: vec!["web".into()], ..Settings::default() };
+    let json = serde_json::to_string(&settings).unwrap();
+    assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+}

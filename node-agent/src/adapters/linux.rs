@@ -16,6 +16,9 @@ use tokio::process::{Child, Command};
 /// How long `dnf needs-restarting` may take.
 const RESTART_CHECK_LIMIT: Duration = Duration::from_secs(120);
 
+/// How long the command that reboots may take; systemd answers in milliseconds.
+const REBOOT_COMMAND_LIMIT: Duration = Duration::from_secs(30);
+
 /// How often to look whether a group that was told to end has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -46,12 +49,7 @@ impl Machine for Linux {
     }
 
     async fn reboot(&self) -> Result<(), MachineError> {
-        let status = command(&self.reboot_command)?.status().await;
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(error("reboot with", &self.reboot_command, &status.to_string())),
-            Err(cause) => Err(error("reboot with", &self.reboot_command, &cause.to_string())),
-        }
+        ask_to_reboot(&self.reboot_command, REBOOT_COMMAND_LIMIT).await
     }
 
     async fn run(
@@ -124,6 +122,22 @@ impl Machine for Linux {
             // Neither marker nor dnf: a system that says nothing (Debian without pending updates).
             Ok(Err(cause)) => cause.kind() != io::ErrorKind::NotFound,
             Err(_) => true,
+        }
+    }
+}
+
+/// A command that does not end, or that the shutdown itself ended, has asked: whether the machine goes down is what the
+/// caller waits for. It is left running, as stopping it might stop the reboot half-way.
+async fn ask_to_reboot(argv: &[String], limit: Duration) -> Result<(), MachineError> {
+    let failed = |cause: String| error("reboot with", argv, &cause);
+    let mut asking = command(argv)?.spawn().map_err(|cause| failed(cause.to_string()))?;
+    match tokio::time::timeout(limit, asking.wait()).await {
+        Ok(Ok(status)) if status.success() || status.signal().is_some() => Ok(()),
+        Ok(Ok(status)) => Err(failed(status.to_string())),
+        Ok(Err(cause)) => Err(failed(cause.to_string())),
+        Err(_) => {
+            tracing::warn!("`{}` has not ended after {} s", argv.join(" "), limit.as_secs());
+            Ok(())
         }
     }
 }

@@ -87,6 +87,29 @@ async fn a_command_that_takes_too_long_is_stopped() {
     assert_eq!(end, CommandEnd::TimedOut);
 }
 
+async fn asked_to_reboot(script: &str, limit: Duration) -> Result<(), String> {
+    ask_to_reboot(&sh(script), limit).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_reboot_command_that_the_shutdown_ends_has_asked_and_one_that_fails_has_not() {
+    assert_eq!(asked_to_reboot("exit 0", LONG).await, Ok(()));
+    assert_eq!(asked_to_reboot("kill -TERM $$", LONG).await, Ok(()));
+    let failed = asked_to_reboot("exit 1", LONG).await.unwrap_err();
+    assert_eq!(failed, "failed to reboot with `sh -c exit 1`: exit status: 1");
+}
+
+#[tokio::test]
+async fn a_reboot_command_that_does_not_end_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = dir.path().join("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    // It ends when the gate is opened from here.
+    let script = format!("read line <{}", gate.display());
+    assert_eq!(asked_to_reboot(&script, Duration::from_millis(50)).await, Ok(()));
+    std::fs::write(gate, "go\n").unwrap();
+}
+
 #[tokio::test]
 async fn people_are_told_by_a_command_that_is_stopped_when_it_takes_too_long() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const GONE_AFTER: Duration = Duration::from_secs(5);
 /// How often it is started before a person has to see why it does not stay.
 const STARTS: u32 = 5;
+/// What to do about a driver that does not start or stay.
+const SEE_ITS_LOG: &str = "see why with `journalctl -u node-agent`";
 
 /// What is followed.
 struct Followed<'a> {
@@ -68,6 +70,11 @@ pub(super) async fn begin(request: &Request, progress: &Progress) -> Result<Opti
         boot_id,
     };
     followed.to_the_end(progress).await
+}
+
+/// Whether what is asked for is under way, or over.
+pub(super) fn is_on_record(request: &Request) -> Result<bool, Complaint> {
+    Ok(read(&request.settings)?.is_some_and(|record| record.knows(&request.id)))
 }
 
 /// An operation that is not the one that is asked for.
@@ -133,14 +140,37 @@ impl Followed<'_> {
                 return Ok(Some(code));
             }
         }
+        Err(self.give_up("failed to follow the maintenance: its driver does not stay", SEE_ITS_LOG))
+    }
+
+    /// Ends the wait before the maintenance has ended. What that means depends on how far it is.
+    fn give_up(&self, failed: &str, advice: &str) -> Complaint {
         self.take_back();
-        Err(Complaint::new(
-            exit::NOTHING_CHANGED,
-            anyhow::anyhow!(
-                "failed to follow the maintenance: its driver does not stay; see why with `journalctl -u node-agent`, and how \
-                 far it is with `node-agent status`"
+        let operation = match read(self.settings) {
+            Ok(record) => record.and_then(|record| record.operation),
+            Err(unreadable) => return unreadable,
+        };
+        match operation.filter(|operation| operation.answers(&self.id)) {
+            Some(operation) if operation.out => Complaint::new(
+                exit::HALTED,
+                anyhow::anyhow!(
+                    "{failed}; the maintenance is at {} and this node may be out of service: {advice}, then run \
+                     `node-agent resume`",
+                    operation.phase
+                ),
             ),
-        ))
+            Some(operation) => Complaint::new(
+                exit::NOTHING_CHANGED,
+                anyhow::anyhow!(
+                    "{failed}; the maintenance is at {} and this node has not left service: {advice}",
+                    operation.phase
+                ),
+            ),
+            None => Complaint::new(
+                exit::NOTHING_CHANGED,
+                anyhow::anyhow!("{failed}; {advice}; nothing was begun"),
+            ),
+        }
     }
 
     fn wants_it_back(&self) -> bool {
@@ -152,11 +182,7 @@ impl Followed<'_> {
     fn leave(&self) -> Result<Option<Waits>, Complaint> {
         let failed = |error: std::io::Error| {
             let dir = self.settings.state_dir.display();
-            let why = "free or repair the disk; nothing was begun";
-            Complaint::new(
-                exit::NOTHING_CHANGED,
-                anyhow::anyhow!("failed to ask the driver in {dir}: {error}; {why}"),
-            )
+            self.give_up(&format!("failed to ask the driver in {dir}: {error}"), "free or repair the disk")
         };
         let waits = match self.wants_it_back() {
             true => None,
@@ -176,15 +202,14 @@ impl Followed<'_> {
 
     async fn start(&self, argv: &[String]) -> Result<(), Complaint> {
         // A record that cannot be used is better told here than in the driver's log.
-        let usable = match Journal::open(&self.settings.state_dir) {
-            Ok(_) | Err(JournalError::Locked) => Ok(()),
-            Err(error) => Err(gather::journal_complaint(error)),
-        };
-        let started = match usable {
-            Ok(()) => start::start(argv).await,
-            unusable => unusable,
-        };
-        started.inspect_err(|_| self.take_back())
+        match Journal::open(&self.settings.state_dir) {
+            Ok(_) | Err(JournalError::Locked) => (),
+            Err(error) => {
+                self.take_back();
+                return Err(gather::journal_complaint(error));
+            }
+        }
+        start::start(argv).await.map_err(|failed| self.give_up(&failed, SEE_ITS_LOG))
     }
 
     /// `None`: the driver is not there any more, and it is not over.

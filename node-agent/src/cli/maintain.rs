@@ -1,4 +1,4 @@
-//! `maintain` and `drain`: a new operation, driven in this process.
+//! `maintain` and `drain`: a new operation, driven by the driver of this node, or in this process where there is none.
 
 use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, say, start, verdict};
 use crate::exit;
@@ -55,8 +55,9 @@ fn under_ssm(request: Request) -> Request {
 /// Has the driver do it, where one is installed or at work; otherwise this process drives.
 async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
     let request = under_ssm(request);
-    if start::command(&request.settings).is_some() {
-        // What is wrong with the configuration is better told here than in the driver's log.
+    if start::command(&request.settings).is_some() && !follow::is_on_record(&request)? {
+        // What is wrong with the configuration is better told here than in the driver's log. What is begun or over needs
+        // no answer from anybody: right after a boot there may be none.
         gather::node(&request.settings).await?;
     }
     loop {

@@ -1,7 +1,5 @@
 //! The driver as a process of its own: it outlives whoever asked for a maintenance.
 
-use super::Complaint;
-use crate::exit;
 use crate::settings::Settings;
 use std::path::Path;
 use std::process::Stdio;
@@ -29,16 +27,9 @@ fn is_installed(settings: &Settings) -> bool {
     settings.state_dir == Settings::default().state_dir && Path::new("/run/systemd/system").exists() && unit()
 }
 
-/// Starts it, unless it runs.
-pub(super) async fn start(argv: &[String]) -> Result<(), Complaint> {
-    let failed = |cause: String| {
-        let text = argv.join(" ");
-        let advice = format!("see `journalctl -u {UNIT}`; nothing was begun");
-        Complaint::new(
-            exit::NOTHING_CHANGED,
-            anyhow::anyhow!("failed to start the driver with `{text}`: {cause}; {advice}"),
-        )
-    };
+/// Starts it, unless it runs. The error says what failed and why.
+pub(super) async fn start(argv: &[String]) -> Result<(), String> {
+    let failed = |cause: String| format!("failed to start the driver with `{}`: {cause}", argv.join(" "));
     let Some((program, arguments)) = argv.split_first() else { return Ok(()) };
     let mut command = Command::new(program);
     let started =

@@ -115,6 +115,11 @@ impl Record {
         self.finished.iter().rev().find(|finished| finished.answers(id))
     }
 
+    /// Whether this request is being done, or has been.
+    pub fn knows(&self, id: &str) -> bool {
+        self.answer(id).is_some() || self.operation.as_ref().is_some_and(|operation| operation.answers(id))
+    }
+
     /// The record of a node that has done nothing yet.
     pub fn new(instance_id: &str, region: &str) -> Record {
         Record {

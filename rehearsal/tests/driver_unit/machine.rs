@@ -56,7 +56,8 @@ impl Machine {
         self.estate.agent(args).await
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// One of its files.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.estate.dir.path().join(name)
     }
 

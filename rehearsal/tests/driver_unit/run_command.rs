@@ -40,6 +40,36 @@ async fn a_second_run_after_the_boot_unit_has_finished_only_reports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_is_told_without_asking_anybody() {
+    let machine = machine().await;
+    let patch = command(&machine, "c-1", &["maintain", "--", "true"]);
+    assert_eq!(patch.start().ends().await, 0, "{}", machine.log());
+    // Right after a boot the metadata service, and with it the credentials, may be late.
+    patch.again(&[("AWS_EC2_METADATA_DISABLED", "true")]).await.says(0, &["run_command", "succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_out_is_never_told_to_be_as_it_was() {
+    let machine = machine().await;
+    let patch = counting(&machine, "c-1", "60");
+    let script = patch.start();
+    machine.until_at(Phase::RunCommand).await;
+    script.cancel().await;
+    // As systemd does while the machine goes down.
+    std::fs::write(machine.file("start"), "exit 1\n").unwrap();
+    let refused = patch.again(&[]).await;
+    refused.says(3, &["failed to start the driver", "is at run_command", "then run `node-agent resume`"]);
+    // As on a disk that the patch has filled.
+    std::fs::remove_dir_all(machine.file("state/requests")).unwrap();
+    std::fs::write(machine.file("state/requests"), "").unwrap();
+    let unasked = patch.again(&[]).await;
+    unasked.says(3, &["failed to ask the driver", "is at run_command", "free or repair the disk"]);
+    for run in [refused, unasked] {
+        assert!(!run.err.contains("nothing was begun"), "{run:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn run_again_in_the_same_boot_it_does_not_answer_194_again() {
     let machine = machine().await;
     let reboot = command(&machine, "c-1", &["maintain", "--reboot"]);

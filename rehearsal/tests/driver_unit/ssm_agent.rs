@@ -2,6 +2,7 @@
 //! the agent when the script ends with 194, and the script again from the top after the boot
 //! (amazon-ssm-agent: agent/plugins/pluginutil, agent/executers, agent/rebooter).
 
+use crate::estate::Run;
 use crate::machine::Machine;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
@@ -27,6 +28,15 @@ impl RunCommand<'_> {
         let mut command = self.machine.command(&args);
         command.env("SSM_COMMAND_ID", self.id).env("AWS_SSM_INSTANCE_ID", crate::estate::NODE);
         Script(command.stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Runs the script once more, to its end, on a machine of which this is different.
+    pub(crate) async fn again(&self, different: &[(&'static str, &str)]) -> Run {
+        let mut environment = self.machine.estate.environment.clone();
+        environment.insert("SSM_COMMAND_ID", self.id.to_owned());
+        environment.extend(different.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let args: Vec<_> = self.args.iter().map(String::as_str).collect();
+        crate::estate::run(&environment, &args).await
     }
 
     /// Runs the document to its end, through the reboots that the script asks for. Returns what each run ended with.

@@ -87,6 +87,13 @@ impl Requests {
         let _ = std::fs::remove_file(self.dir.join(format!("{}.json", ask.name())));
     }
 
+    /// Removes a request to stop when nobody waits: whoever left it is gone, and it was for another maintenance.
+    pub fn forget_stop(&self) {
+        if !self.is_waited_for() {
+            self.take_back(&Ask::Stop);
+        }
+    }
+
     /// Whether the driver has yet to take it.
     pub fn is_left(&self, ask: &Ask) -> bool {
         self.dir.join(format!("{}.json", ask.name())).exists()
@@ -228,6 +235,18 @@ mod tests {
         assert!(requests.is_waited_for());
         drop(second);
         assert!(!requests.is_waited_for());
+    }
+
+    #[test]
+    fn a_request_to_stop_is_forgotten_with_those_who_left_it() {
+        let (_dir, requests) = requests();
+        requests.leave(&Ask::Stop).unwrap();
+        let waits = requests.wait().unwrap();
+        requests.forget_stop();
+        assert!(requests.is_left(&Ask::Stop));
+        drop(waits);
+        requests.forget_stop();
+        assert!(!requests.is_left(&Ask::Stop));
     }
 
     #[test]

@@ -184,6 +184,9 @@ impl Followed<'_> {
             let dir = self.settings.state_dir.display();
             self.give_up(&format!("failed to ask the driver in {dir}: {error}"), "free or repair the disk")
         };
+        if !journal::is_driven(&self.settings.state_dir) {
+            self.requests.forget_stop();
+        }
         let waits = match self.wants_it_back() {
             true => None,
             false => Some(self.requests.wait().map_err(failed)?),

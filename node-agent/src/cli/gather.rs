@@ -12,7 +12,7 @@ use crate::load_balancer::LoadBalancer;
 use crate::ports::{Machine, Service, Stop};
 use crate::progress::Progress;
 use crate::record::Operation;
-use crate::requests::{Ask, Requests};
+use crate::requests::Requests;
 use crate::settings::Settings;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_elasticloadbalancingv2::Client;
@@ -112,6 +112,7 @@ pub(super) fn driver(
     progress: &Progress,
 ) -> Result<Driver, Complaint> {
     let stop = signals::listen()?;
+    Requests::beside(&operation.request.settings.state_dir).forget_stop();
     driver_until(stop, journal, operation, identity, load_balancer, progress)
 }
 
@@ -125,8 +126,6 @@ pub(super) fn driver_until(
     progress: &Progress,
 ) -> Result<Driver, Complaint> {
     let requests = Requests::beside(&operation.request.settings.state_dir);
-    // What somebody told an earlier driver is not for this one.
-    requests.take_back(&Ask::Stop);
     Ok(Driver {
         auto_scaling: auto_scaling(&operation.request.settings, &journal.record.region),
         journal,

@@ -24,6 +24,7 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Complaint> {
     let progress = Progress::written_to(&settings.state_dir);
     let (mut journal, identity) = open(&settings).await?;
     let requests = Requests::beside(&settings.state_dir);
+    requests.forget_stop();
     let mut to_drive = match journal.record.operation.take() {
         Some(operation) => Some(taken_up(operation, &settings)?),
         None => lost::find(&mut journal, &identity, &settings).await?,
@@ -45,6 +46,8 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Complaint> {
             Some(journal) => journal,
             None => return Ok(exit::DONE),
         };
+        // What was asked of the maintenance that has ended is not for the next one.
+        requests.take_back(&Ask::Stop);
     }
 }
 
@@ -101,12 +104,23 @@ async fn begin(
     journal: &mut Journal,
     known: &Identity,
 ) -> Result<Option<(Operation, Identity, LoadBalancer)>, Complaint> {
-    let asked = requests.take().into_iter().filter_map(|ask| match ask {
-        Ask::Begin(request) => Some(*request),
-        // With nothing under way there is nothing to come back from or to stop.
-        Ask::ComeBack | Ask::Stop => None,
-    });
-    let mut asked = asked.filter(|request| journal.record.answer(&request.id).is_none());
+    let (mut asked, mut stopped) = (Vec::new(), false);
+    for ask in requests.take() {
+        match ask {
+            Ask::Begin(request) if journal.record.answer(&request.id).is_none() => asked.push(*request),
+            // It may have been asked for while this process was being started, so it is meant for what is left with it.
+            Ask::Stop => stopped = true,
+            // With nothing under way there is nothing to come back from.
+            Ask::Begin(_) | Ask::ComeBack => (),
+        }
+    }
+    if stopped {
+        let reason = "asked to stop before anything was begun".to_owned();
+        let refused = Refused { exit_code: exit::NOTHING_CHANGED, reason };
+        asked.iter().for_each(|request| requests.refuse(&request.id, &refused));
+        return Ok(None);
+    }
+    let mut asked = asked.into_iter();
     let Some(request) = asked.next() else { return Ok(None) };
     for later in asked {
         // The driver hears of them when it works, and lets them join or refuses them.

@@ -1,11 +1,17 @@
 //! What a person at a terminal may rely on.
 
-use crate::estate::until;
+use crate::estate::{NODE, serve, until};
 use crate::machine::{machine, machine_with, signal};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::requests::{Ask, Requests};
 use rustix::process::Signal;
 use std::process::Stdio;
+use tokio::process::Child;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_followed_maintenance_prints_its_phases_and_its_verdict() {
@@ -73,6 +79,38 @@ async fn interrupted_at_the_terminal_the_command_is_stopped_and_the_node_comes_b
     assert_eq!(run.wait().await.unwrap().code(), Some(1), "{}", machine.log());
     assert!(machine.finished()[0].reason.as_ref().unwrap().contains("was stopped"));
     assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 0);
+}
+
+/// Whether a process would hear this signal instead of ending by it.
+fn catches(child: &Child, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().unwrap())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    caught & (1 << (signal.as_raw() - 1)) != 0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_while_the_driver_finds_out_who_it_is_nothing_is_begun() {
+    let mut machine = machine().await;
+    let (start, late) = (machine.file("start"), machine.file("late"));
+    // From when the driver is started on, the metadata service is late.
+    let script = std::fs::read_to_string(&start).unwrap();
+    std::fs::write(&start, format!("touch {}\n{script}", late.display())).unwrap();
+    let gate = late.clone();
+    let in_time = move |request: Request, next: Next| {
+        let late = gate.exists();
+        async move { if late { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await } }
+    };
+    let metadata = serve(machine.estate.alb.imds(NODE).layer(from_fn(in_time))).await;
+    machine.estate.environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
+    let mut run = machine.command(&["maintain", "--", "true"]).stdout(Stdio::null()).spawn().unwrap();
+    until(|| late.exists() && catches(&run, Signal::INT)).await;
+    signal(&run, Signal::INT);
+    until(|| Requests::beside(&machine.file("state")).is_left(&Ask::Stop)).await;
+    std::fs::remove_file(&late).unwrap();
+    assert_eq!(run.wait().await.unwrap().code(), Some(75), "{}", machine.log());
+    assert_eq!(machine.finished(), []);
+    machine.estate.is_untouched();
 }
 
 #[tokio::test(flavor = "multi_thread")]

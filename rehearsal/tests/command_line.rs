@@ -155,6 +155,43 @@ async fn an_unknown_key_is_named_with_its_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_reaches_nobody_still_says_what_its_record_says() {
+    let estate = estate().await.configured("health_limit = \"1s\"");
+    estate.agent(&["drain"]).await.says(0, &[]);
+    estate.services[0].abort();
+    estate.agent(&["rejoin"]).await.says(3, &["halted"]);
+    let alone = estate.with("AWS_EC2_METADATA_DISABLED", "true");
+    let told =
+        ["node      i-0a000000000000001", "phase     halted", "reason    check_health: gave up after 1s"];
+    let run = alone.agent(&["status"]).await;
+    run.says(0, &told);
+    run.says(0, &["problem   failed to find the AWS region"]);
+    let keyless = alone.with("AWS_REGION", "us-east-1");
+    let run = keyless.agent(&["status"]).await;
+    run.says(0, &told);
+    run.says(0, &["problem   failed to get AWS credentials"]);
+    // Credentials, and no metadata service.
+    let run = keyless.on_a_laptop().agent(&["status"]).await;
+    run.says(0, &told);
+    run.says(0, &["group     web: 2 of 2 instances healthy", "i-0a000000000000001  halted"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_used_keeps_no_maintenance_from_its_end() {
+    let estate = estate().await;
+    estate.agent(&["drain"]).await.says(0, &[]);
+    let broken = estate.configured("drain_flor = \"9s\"");
+    broken.agent(&["idle"]).await.says(1, &["unknown field `drain_flor`", "is at drained"]);
+    broken.agent(&["status"]).await.says(0, &["phase     drained", "problem   failed to understand"]);
+    broken.agent(&["maintain", "--reboot"]).await.says(2, &["unknown field `drain_flor`"]);
+    broken.agent(&["rejoin"]).await.says(0, &["unknown field `drain_flor`", "succeeded"]);
+    assert_eq!(broken.alb.instances_out(&broken.arn), 0);
+    // With nothing on record there are no other settings to go by.
+    broken.agent(&["resume"]).await.says(2, &["unknown field `drain_flor`"]);
+    broken.agent(&["idle"]).await.says(0, &["unknown field `drain_flor`"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unhealthy_group_is_waited_for_and_named() {
     let estate = estate().await.configured("lease_wait = \"2s\"");
     estate.services[1].abort();

@@ -27,7 +27,7 @@ mod who;
 
 use crate::exit;
 use crate::record::RebootWhen;
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, SettingsError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::ffi::OsString;
@@ -204,9 +204,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<u8, Complaint> {
-    let settings =
-        Settings::load(cli.config.as_deref(), &cli.flags).map_err(|e| Complaint::new(exit::USAGE, e))?;
     let progress = log::begin(cli.log_format, std::io::stderr().is_terminal());
+    let (settings, unusable) = settings(&cli)?;
+    if let Some(error) = &unusable {
+        tracing::warn!("{error}; going by the record in {}", settings.state_dir.display());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Complaint::new(exit::NOTHING_CHANGED, e))?;
     let ended = to_its_end(runtime, async {
@@ -217,7 +219,7 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
             Verb::Resume { stay: false } => resume::resume(settings, &progress).await,
             Verb::Rejoin => resume::rejoin(settings, &progress).await,
             Verb::Check(args) => check::check(&settings, &args).await,
-            Verb::Status(args) => status::status(&settings, &args).await,
+            Verb::Status(args) => status::status(&settings, &args, unusable).await,
             Verb::Lease(LeaseVerb::Break { id }) => lease_break::run(&settings, &id).await,
             Verb::Lease(LeaseVerb::Clear { id }) => lease_clear::run(&settings, &id).await,
             Verb::Lease(LeaseVerb::Gc { ask_ec2: true, .. }) => lease_gc::ask_ec2(&settings).await,
@@ -230,6 +232,28 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     });
     progress.end();
     ended
+}
+
+/// The settings, and what is wrong with the file. Those who say how this node is, and those who bring it back, can do
+/// without it: a maintenance has its settings on record.
+fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
+    let file = cli.config.as_deref();
+    let unusable = match Settings::load(file, &cli.flags) {
+        Ok(settings) => return Ok((settings, None)),
+        Err(error) => error,
+    };
+    let without = Settings::without(file, &cli.flags).ok();
+    let settings = match cli.verb {
+        Verb::Status(_) | Verb::Idle => without,
+        Verb::Resume { .. } | Verb::Rejoin => {
+            without.and_then(|without| resume::settings_on_record(&without))
+        }
+        _ => None,
+    };
+    match settings {
+        Some(settings) => Ok((settings, Some(unusable))),
+        None => Err(Complaint::new(exit::USAGE, unusable)),
+    }
 }
 
 /// Runs this and nothing else: a question to a name server, which no deadline stops, keeps a thread for as long as the

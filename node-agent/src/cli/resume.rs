@@ -60,6 +60,12 @@ fn on_record(settings: &Settings) -> Result<Option<Operation>, Complaint> {
     Ok(record.and_then(|record| record.operation))
 }
 
+/// The settings of the maintenance on record.
+pub(super) fn settings_on_record(where_to_look: &Settings) -> Option<Settings> {
+    let operation = on_record(where_to_look).ok().flatten()?;
+    Some(Settings { state_dir: where_to_look.state_dir.clone(), ..operation.request.settings })
+}
+
 async fn drive(
     journal: Journal,
     operation: Operation,

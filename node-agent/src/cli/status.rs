@@ -1,7 +1,7 @@
 //! `status`: this node, its target groups, who holds or waits for a slot, and what blocks the next node. On a machine that
 //! is no node: all groups, without the node's part.
 
-use super::{Complaint, StatusArgs, gather, operator, say, status_text};
+use super::{Complaint, StatusArgs, gather, operator, say, status_text, who};
 use crate::blocks::{self, Remark};
 use crate::exit;
 use crate::identity::{Identity, identify};
@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::progress;
 use crate::reading::GroupReading;
 use crate::record::{Finished, Operation};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::target_group::{TargetHealth, TargetState};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -80,19 +80,23 @@ pub(super) struct LeaseStatus {
     pub(super) operation: String,
 }
 
-pub(super) async fn status(settings: &Settings, args: &StatusArgs) -> Result<u8, Complaint> {
-    let status = gather_status(settings).await?;
+pub(super) async fn status(
+    settings: &Settings,
+    args: &StatusArgs,
+    unusable: Option<SettingsError>,
+) -> Result<u8, Complaint> {
+    let (status, exit_code) = gather_status(settings, unusable).await;
     if args.json {
         let text = serde_json::to_string_pretty(&status).map_err(|e| Complaint::new(exit::FAILED, e))?;
         say(&format!("{text}\n"));
     } else {
         say(&status_text::text(&status));
     }
-    let told_nothing = status.groups.is_empty() && status.operation.is_none() && !status.problems.is_empty();
-    Ok(if told_nothing { exit::NOTHING_CHANGED } else { exit::DONE })
+    Ok(exit_code)
 }
 
-async fn gather_status(settings: &Settings) -> Result<Status, Complaint> {
+/// What can be told, and the exit code that goes with it.
+async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> (Status, u8) {
     let mut status = Status {
         at: Timestamp::now(),
         instance_id: None,
@@ -101,10 +105,12 @@ async fn gather_status(settings: &Settings) -> Result<Status, Complaint> {
         doing: None,
         last: None,
         groups: Vec::new(),
-        problems: Vec::new(),
+        problems: unusable.iter().map(ToString::to_string).collect(),
     };
+    let mut remembered = None;
     match journal::read(&settings.state_dir) {
         Ok(Some(record)) => {
+            remembered = Some(who::remembered(&record));
             status.last = record.finished.last().cloned();
             status.operation = record.operation;
             status.doing = progress::written(&settings.state_dir).filter(|_| status.driven);
@@ -112,27 +118,43 @@ async fn gather_status(settings: &Settings) -> Result<Status, Complaint> {
         Ok(None) => (),
         Err(error) => status.problems.push(error.to_string()),
     }
-    let (load_balancer, _) = gather::reach(settings).await?;
-    let identity = identify(settings).await.ok();
-    let groups = groups(&load_balancer, identity.as_ref(), settings, status.operation.as_ref()).await;
-    let groups = groups.unwrap_or_else(|problem| {
-        status.problems.push(problem);
-        Vec::new()
-    });
-    let me = identity.map(|identity| identity.instance_id);
-    for (arn, name) in groups {
-        match GroupReading::read(&load_balancer, &arn).await {
-            Ok(reading) => {
-                status.groups.push(group_status(me.as_deref(), name, arn, &reading, status.at));
-            }
-            Err(error) => status.problems.push(format!("{error}; {}", error.advice())),
+    // A node in trouble may have neither metadata service nor credentials, and its record still says what it is about.
+    let identity = identify(settings).await.ok().or(remembered);
+    let mut exit_code = exit::NOTHING_CHANGED;
+    match gather::reach(settings).await {
+        Ok((load_balancer, _)) => add_groups(&mut status, &load_balancer, identity.as_ref(), settings).await,
+        Err(complaint) => {
+            exit_code = complaint.exit_code;
+            status.problems.push(format!("{:#}", complaint.error));
         }
     }
     // A machine with an instance id need not be a node: it may be where an operator works.
     let is_node =
         status.operation.is_some() || status.groups.iter().any(|group| !group.own_targets.is_empty());
-    status.instance_id = me.filter(|_| is_node || settings.instance_id.is_some() || status.last.is_some());
-    Ok(status)
+    let is_node = is_node || settings.instance_id.is_some() || status.last.is_some();
+    status.instance_id = identity.map(|identity| identity.instance_id).filter(|_| is_node);
+    let told_nothing = status.groups.is_empty() && status.operation.is_none() && !status.problems.is_empty();
+    (status, if told_nothing { exit_code } else { exit::DONE })
+}
+
+async fn add_groups(
+    status: &mut Status,
+    load_balancer: &LoadBalancer,
+    identity: Option<&Identity>,
+    settings: &Settings,
+) {
+    let me = identity.map(|identity| identity.instance_id.as_str());
+    let groups = groups(load_balancer, identity, settings, status.operation.as_ref()).await;
+    let groups = groups.unwrap_or_else(|problem| {
+        status.problems.push(problem);
+        Vec::new()
+    });
+    for (arn, name) in groups {
+        match GroupReading::read(load_balancer, &arn).await {
+            Ok(reading) => status.groups.push(group_status(me, name, arn, &reading, status.at)),
+            Err(error) => status.problems.push(format!("{error}; {}", error.advice())),
+        }
+    }
 }
 
 /// Our groups, by the record or by membership; for a machine in none of them, all groups. As (ARN, name).

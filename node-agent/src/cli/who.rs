@@ -43,7 +43,8 @@ pub(super) async fn who(
     }
 }
 
-fn remembered(record: &Record) -> Identity {
+/// As the record has us.
+pub(super) fn remembered(record: &Record) -> Identity {
     let groups = record.operation.iter().flat_map(|operation| &operation.groups);
     let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);
     Identity {

@@ -54,10 +54,22 @@ impl Settings {
         let parse = |cause| SettingsError::Parse { path: path.into(), cause };
         // Parsed as settings first, for an error that points at the line.
         toml::from_str::<Settings>(&text).map_err(parse)?;
-        let mut written: toml::Table = toml::from_str(&text).map_err(parse)?;
-        let over = toml::Table::try_from(flags).map_err(|e| SettingsError::Contradiction(e.to_string()))?;
-        written.extend(over);
-        written.try_into::<Settings>().map_err(parse)?.checked()
+        let written: toml::Table = toml::from_str(&text).map_err(parse)?;
+        under(written, flags)?.try_into::<Settings>().map_err(parse)?.checked()
+    }
+
+    /// The flags over the defaults, for those who have to do without a file that cannot be used. Where the record lives
+    /// counts all the same, if that much of it can be understood.
+    ///
+    /// # Errors
+    /// [`SettingsError`], when it is the flags that are wrong.
+    pub fn without(file: Option<&Path>, flags: &Flags) -> Result<Settings, SettingsError> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = read(path).unwrap_or_default();
+        let mut written: toml::Table = toml::from_str(&text).unwrap_or_default();
+        written.retain(|key, value| key == "state_dir" && value.is_str());
+        let parse = |cause| SettingsError::Parse { path: path.into(), cause };
+        under(written, flags)?.try_into::<Settings>().map_err(parse)?.checked()
     }
 
     fn checked(self) -> Result<Settings, SettingsError> {
@@ -105,6 +117,13 @@ impl Settings {
         }
         Ok(self)
     }
+}
+
+/// What the file says, with the flags laid over it.
+fn under(mut written: toml::Table, flags: &Flags) -> Result<toml::Table, SettingsError> {
+    let over = toml::Table::try_from(flags).map_err(|e| SettingsError::Contradiction(e.to_string()))?;
+    written.extend(over);
+    Ok(written)
 }
 
 /// Reads a file of settings, and no more of it than a file of settings has.

@@ -60,3 +60,14 @@ fn settings_survive_the_record() {
     let json = serde_json::to_string(&settings).unwrap();
     assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
 }
+
+#[test]
+fn without_the_file_only_the_place_of_the_record_counts() {
+    let flags = Flags { drain_floor: Some(Length::from_secs(1)), ..Flags::default() };
+    let without = |text: &str| Settings::without(Some(file(text).path()), &flags).unwrap();
+    let settings = without("state_dir = \"/elsewhere\"\nsettle = \"7s\"\ndrain_flor = \"9s\"\n");
+    assert_eq!(settings.state_dir, Path::new("/elsewhere"));
+    assert_eq!((settings.drain_floor, settings.settle), (Length::from_secs(1), Settings::default().settle));
+    assert_eq!(without("state_dir = ").state_dir, Settings::default().state_dir);
+    assert_eq!(without("state_dir = 7").state_dir, Settings::default().state_dir);
+}

@@ -57,12 +57,19 @@ pub enum Stopped {
 }
 
 impl Leases {
-    /// Picks the leases out of a target group's tags.
+    /// Picks the leases out of a target group's tags. An instance may have two keys, after its key was pinned to a role
+    /// (`lease_role_id`) or no longer is: the one that takes a slot counts, then the place in the queue, then what is left.
     pub fn from_tags(tags: &BTreeMap<String, String>) -> Leases {
-        let lease = |(key, value): (&String, &String)| {
-            tag::owner(key).map(|owner| (owner.to_owned(), Reading::parse(value)))
-        };
-        Leases(tags.iter().filter_map(lease).collect())
+        let mut leases: BTreeMap<String, Reading> = BTreeMap::new();
+        for (key, value) in tags {
+            let Some(owner) = tag::owner(key) else { continue };
+            let reading = Reading::parse(value);
+            match leases.get(owner) {
+                Some(other) if other.weight() >= reading.weight() => (),
+                _ => drop(leases.insert(owner.to_owned(), reading)),
+            }
+        }
+        Leases(leases)
     }
 
     /// The lease of one instance.
@@ -194,6 +201,18 @@ mod tests {
         assert_eq!(now("v1 p=failed e=new"), Claim::NotVisible);
         assert_eq!(now("v1 p=broken e=new"), Claim::Broken);
         assert_eq!(leases(&[]).confirm("me", "new", &k(1)), Claim::NotVisible);
+    }
+
+    #[test]
+    fn of_two_keys_of_one_instance_the_one_that_takes_a_slot_counts() {
+        let both = |pinned: &str, plain: &str| leases(&[("AROAEXAMPLEID1234567:me", pinned), ("me", plain)]);
+        let (held, left) = ("v1 p=held e=new k=1", "v1 p=failed e=old");
+        for leases in [both(held, left), both(left, held), both(held, "v1 p=waiting e=old n=1")] {
+            assert_eq!(leases.confirm("me", "new", &k(1)), Claim::Confirmed, "{leases:?}");
+            assert!(matches!(leases.slot("other", &k(1)), Slot::Taken(_)), "{leases:?}");
+        }
+        let waiting = both("v1 p=waiting e=new n=1", left);
+        assert_eq!(waiting.of("me").map(Reading::word), Some("waiting"));
     }
 
     #[test]

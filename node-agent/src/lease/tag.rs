@@ -153,6 +153,15 @@ impl Reading {
         matches!(self.hold(), Some(Hold::Held | Hold::Halted) | None)
     }
 
+    /// What counts more, of two leases of one instance.
+    pub(super) fn weight(&self) -> u8 {
+        match self.hold() {
+            _ if self.takes_slot() => 2,
+            Some(Hold::Waiting) => 1,
+            _ => 0,
+        }
+    }
+
     /// Whether it counts against `node-agent/max-failures`.
     pub fn is_failure(&self) -> bool {
         matches!(self.hold(), Some(Hold::Failed | Hold::Halted))

@@ -225,6 +225,26 @@ async fn lost_and_refused_answers_are_looked_up() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn an_enter_standby_that_lands_after_the_way_back_is_undone_before_the_lease_is_given_back() {
+    let fleet = scaled(standby()).await;
+    fleet.alb.script("EnterStandby", Fault::LandsLate(Duration::from_secs(600)), 1);
+    let watch = fleet.watch();
+    let node = fleet.nodes[0].clone();
+    let running = tokio::task::spawn_local(async move { node.finish(node.run(&["patch"])).await });
+    until(|| calls(&fleet, "ExitStandby") == 1).await;
+    until(|| state(&fleet) == "InService").await;
+    // In service again; now it lands.
+    until(|| state(&fleet) == "EnteringStandby").await;
+    assert_eq!(fleet.leases().len(), 1, "nobody else may leave");
+    let finished = running.await.unwrap();
+    assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
+    assert_eq!((calls(&fleet, "EnterStandby"), calls(&fleet, "ExitStandby")), (2, 2));
+    assert_eq!(watch.most_out(), 1);
+    as_before(&fleet);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn launch_suspended_while_out_is_waited_for() {
     let fleet = scaled(standby()).await;
     let node = fleet.nodes[0].clone();

@@ -87,13 +87,14 @@ pub(super) async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
     let Some(standby) = driver.operation.standby.clone() else { return Ok(true) };
     let id = driver.identity.instance_id.clone();
     let error = match driver.auto_scaling.enter_standby(&standby.group, &id).await {
-        Ok(()) => return entered(driver).map(|()| true),
+        Ok(()) => {
+            answered(driver);
+            return entered(driver).map(|()| true);
+        }
         Err(error) => error,
     };
     if !error.may_have_been_applied() {
-        for group in driver.operation.groups.iter_mut().filter(|group| !group.gone) {
-            group.unresolved_deregisters.pop();
-        }
+        answered(driver);
         driver.save()?;
     }
     if error.is_final() && failures >= MOST_REJECTIONS {
@@ -101,6 +102,22 @@ pub(super) async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
     }
     driver.back_off(&error, failures).await?;
     Ok(false)
+}
+
+/// The last EnterStandby has its answer. An earlier one without may still land: while this node is out it is rejected, but
+/// after ExitStandby it would take the node out again, so it stays on record until it is past.
+fn answered(driver: &mut Driver) {
+    for group in driver.operation.groups.iter_mut().filter(|group| !group.gone) {
+        group.unresolved_deregisters.pop();
+    }
+}
+
+/// One EnterStandby without an answer has landed, and each lands once. Which of several is not known, so it is the youngest
+/// that is still waited for.
+fn landed(driver: &mut Driver) {
+    for group in driver.operation.groups.iter_mut().filter(|group| !group.unresolved_deregisters.is_empty()) {
+        group.unresolved_deregisters.remove(0);
+    }
 }
 
 /// Nothing was changed by what was rejected: being out can be taken back, unless something was sent before.
@@ -120,6 +137,7 @@ fn rejected(driver: &mut Driver, error: &CallError) -> Step<StepError> {
 /// deregisters some time after it said that it would.
 pub(super) async fn taken_out(driver: &mut Driver) -> Step {
     if driver.operation.standby.as_ref().is_some_and(|standby| standby.entered.is_none()) {
+        landed(driver);
         entered(driver)?;
     }
     let staleness = driver.operation.request.settings.staleness.0;
@@ -135,7 +153,6 @@ pub(super) async fn taken_out(driver: &mut Driver) -> Step {
         }
         let now = driver.now()?;
         if let Some(group) = driver.operation.groups.get_mut(index) {
-            group.unresolved_deregisters.clear();
             group.deregistered = Some(now);
         }
         driver.save()?;

@@ -144,3 +144,29 @@ pub(super) fn driver_until(
         turn_back: false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Request;
+    use crate::requests::Ask;
+    use tokio::sync::watch;
+
+    #[tokio::test]
+    async fn who_asks_to_stop_while_the_driver_is_put_together_is_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: dir.path().to_owned(), ..Settings::default() };
+        let journal = Journal::open(dir.path()).unwrap().for_instance("i-0a000000", "us-east-1").unwrap();
+        let now = machine(&settings).now().unwrap();
+        let operation = Operation::new(Request::new("one".to_owned(), settings.clone()), now);
+        let identity =
+            Identity { instance_id: "i-0a000000".to_owned(), addresses: Vec::new(), auto_scaling: None };
+        let load_balancer = load_balancer(&settings, "us-east-1").await;
+        Requests::beside(dir.path()).leave(&Ask::Stop).unwrap();
+        let (_nobody, stop) = watch::channel(false);
+        let mut driver =
+            driver_until(stop, journal, operation, identity, load_balancer, &Progress::hidden()).unwrap();
+        driver.hear().unwrap();
+        assert!(driver.turn_back);
+    }
+}

@@ -1,4 +1,4 @@
-//! The ELBv2 API as this program uses it: ten calls, our own types, and errors that say whether a change may
+//! The ELBv2 API as this program uses it: eight calls, our own types, and errors that say whether a change may
 //! have been applied.
 //!
 //! The SDK's retries are off. A hidden retry of AddTags, RemoveTags or DeregisterTargets could land after a later

@@ -54,7 +54,7 @@ async fn a_service_that_never_gets_healthy_halts_the_node_and_keeps_the_record()
     estate
         .agent(&["rejoin"])
         .await
-        .says(3, &["halted", "gave up after 1s", "repair the service", "node-agent resume"]);
+        .says(3, &["halted: the node keeps its lease and counts", "gave up after 1s", "node-agent resume"]);
     assert!(estate.alb.tags(&estate.arn)[&format!("node-agent/lease/{NODE}")].contains("p=halted"));
     estate.agent(&["maintain", "--reboot"]).await.says(3, &["is halted", "node-agent resume"]);
     estate.agent(&["status"]).await.says(0, &["phase     halted", "reason"]);
@@ -244,7 +244,14 @@ async fn a_run_killed_while_out_is_finished_by_resume() {
         .await
         .says(75, &["stopped at run_command; run `node-agent resume` first"]);
     let run = estate.agent(&["resume"]).await;
-    run.says(1, &["it is not run again", "the node is back in service"]);
+    run.says(
+        1,
+        &[
+            "it is not run again",
+            "the node is back in service; if its lease tag says failed",
+            "counts against node-agent/max-failures",
+        ],
+    );
     assert_eq!(estate.alb.instances_out(&estate.arn), 0);
     assert!(estate.alb.tags(&estate.arn)[&format!("node-agent/lease/{NODE}")].contains("p=failed"));
 }

@@ -26,7 +26,9 @@ pub(super) async fn drive(mut driver: Driver) -> Result<u8, Complaint> {
 /// Says why a node is halted.
 pub(super) fn tell_halted(operation: &Operation) -> u8 {
     let (phases, reason) = (table(&operation.history), operation.why_halted());
-    say(&format!("{phases}halted: the node keeps its lease and nobody else starts\n{reason}\n"));
+    say(&format!(
+        "{phases}halted: the node keeps its lease and counts against node-agent/max-failures\n{reason}\n"
+    ));
     exit::HALTED
 }
 
@@ -52,7 +54,8 @@ pub(super) fn tell(finished: &Finished) -> u8 {
         if finished.verdict == Verdict::FailedButRestored {
             let _ = writeln!(
                 text,
-                "the node is back in service; no other node starts while its lease tag says failed"
+                "the node is back in service; if its lease tag says failed, as after a command that failed, it counts \
+                 against node-agent/max-failures"
             );
         }
     }

@@ -49,6 +49,20 @@ async fn drained_it_stays_out_through_a_reboot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_driver_whose_configuration_was_broken_while_out_goes_on_from_the_record() {
+    let machine = machine_with(|estate| estate.configured("drained_limit = \"8760h\"")).await;
+    machine.agent(&["drain"]).await.says(0, &["drained"]);
+    let file = machine.file("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}drain_flor = \"9s\"\n")).unwrap();
+    machine.reboot().await;
+    until(|| machine.log().matches("staying drained").count() == 2).await;
+    assert!(machine.log().contains("unknown field `drain_flor`"), "{}", machine.log());
+    machine.agent(&["rejoin"]).await.says(0, &["unknown field `drain_flor`", "succeeded"]);
+    machine.assert_restored();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn halted_the_driver_stays_and_resume_has_it_look_again() {
     let machine = machine_with(|estate| {
         let told = estate.dir.path().join("told");

@@ -138,11 +138,12 @@ impl Operation {
             // Time limits count anew: the boot itself is nobody's fault.
             self.phase_began = now.clone();
         }
+        let looping = booted && self.boots > MOST_BOOTS;
         // A slot is given back only by a node that is in service, and nobody has looked since the process died.
         let holds = self.live_groups().any(|group| group.claim.is_some());
         let give_back = if holds && booted { Phase::WaitInService } else { Phase::ReleaseLease };
         let (next, why) = match self.phase {
-            _ if self.going_down.take().is_some() && self.out => {
+            _ if self.going_down.take().is_some() && self.out && !looping => {
                 let undone = !self.request.command.is_empty() && self.command == CommandState::NotRun;
                 let why = if undone { "the machine went down before the command was run" } else { "" };
                 (Phase::CheckHealth, why)
@@ -150,11 +151,11 @@ impl Operation {
             Phase::CheckGroup | Phase::AcquireLease => (give_back, "stopped before the node left service"),
             Phase::Deregister if !self.out => (give_back, "stopped before the node left service"),
             Phase::ReleaseLease if holds && (booted || self.out) => (Phase::WaitInService, ""),
-            Phase::Deregister if booted => {
+            Phase::Deregister if booted && !looping => {
                 (Phase::CheckHealth, "the machine rebooted while the node left service")
             }
             // A boot looks again after a halt, but what boots again and again waits for a person.
-            Phase::Halted if booted && self.boots > MOST_BOOTS => return,
+            Phase::Halted if looping => return,
             Phase::Drained | Phase::Halted => (Phase::CheckHealth, ""),
             phase if self.boots > MOST_BOOTS && phase < Phase::Done => (
                 Phase::Halted,
@@ -316,8 +317,12 @@ pub(super) mod tests {
         let boot = |id: &str| Moment { boot_id: id.into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH };
         operation.take_up(&boot("sixth"));
         assert_eq!(operation.phase, Phase::Halted);
+        // Shut down in good order each time, it is the same.
+        operation.goes_down(GoingDown::Reboot, boot("sixth"));
+        operation.take_up(&boot("seventh"));
+        assert_eq!((operation.phase, operation.going_down), (Phase::Halted, None));
         // A person has found out why.
-        operation.take_up(&boot("sixth"));
+        operation.take_up(&boot("seventh"));
         assert_eq!(operation.phase, Phase::CheckHealth);
     }
 

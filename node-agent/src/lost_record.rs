@@ -61,7 +61,13 @@ pub async fn find(
         groups => groups?,
     };
     let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
-    let tags = load_balancer.tags(&arns).await?;
+    let mut tags = load_balancer.tags(&arns).await?;
+    let shows_ours = |tags| Leases::from_tags(tags).of(&known.identity.instance_id).and_then(ours).is_some();
+    if !known.record_missing && tags.values().any(shows_ours) {
+        // A stale read may show the lease of a maintenance that has ended a moment ago.
+        tokio::time::sleep(known.settings.settle.0).await;
+        tags = load_balancer.tags(&arns).await?;
+    }
     let mut held = Vec::new();
     for group in groups {
         let leases = tags.get(&group.arn).map(Leases::from_tags).unwrap_or_default();

@@ -15,7 +15,7 @@ pub enum Restart {
     /// Not yet: a request of its former life may still take effect.
     Wait(Duration),
     /// It may be out: keep the lease, come back, release then. Without a record a DeregisterTargets counts as sent at
-    /// the boot, and [`may_release`] has to wait for it.
+    /// the boot, and the release waits for what is [`left`] of that.
     ComeBack,
     /// It is in service and nothing can change that: remove the lease.
     Remove,
@@ -42,11 +42,6 @@ pub fn restart(known: Restarted, quarantine: Duration) -> Restart {
         Some(false) => known.unresolved.map_or(Restart::Remove, Restart::Wait),
         None => left([known.uptime], quarantine).map_or(Restart::Remove, Restart::Wait),
     }
-}
-
-/// Whether a node may give its slot back: in service, and no deregistration may still land.
-pub fn may_release(healthy: bool, unresolved_deregister: Option<Duration>) -> bool {
-    healthy && unresolved_deregister.is_none()
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ pub fn may_claim(unresolved: bool, without: Option<Rule>) -> bool {
 /// R3: whether the lease may be given back.
 pub fn may_release(unresolved_deregister: bool, without: Option<Rule>) -> bool {
     let unresolved = unresolved_deregister && without != Some(Rule::R3);
-    quarantine::may_release(true, quarantine::left(unresolved.then_some(Duration::ZERO), Q))
+    quarantine::left(unresolved.then_some(Duration::ZERO), Q).is_none()
 }
 
 impl Seen {

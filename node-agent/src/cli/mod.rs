@@ -248,6 +248,8 @@ fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
         Verb::Resume { .. } | Verb::Rejoin => {
             without.and_then(|without| resume::settings_on_record(&without))
         }
+        // The machine goes down either way; without a record, groups that are tagged as managed are found.
+        Verb::ShutdownGuard => without.map(|without| resume::settings_on_record(&without).unwrap_or(without)),
         _ => None,
     };
     match settings {
@@ -274,6 +276,24 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
     use std::time::Duration;
+
+    #[test]
+    fn without_a_configuration_the_guard_of_a_shutdown_works_and_a_maintenance_does_not_begin() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "state_dir = \"/nowhere\"\nsettle = 7").unwrap();
+        let asked = |verb| {
+            let cli = Cli::try_parse_from([
+                OsString::from("node-agent"),
+                "--config".into(),
+                file.path().into(),
+                OsString::from(verb),
+            ]);
+            settings(&cli.unwrap())
+        };
+        let (settings, unusable) = asked("shutdown-guard").unwrap();
+        assert_eq!((settings.state_dir.to_str(), unusable.is_some()), (Some("/nowhere"), true));
+        assert_eq!(asked("drain").unwrap_err().exit_code, exit::USAGE);
+    }
 
     #[test]
     fn a_thread_that_nothing_stops_does_not_keep_the_program() {

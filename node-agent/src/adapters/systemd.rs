@@ -2,23 +2,56 @@
 
 use crate::record::GoingDown;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-/// Which way the machine is going down; `None` when it is not, or when systemd cannot be asked.
+/// How often a question that was cut off is asked again. As a unit is stopped, systemd signals what we have just started, too:
+/// once, so that the next one lives.
+const ASKED: u32 = 10;
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// Which way the machine is going down; `None` when it is not, or when there is no systemd to ask.
 ///
 /// Blocks for the few milliseconds that systemd takes to answer.
 pub fn going_down() -> Option<GoingDown> {
     // Its exit code says "not running" in many states; only the word tells them apart.
-    let state = systemctl(&["is-system-running"])?;
+    let state = ask(|| answer("systemctl", &["is-system-running"]))?;
     if state.trim() != "stopping" {
         return None;
     }
-    Some(which_way(&systemctl(&["list-jobs", "--plain", "--no-legend"]).unwrap_or_default()))
+    let jobs = ask(|| answer("systemctl", &["list-jobs", "--plain", "--no-legend"]));
+    Some(which_way(&jobs.unwrap_or_default()))
 }
 
-fn systemctl(arguments: &[&str]) -> Option<String> {
-    let output =
-        Command::new("systemctl").args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    output.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+/// What a program said, or how it came not to.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Said(String),
+    /// Somebody ended it by a signal.
+    CutOff,
+    /// It cannot be started.
+    Nobody,
+}
+
+fn ask(question: impl Fn() -> Answer) -> Option<String> {
+    for _ in 0..ASKED {
+        match question() {
+            Answer::Said(text) => return Some(text),
+            Answer::CutOff => std::thread::sleep(ASK_AGAIN_AFTER),
+            Answer::Nobody => return None,
+        }
+    }
+    None
+}
+
+fn answer(program: &str, arguments: &[&str]) -> Answer {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    match output {
+        Ok(output) if output.status.code().is_some() => {
+            Answer::Said(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(_) => Answer::CutOff,
+        Err(_) => Answer::Nobody,
+    }
 }
 
 /// From the jobs that systemd works on. What is neither a reboot nor like one may be the end of the machine.
@@ -35,6 +68,7 @@ fn which_way(jobs: &str) -> GoingDown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     #[test]
     fn the_jobs_tell_a_reboot_from_a_power_off() {
@@ -48,5 +82,24 @@ mod tests {
         assert_eq!(which_way(&jobs("poweroff.target")), GoingDown::PowerOff);
         assert_eq!(which_way(&jobs("halt.target")), GoingDown::PowerOff);
         assert_eq!(which_way(""), GoingDown::PowerOff);
+    }
+
+    #[test]
+    fn a_question_that_was_cut_off_is_asked_again_and_nobody_is_asked_once() {
+        assert_eq!(answer("sh", &["-c", "echo stopping; exit 1"]), Answer::Said("stopping\n".into()));
+        assert_eq!(answer("sh", &["-c", "kill -TERM $$"]), Answer::CutOff);
+        assert_eq!(answer("/nonexistent/systemctl", &[]), Answer::Nobody);
+        let times = Cell::new(0);
+        let counted = |answer: fn(u32) -> Answer| {
+            times.set(0);
+            ask(|| {
+                times.set(times.get() + 1);
+                answer(times.get())
+            })
+        };
+        let second = counted(|n| if n == 1 { Answer::CutOff } else { Answer::Said("stopping".into()) });
+        assert_eq!((second.as_deref(), times.get()), (Some("stopping"), 2));
+        assert_eq!((counted(|_| Answer::CutOff), times.get()), (None, ASKED));
+        assert_eq!((counted(|_| Answer::Nobody), times.get()), (None, 1));
     }
 }

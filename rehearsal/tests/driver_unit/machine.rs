@@ -102,8 +102,12 @@ impl Machine {
 
     /// All of its processes die, the boot id is new, and the unit is started at boot.
     pub(crate) async fn reboot(&self) {
-        let _ = kill_process_group(self.unit_group(), Signal::KILL);
-        until(|| !journal::is_driven(&self.file("state"))).await;
+        // Whoever follows may start the unit once more before the machine is down.
+        until(|| {
+            let _ = kill_process_group(self.unit_group(), Signal::KILL);
+            !journal::is_driven(&self.file("state"))
+        })
+        .await;
         let boot = self.boots.fetch_add(1, Ordering::Relaxed);
         std::fs::write(self.file("boot_id"), format!("boot-{boot}\n")).unwrap();
         self.start_unit().await;

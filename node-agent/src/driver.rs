@@ -37,8 +37,8 @@ pub struct Driver {
     pub requests: Option<Requests>,
     /// This process is not the one that was asked: it outlives those who wait for it, and stays while halted or drained.
     pub stays: bool,
-    /// One of those who wait has asked to turn back, or to stop the command.
-    pub turn_back: bool,
+    /// Why to turn back, or to stop the command: one of those who wait has asked for it.
+    pub turn_back: Option<&'static str>,
     /// The line on the terminal.
     pub progress: Progress,
     /// For jitter and nonces.

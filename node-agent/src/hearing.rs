@@ -12,6 +12,8 @@ pub(crate) const HEAR_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a phase was cancelled.
 pub(crate) const STOPPED: &str = "asked to stop";
+/// The same, by `rejoin`.
+pub(crate) const WANTED_BACK: &str = "asked to come back before it had drained";
 
 impl Driver {
     /// Takes what was asked since the last time. True when somebody wants this node back.
@@ -24,14 +26,14 @@ impl Driver {
                     come_back = true;
                     if self.operation.request.stay_out && self.operation.phase < Phase::Drained {
                         tracing::warn!("asked to come back before the node has drained: turning back");
-                        self.turn_back = true;
+                        self.turn_back = Some(WANTED_BACK);
                     }
                 }
                 Ask::Stop => {
                     tracing::warn!(
                         "asked to stop: turning back, or going on to the end if the machine may have changed"
                     );
-                    self.turn_back = true;
+                    self.turn_back = Some(STOPPED);
                 }
             }
         }
@@ -59,8 +61,10 @@ impl Driver {
     /// # Errors
     /// [`StepError::Cancelled`] otherwise.
     pub(crate) fn still_wanted(&self) -> Step {
-        if self.turn_back && self.operation.phase.can_be_cancelled() {
-            return Err(StepError::Cancelled(STOPPED));
+        // Nobody turns back a machine that goes down.
+        let may_turn_back = self.operation.phase.can_be_cancelled() && self.operation.going_down.is_none();
+        if let Some(why) = self.turn_back.filter(|_| may_turn_back) {
+            return Err(StepError::Cancelled(why));
         }
         if self.operation.has_to_come_back() {
             return Ok(());

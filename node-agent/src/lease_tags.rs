@@ -68,7 +68,7 @@ impl Driver {
         let now = self.now()?;
         let epoch = self.nonce();
         let Some(group) = self.operation.live_group(index) else { return Ok(true) };
-        let first = group.ticket.is_none() && group.unresolved_tags.is_empty();
+        let first = group.ticket.is_none() && group.claim.is_none() && group.unresolved_tags.is_empty();
         let before = group.ticket.take().filter(|ticket| ticket.number == number);
         group.ticket = Some(match before {
             Some(ticket) => ticket.shown_alive(now),

@@ -58,7 +58,9 @@ impl Driver {
                 );
                 return Ok(());
             }
-            self.operation = leaving(settings, how, now);
+            // A lease write without an answer binds the next try, and is looked after at the boot.
+            let groups = std::mem::take(&mut self.operation.groups);
+            self.operation = Operation { groups, ..leaving(settings, how, now) };
             if !std::mem::take(&mut gave_back) {
                 // The lease is for others' sake; the machine goes down with or without it.
                 tracing::warn!("leaving without a lease: {}", tried.reason.unwrap_or_default());

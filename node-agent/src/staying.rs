@@ -34,7 +34,7 @@ impl Driver {
                 return Ok(end);
             }
             let now = self.now()?;
-            self.turn_back = false;
+            self.turn_back = None;
             self.operation.take_up(&now);
         }
     }
@@ -48,7 +48,7 @@ impl Driver {
         let mut stop = self.stop.clone();
         let mut told = Instant::now();
         let halted = self.operation.phase == Phase::Halted;
-        if self.turn_back && !halted {
+        if self.turn_back.is_some() && !halted {
             // It was asked for in the last moment of the drain.
             return Ok(Stayed::GoOn);
         }

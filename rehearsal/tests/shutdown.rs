@@ -162,6 +162,31 @@ async fn a_halted_node_that_is_registered_all_the_same_leaves() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_halted_node_that_has_left_long_ago_waits_for_the_floor_and_no_more() {
+    let fleet = fleet().attribute("deregistration_delay.timeout_seconds", "600").start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
+    node.service.set(Some(503));
+    assert!(matches!(running.await.unwrap(), End::Halted(_)));
+    let began = Instant::now();
+    node.leave_before(GoingDown::Reboot).await;
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_claim_that_lands_after_a_shutdown_is_removed_after_the_boot() {
+    let fleet = fleet().start().await;
+    fleet.alb.script("AddTags", Fault::LandsLate(Duration::from_secs(120)), 1);
+    // The second claim, at once, must not be taken for settled, and the first must not stay.
+    fleet.nodes[0].leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
+    fleet.nodes[0].boot().await;
+    assert_eq!(finished(fleet.nodes[0].resume().await).verdict, Verdict::Succeeded);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_lease_write_without_an_answer_does_not_hold_up_a_shutdown() {
     for action in ["AddTags", "RemoveTags"] {
         let fleet = fleet().start().await;

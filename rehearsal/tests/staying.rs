@@ -184,6 +184,7 @@ async fn asked_to_come_back_before_it_has_drained_it_turns_back() {
     requests(node).leave(&Ask::ComeBack).unwrap();
     let finished = finished(running.await.unwrap());
     assert_eq!(finished.verdict, Verdict::FailedButRestored);
+    assert_eq!(finished.reason.as_deref(), Some("drain: asked to come back before it had drained"));
     assert!(finished.phases.iter().all(|run| run.phase != Phase::Drained), "{finished:?}");
     fleet.assert_restored();
 }

@@ -32,6 +32,10 @@ enum Answer {
     Nobody,
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the thread that hears signals, or a process that does nothing else yet"
+)]
 fn ask(question: impl Fn() -> Answer) -> Option<String> {
     for _ in 0..ASKED {
         match question() {

@@ -3,6 +3,7 @@
 use super::{Complaint, gather, signals, start, verdict};
 use crate::driver::DriveError;
 use crate::exit;
+use crate::hearing::WANTED_BACK;
 use crate::journal::{self, Journal, JournalError};
 use crate::phase::Phase;
 use crate::ports::Stop;
@@ -29,6 +30,8 @@ struct Followed<'a> {
     requests: Requests,
     /// What to ask of the driver; `None`: it works on it already.
     ask: Option<Ask>,
+    /// We are one of those for whom the driver takes the node out. Whoever wants it back is not.
+    counts: bool,
     /// The request whose end is waited for.
     id: String,
     /// A halt or a drain that was there before is not its end.
@@ -64,6 +67,7 @@ pub(super) async fn begin(request: &Request, progress: &Progress) -> Result<Opti
         settings,
         requests: Requests::beside(&settings.state_dir),
         ask: (!on_record).then(|| Ask::Begin(Box::new(request.clone()))),
+        counts: true,
         id: request.id.clone(),
         begun_in: None,
         answers_reboot: request.under_ssm && asked.is_none_or(|asked| asked.at.boot_id != boot_id),
@@ -92,16 +96,19 @@ fn already_so(operation: &Operation, request: &Request) -> Option<u8> {
     })
 }
 
-/// Has the driver bring the node back. `None`: this process is to drive.
-pub(super) async fn come_back(
+/// Follows a driver that goes on with what is on record, and has it bring the node back if that is asked for. `None`: this
+/// process is to drive.
+pub(super) async fn go_on(
     operation: &Operation,
+    ask: Option<Ask>,
     settings: &Settings,
     progress: &Progress,
 ) -> Result<Option<u8>, Complaint> {
     let followed = Followed {
         settings,
         requests: Requests::beside(&settings.state_dir),
-        ask: Some(Ask::ComeBack),
+        ask,
+        counts: false,
         id: operation.request.id.clone(),
         begun_in: Some(operation.phase_entered),
         answers_reboot: false,
@@ -187,9 +194,9 @@ impl Followed<'_> {
         if !journal::is_driven(&self.settings.state_dir) {
             self.requests.forget_stop();
         }
-        let waits = match self.wants_it_back() {
-            true => None,
-            false => Some(self.requests.wait().map_err(failed)?),
+        let waits = match self.counts {
+            true => Some(self.requests.wait().map_err(failed)?),
+            false => None,
         };
         if let Some(ask) = &self.ask {
             self.requests.leave(ask).map_err(failed)?;
@@ -251,7 +258,10 @@ impl Followed<'_> {
         }
         let Some(record) = read(self.settings)? else { return Ok(None) };
         if let Some(finished) = record.answer(&self.id) {
-            return Ok(Some(verdict::tell(finished)));
+            let code = verdict::tell(finished);
+            let as_wanted = self.wants_it_back()
+                && finished.reason.as_ref().is_some_and(|reason| reason.ends_with(WANTED_BACK));
+            return Ok(Some(if as_wanted { exit::DONE } else { code }));
         }
         let Some(operation) = record.operation.filter(|operation| operation.answers(&self.id)) else {
             return Ok(None);

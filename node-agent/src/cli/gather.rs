@@ -141,7 +141,7 @@ pub(super) fn driver_until(
         out_seen: None,
         requests: Some(requests),
         stays: false,
-        turn_back: false,
+        turn_back: None,
     })
 }
 
@@ -167,6 +167,6 @@ mod tests {
         let mut driver =
             driver_until(stop, journal, operation, identity, load_balancer, &Progress::hidden()).unwrap();
         driver.hear().unwrap();
-        assert!(driver.turn_back);
+        assert_eq!(driver.turn_back, Some("asked to stop"));
     }
 }

@@ -8,6 +8,7 @@ use crate::journal::{self, Journal};
 use crate::phase::Phase;
 use crate::progress::Progress;
 use crate::record::Operation;
+use crate::requests::Ask;
 use crate::settings::Settings;
 use crate::time::Moment;
 
@@ -18,7 +19,10 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
             say("drained: out of service until `node-agent rejoin`\n");
             return Ok(exit::DONE);
         }
-        if let Some(code) = follow::come_back(&operation, &settings, progress).await? {
+        // A drain under way is gone on with; it is `rejoin` that turns it back.
+        let stays = matches!(operation.phase, Phase::Halted | Phase::Drained);
+        let ask = stays.then_some(Ask::ComeBack);
+        if let Some(code) = follow::go_on(&operation, ask, &settings, progress).await? {
             return Ok(code);
         }
     }
@@ -42,7 +46,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
 /// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
 pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
     if let Some(operation) = on_record(&settings)?
-        && let Some(code) = follow::come_back(&operation, &settings, progress).await?
+        && let Some(code) = follow::go_on(&operation, Some(Ask::ComeBack), &settings, progress).await?
     {
         return Ok(code);
     }

@@ -113,6 +113,10 @@ fn since_deregistered(driver: &Driver) -> Step<Duration> {
 
 /// How long the load balancer will show us as draining, and the floor forbids to believe it.
 fn until_the_end(driver: &Driver) -> Step<Duration> {
+    if driver.operation.going_down.is_some() {
+        // One that was halted has left long ago, most often: the load balancer is asked once the floor is over.
+        return floor_left(driver);
+    }
     let floor = driver.operation.request.settings.drain_floor.0;
     Ok(driver.operation.deregistration_delay().max(floor).saturating_sub(since_deregistered(driver)?))
 }

@@ -59,7 +59,7 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
             () = tokio::time::sleep(LOOK_AFTER) => (),
         }
         driver.hear()?;
-        if driver.turn_back {
+        if driver.turn_back.is_some() {
             ask.send_replace(true);
         }
         driver.progress.waiting("run_command", &format!("`{command}`"), driver.limit());

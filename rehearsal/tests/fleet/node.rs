@@ -137,7 +137,7 @@ impl Node {
             stop: self.stop.subscribe(),
             requests: None,
             stays: false,
-            turn_back: false,
+            turn_back: None,
             progress: Progress::hidden(),
             random: StdRng::seed_from_u64(self.seed ^ self.machine.boot.load(Ordering::Relaxed)),
             lease_seen: Instant::now(),

@@ -233,10 +233,11 @@ impl Driver {
             let Some(tags) = tags.get(&arn) else { continue };
             let halted = self.operation.phase == Phase::Halted;
             let shown = Leases::from_tags(tags).of(&self.identity.instance_id).map(Reading::hold);
+            let wiped = shown.is_none();
             // The change from `held` to `halted` may have failed when it was due.
-            let marked = shown != Some(Some(Hold::Held)) || !halted;
-            if shown.is_none() || !marked {
-                if shown.is_none() {
+            let unmarked = halted && shown == Some(Some(Hold::Held));
+            if wiped || unmarked {
+                if wiped {
                     tracing::warn!(
                         "our lease on {arn} was removed by somebody else while we are out: writing it again"
                     );

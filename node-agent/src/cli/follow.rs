@@ -194,10 +194,7 @@ impl Followed<'_> {
         if !journal::is_driven(&self.settings.state_dir) {
             self.requests.forget_stop();
         }
-        let waits = match self.counts {
-            true => Some(self.requests.wait().map_err(failed)?),
-            false => None,
-        };
+        let waits = self.counts.then(|| self.requests.wait()).transpose().map_err(failed)?;
         if let Some(ask) = &self.ask {
             self.requests.leave(ask).map_err(failed)?;
         }

@@ -9,7 +9,6 @@ use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
 use crate::progress::Progress;
 use crate::record::GoingDown;
-use crate::requests::{Ask, Requests};
 use crate::settings::Settings;
 use crate::shutdown;
 use std::time::Duration;
@@ -47,8 +46,7 @@ async fn leave(settings: &Settings, how: GoingDown, progress: &Progress) -> Resu
         }
     };
     let Some(operation) = shutdown::begin(on_record, settings, how, now) else { return Ok(exit::DONE) };
-    // Nothing turns a machine back that goes down: nobody ever writes to this channel, nor was anything asked of it.
-    Requests::beside(&settings.state_dir).take_back(&Ask::Stop);
+    // Nothing turns a machine back that goes down: nobody ever writes to this channel.
     let (_nobody, stop) = watch::channel(false);
     let mut driver = gather::driver_until(stop, journal, operation, identity, load_balancer, progress)?;
     driver.leave_before(how, settings).await.map_err(failed)?;

@@ -100,8 +100,6 @@ pub async fn find_what_there_is(
             Err(unsupported) => tracing::warn!("{unsupported}; leaving the others"),
         }
     }
-    found.sort_by(|a, b| a.group.arn.cmp(&b.group.arn));
-    found.dedup_by(|a, b| a.group.arn == b.group.arn);
     Ok(found)
 }
 
@@ -121,12 +119,10 @@ pub async fn groups(
     if described.is_empty() {
         return Err(MembershipError::NoneManaged);
     }
-    let mut groups = described.into_iter().collect::<Result<Vec<_>, _>>()?;
-    groups.sort_by(|a, b| a.arn.cmp(&b.arn));
-    groups.dedup_by(|a, b| a.arn == b.arn);
-    Ok(groups)
+    Ok(described.into_iter().collect::<Result<_, _>>()?)
 }
 
+/// The named groups that there are, or all that are tagged as managed, in the order of their ARNs, each once.
 async fn described(
     load_balancer: &LoadBalancer,
     named: &[String],
@@ -138,6 +134,8 @@ async fn described(
         let managed = |arn: &str| tags.get(arn)?.get(MANAGED);
         described.retain(|group| managed(arn(group)).is_some_and(|value| value == "true"));
     }
+    described.sort_by(|a, b| arn(a).cmp(arn(b)));
+    described.dedup_by(|a, b| arn(a) == arn(b));
     Ok(described)
 }
 

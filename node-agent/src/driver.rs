@@ -4,7 +4,7 @@ use crate::auto_scaling::AutoScalingGroups;
 use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
 use crate::load_balancer::LoadBalancer;
-use crate::phase::{self, NoSuchWay, Outcome, Phase};
+use crate::phase::{Event, NoSuchWay, Outcome, Phase};
 use crate::ports::{Machine, Service, Stop};
 use crate::progress::Progress;
 use crate::record::{Failure, Finished, Operation, PhaseRun, Verdict};
@@ -47,6 +47,17 @@ pub struct Driver {
     pub lease_seen: Instant,
     /// When the load balancer was last seen to send us nothing.
     pub out_seen: Option<Instant>,
+    /// When the reads began that let this node leave.
+    pub validated: Option<Validated>,
+}
+
+/// The reads on which a node leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Validated {
+    /// When they began.
+    pub began: Instant,
+    /// How often they have been made since the lease was acquired.
+    pub times: u32,
 }
 
 impl std::fmt::Debug for Driver {
@@ -100,7 +111,7 @@ pub enum StepError {
     Blocked(String),
     /// We were asked to stop, or nobody wants it any more.
     #[error("{0}")]
-    Cancelled(&'static str),
+    Cancelled(String),
     /// Leave, so that the SSM agent reboots the machine.
     #[error("a reboot by the SSM agent")]
     RebootMe,
@@ -129,7 +140,6 @@ impl Driver {
             let phase = self.operation.phase;
             match phase {
                 Phase::Done => return Ok(End::Finished(self.finish().await?)),
-                _ if self.operation.waits_for_the_next_boot() => return Ok(End::GoingDown),
                 Phase::Drained => return Ok(End::Drained),
                 Phase::Halted => {
                     steps::halted::mark(self).await?;
@@ -148,6 +158,10 @@ impl Driver {
                 Err(error) => Err(error),
             };
             self.end_phase(phase, ended).await?;
+            if self.operation.going_down.is_some() && self.operation.phase == phase {
+                // The table keeps it here: the rest is for the next boot.
+                return Ok(End::GoingDown);
+            }
         }
     }
 
@@ -160,11 +174,6 @@ impl Driver {
             Err(error @ StepError::Cancelled(_)) => (Outcome::Cancelled, Some(error.to_string())),
             Err(error) => (Outcome::Failed, Some(error.to_string())),
         };
-        let mut next = phase::next(phase, outcome, self.operation.course())?;
-        // What was not asked for takes no place in the log, the record and the table.
-        while self.operation.not_asked_for(next) {
-            next = phase::next(next, Outcome::Ok, self.operation.course())?;
-        }
         let began = self.operation.phase_entered;
         let seconds = now.utc.duration_since(began).as_secs_f64().max(0.0);
         match &reason {
@@ -178,15 +187,18 @@ impl Driver {
             self.fail(phase, reason, configuration);
         }
         self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
-        if next == Phase::CheckGroup {
+        self.operation.meets(Event::Ended(outcome), &now)?;
+        if self.operation.phase == Phase::CheckGroup {
             self.operation.blocked = self.operation.blocked.saturating_add(1);
+            self.validated = None;
             // A lease is never held while blocked.
             self.give_back_all().await?;
         }
-        let now = self.now()?;
-        self.operation.enter(next, now);
-        self.save()?;
-        Ok(())
+        if self.operation.phase != phase {
+            // Giving back may have taken long.
+            self.operation.phase_began = self.now()?;
+        }
+        self.save()
     }
 
     /// Notes why the maintenance does not go as asked. The first reason is the one that counts.

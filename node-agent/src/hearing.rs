@@ -2,7 +2,7 @@
 
 use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::exit;
-use crate::phase::Phase;
+use crate::phase::{Phase, Stage};
 use crate::record::{Operation, Request};
 use crate::requests::{Ask, Refused, Requests};
 use std::time::Duration;
@@ -24,10 +24,7 @@ impl Driver {
                 Ask::Begin(request) => self.hear_of_another(&request)?,
                 Ask::ComeBack => {
                     come_back = true;
-                    if self.operation.request.stay_out && self.operation.phase < Phase::Drained {
-                        tracing::warn!("asked to come back before the node has drained: turning back");
-                        self.turn_back = Some(WANTED_BACK);
-                    }
+                    self.wanted_back();
                 }
                 Ask::Stop => {
                     tracing::warn!(
@@ -38,6 +35,15 @@ impl Driver {
             }
         }
         Ok(come_back)
+    }
+
+    /// Somebody wants the node back. A `drain` that has not come to its end turns back.
+    pub(crate) fn wanted_back(&mut self) {
+        let leaving = matches!(self.operation.phase.stage(), Stage::InService | Stage::Leaving);
+        if self.operation.request.stay_out && leaving {
+            tracing::warn!("asked to come back before the node has drained: turning back");
+            self.turn_back = Some(WANTED_BACK);
+        }
     }
 
     /// A request for the work under way ends with it; one for anything else has to wait for its turn.
@@ -64,16 +70,20 @@ impl Driver {
         // Nobody turns back a machine that goes down.
         let may_turn_back = self.operation.phase.can_be_cancelled() && self.operation.going_down.is_none();
         if let Some(why) = self.turn_back.filter(|_| may_turn_back) {
-            return Err(StepError::Cancelled(why));
+            return Err(StepError::Cancelled(why.to_owned()));
+        }
+        if may_turn_back && *self.stop.borrow() {
+            return Err(StepError::Cancelled(STOPPED.to_owned()));
         }
         if self.operation.has_to_come_back() {
             return Ok(());
         }
         if self.operation.request.not_after.is_some_and(|limit| self.machine.utc() > limit) {
-            return Err(StepError::Cancelled("the time given by --not-after has passed"));
+            return Err(StepError::Cancelled("the time given by --not-after has passed".to_owned()));
         }
         if self.stays && self.requests.as_ref().is_some_and(|requests| !requests.is_waited_for()) {
-            return Err(StepError::Cancelled("whoever asked for it has gone, so the node stays in service"));
+            let gone = "whoever asked for it has gone, so the node stays in service";
+            return Err(StepError::Cancelled(gone.to_owned()));
         }
         Ok(())
     }
@@ -84,7 +94,7 @@ impl Operation {
     /// and whoever asks for another is about to break the node.
     pub fn may_be_joined_by(&self, request: &Request) -> bool {
         let works = !matches!(self.phase, Phase::Halted | Phase::Drained | Phase::Done);
-        let comes_back = self.request.stay_out && self.phase > Phase::Drained;
+        let comes_back = self.request.stay_out && self.phase.stage() == Stage::Returning;
         works && !comes_back && self.going_down.is_none() && self.request.same_work(request)
     }
 

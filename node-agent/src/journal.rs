@@ -44,6 +44,15 @@ pub enum JournalError {
         /// What is wrong with it.
         cause: serde_json::Error,
     },
+    /// Written before the first release, with a maintenance under way.
+    #[error(
+        "failed to read the record {path}: it was written before the first release, in the middle of a maintenance; \
+         nothing was done. Bring this node back with the node-agent that wrote it, or by hand, then move the file away"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
     /// Written by a newer version of this program.
     #[error(
         "failed to read the record {path}: it has version {found} and this program knows up to {VERSION}; \
@@ -97,7 +106,23 @@ pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
     if found > VERSION {
         return Err(JournalError::Newer { path, found });
     }
+    if found < VERSION {
+        return before_the_first_release(&text, path);
+    }
     serde_json::from_slice(&text).map(Some).map_err(corrupt)
+}
+
+/// No release has written such a record, so it is replaced, unless a node has to come back by it.
+fn before_the_first_release(text: &[u8], path: PathBuf) -> Result<Option<Record>, JournalError> {
+    #[derive(Deserialize)]
+    struct Unreleased {
+        operation: Option<serde::de::IgnoredAny>,
+    }
+    match serde_json::from_slice(text) {
+        Ok(Unreleased { operation: None }) => Ok(None),
+        Ok(Unreleased { operation: Some(_) }) => Err(JournalError::Older { path }),
+        Err(cause) => Err(JournalError::Corrupt { path, cause }),
+    }
 }
 
 /// Whether a process drives this node at this moment.

@@ -3,7 +3,7 @@
 
 use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::lease::tag::PREFIX;
-use crate::lease::{Hold, LeaseTag, Leases, Reading, quarantine};
+use crate::lease::{Hold, LeaseTag, Leases, Reading};
 use crate::load_balancer::CallError;
 use crate::phase::Phase;
 use crate::record::{ClaimOnRecord, TicketOnRecord};
@@ -68,7 +68,7 @@ impl Driver {
         let now = self.now()?;
         let epoch = self.nonce();
         let Some(group) = self.operation.live_group(index) else { return Ok(true) };
-        let first = group.ticket.is_none() && group.claim.is_none() && group.unresolved_tags.is_empty();
+        let first = group.ticket.is_none() && group.claim.is_none() && group.tags_in_doubt.is_empty();
         let before = group.ticket.take().filter(|ticket| ticket.number == number);
         group.ticket = Some(match before {
             Some(ticket) => ticket.shown_alive(now),
@@ -167,7 +167,7 @@ impl Driver {
         let key = self.lease_key();
         let Some(group) = self.operation.groups.get_mut(index) else { return Ok(Ok(())) };
         let arn = group.arn.clone();
-        group.unresolved_tags.push(now);
+        let call = group.tags_in_doubt.begin(now);
         self.save()?;
         let answer = match &value {
             Some(value) => self.load_balancer.add_tag(&arn, &key, value).await,
@@ -176,7 +176,7 @@ impl Driver {
         // What was answered is resolved; the next write of the record takes it off.
         let resolved = answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied());
         if let Some(group) = self.operation.groups.get_mut(index).filter(|_| resolved) {
-            group.unresolved_tags.pop();
+            group.tags_in_doubt.resolve(call);
         }
         Ok(answer)
     }
@@ -203,14 +203,12 @@ impl Driver {
     /// True when there was such a write: it may have landed, even if its time passed while nobody of us was running.
     pub(crate) async fn wait_out_unresolved(&mut self, index: usize) -> Step<bool> {
         let quarantine = self.operation.request.settings.quarantine.0;
-        let had_some =
-            self.operation.live_group(index).is_some_and(|group| !group.unresolved_tags.is_empty());
+        let had_some = self.operation.live_group(index).is_some_and(|group| !group.tags_in_doubt.is_empty());
         loop {
             let now = self.now()?;
             let Some(group) = self.operation.live_group(index) else { return Ok(had_some) };
-            let since_sent = group.unresolved_tags.iter().map(|sent| sent.at_least_until(&now));
-            let Some(left) = quarantine::left(since_sent, quarantine) else {
-                group.unresolved_tags.clear();
+            let Some(left) = group.tags_in_doubt.left(&now, quarantine) else {
+                group.tags_in_doubt.forget();
                 return Ok(had_some);
             };
             self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;

@@ -9,7 +9,7 @@ use crate::lease::{Hold, LeaseTag, Leases, Reading};
 use crate::load_balancer::LoadBalancer;
 use crate::membership::{self, MembershipError};
 use crate::phase::Phase;
-use crate::record::{ClaimOnRecord, Failure, Group, Operation, Request};
+use crate::record::{ClaimOnRecord, Failure, Group, InDoubt, Operation, Request};
 use crate::settings::Settings;
 use crate::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::time::Moment;
@@ -117,8 +117,8 @@ fn on_record(
         claim: Some(claim),
         failed_before: false,
         deregistered: None,
-        unresolved_deregisters: Vec::new(),
-        unresolved_tags: Vec::new(),
+        deregisters_in_doubt: InDoubt::default(),
+        tags_in_doubt: InDoubt::default(),
         gone: false,
     }
 }
@@ -134,10 +134,10 @@ fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>)
     };
     let decided = restart(restarted, known.settings.quarantine.0);
     let phase = if decided == Restart::ComeBack { Phase::CheckHealth } else { Phase::ReleaseLease };
+    let boot = Moment { uptime_ms: 0, ..known.now.clone() };
     if known.record_missing && decided != Restart::Remove {
         // Sent right before the boot, for all that is known.
-        let boot = Moment { uptime_ms: 0, ..known.now.clone() };
-        held.iter_mut().for_each(|(group, ..)| group.unresolved_deregisters.push(boot.clone()));
+        held.iter_mut().for_each(|(group, ..)| group.deregisters_in_doubt = InDoubt::since(boot.clone()));
     }
     let request = Request::new(id, known.settings.clone());
     let failure = known.record_missing.then(|| Failure {
@@ -148,8 +148,7 @@ fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>)
     Some(Operation {
         phase,
         groups: held.into_iter().map(|(group, ..)| group).collect(),
-        out: true,
-        was_out: true,
+        left: Some(boot),
         failure,
         ..Operation::new(request, known.now.clone())
     })

@@ -2,6 +2,7 @@
 
 mod flags;
 mod load;
+pub(crate) mod on_record;
 
 use crate::time::Length;
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,10 @@
 //! It is the same state machine as a maintenance, driven as far as the drain; the next boot goes on from the record.
 
 use crate::driver::{DriveError, Driver, End};
-use crate::phase::Phase;
-use crate::record::{GoingDown, Operation, Remains, Request};
+use crate::phase::{Event, Stage};
+use crate::record::{GoingDown, Operation, Request};
 use crate::settings::Settings;
+use crate::target_group::TargetHealth;
 use crate::time::{Length, Moment};
 
 /// How long a machine that reboots tries for the lease before it leaves without.
@@ -21,34 +22,24 @@ fn leaving(settings: &Settings, how: GoingDown, now: Moment) -> Operation {
     Operation { going_down: Some(how), forced, ..Operation::new(request, now) }
 }
 
-/// What to drive, given what is on record; `None`: no request can reach this node, there is nothing to do.
-pub fn begin(
-    on_record: Option<Operation>,
-    settings: &Settings,
-    how: GoingDown,
-    now: Moment,
-) -> Option<Operation> {
-    let Some(mut unfinished) = on_record else { return Some(leaving(settings, how, now)) };
-    tracing::info!("the machine goes down while a maintenance is at {}", unfinished.phase);
-    match unfinished.remains() {
-        Remains::Nothing => return None,
-        Remains::GiveBack => {
-            unfinished.take_up(&now);
-            unfinished.going_down = Some(how);
-        }
-        Remains::Drain | Remains::LeaveAgain => unfinished.goes_down(how, now),
-    }
-    Some(unfinished)
-}
-
 impl Driver {
-    /// Drives until no request can reach this node, or until there is no way to bring that about.
+    /// Drives until no request can reach this node, or until there is no way to bring that about. What is on record goes
+    /// first.
     ///
     /// # Errors
     /// [`DriveError`] when the record cannot be kept.
     pub async fn leave_before(&mut self, how: GoingDown, settings: &Settings) -> Result<(), DriveError> {
+        if self.operation.going_down.is_none() {
+            let (phase, now) = (self.operation.phase, self.now()?);
+            tracing::info!("the machine goes down while a maintenance is at {phase}");
+            let registered = phase.stage() == Stage::Out && self.is_registered().await;
+            self.operation.meets_seen(Event::GoesDown(how), registered, &now)?;
+            if self.operation.phase.stage() == Stage::Out {
+                return self.save();
+            }
+        }
         // What was on record and had not left is only given back; the leaving begins after it.
-        let mut gave_back = !self.operation.out && self.operation.phase != Phase::CheckGroup;
+        let mut gave_back = self.operation.phase.stage() != Stage::InService;
         while let End::Finished(tried) = self.drive().await? {
             let now = self.now()?;
             if !gave_back && self.operation.forced {
@@ -61,6 +52,7 @@ impl Driver {
             // A lease write without an answer binds the next try, and is looked after at the boot.
             let groups = std::mem::take(&mut self.operation.groups);
             self.operation = Operation { groups, ..leaving(settings, how, now) };
+            self.validated = None;
             if !std::mem::take(&mut gave_back) {
                 // The lease is for others' sake; the machine goes down with or without it.
                 tracing::warn!("leaving without a lease: {}", tried.reason.unwrap_or_default());
@@ -72,5 +64,28 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Whether a pair of ours is registered in any group, for a guard that has one look. No answer counts as no: a shutdown
+    /// does not wait for what may never come.
+    async fn is_registered(&self) -> bool {
+        for group in self.operation.live_groups() {
+            let states = self.load_balancer.target_health_of(&group.arn, &group.pairs).await;
+            if states.is_ok_and(|states| {
+                states.iter().any(|state| state.is_registered() && state.health != TargetHealth::Unknown)
+            }) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What to drive before the machine goes down: the maintenance on record, or else a leaving of its own.
+pub fn begin(on_record: Option<Operation>, settings: &Settings, how: GoingDown, now: Moment) -> Operation {
+    match on_record {
+        // A guard before this one has died half-way, and this is another shutdown.
+        Some(unfinished) => Operation { going_down: None, ..unfinished },
+        None => leaving(settings, how, now),
     }
 }

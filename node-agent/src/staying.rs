@@ -2,7 +2,7 @@
 
 use crate::driver::{DriveError, Driver, End};
 use crate::hearing::HEAR_EVERY;
-use crate::phase::Phase;
+use crate::phase::{Event, Outcome, Phase};
 use crate::progress::rounded;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,8 +13,10 @@ const NOTIFY_EVERY: Duration = Duration::from_secs(3600);
 /// What ended a stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stayed {
-    /// Go on: somebody wants the node back, or the time of `drain` is up.
-    GoOn,
+    /// Somebody wants the node back.
+    WantedBack,
+    /// The time of `drain` is up.
+    TimeUp,
     /// The process is to end. The record stays.
     Leave,
 }
@@ -27,15 +29,20 @@ impl Driver {
     pub async fn drive_and_stay(&mut self) -> Result<End, DriveError> {
         loop {
             let end = match self.operation.phase {
-                Phase::Drained if !self.is_overdue()? => End::Drained,
+                Phase::Drained => End::Drained,
                 _ => self.drive().await?,
             };
-            if !matches!(end, End::Drained | End::Halted(_)) || self.stay().await? == Stayed::Leave {
+            if !matches!(end, End::Drained | End::Halted(_)) {
                 return Ok(end);
             }
+            let event = match self.stay().await? {
+                Stayed::WantedBack => Event::WantedBack,
+                Stayed::TimeUp => Event::Ended(Outcome::Ok),
+                Stayed::Leave => return Ok(end),
+            };
             let now = self.now()?;
             self.turn_back = None;
-            self.operation.take_up(&now);
+            self.operation.meets(event, &now)?;
         }
     }
 
@@ -50,18 +57,18 @@ impl Driver {
         let halted = self.operation.phase == Phase::Halted;
         if self.turn_back.is_some() && !halted {
             // It was asked for in the last moment of the drain.
-            return Ok(Stayed::GoOn);
+            return Ok(Stayed::WantedBack);
         }
         tracing::info!("staying {} until told to go on", self.operation.phase);
         self.progress.end();
         loop {
             if self.hear()? {
-                return Ok(Stayed::GoOn);
+                return Ok(Stayed::WantedBack);
             }
             if self.is_overdue()? {
                 let limit = self.limit().map(rounded).unwrap_or_default();
                 tracing::warn!("drained for {limit} and nobody ran `node-agent rejoin`: coming back");
-                return Ok(Stayed::GoOn);
+                return Ok(Stayed::TimeUp);
             }
             self.keep_lease().await?;
             if halted && told.elapsed() >= NOTIFY_EVERY {

@@ -4,7 +4,7 @@ use crate::driver::{DriveError, Driver, Step, StepError};
 use crate::hearing::{HEAR_EVERY, STOPPED};
 use crate::lease_tags::KEEP_EVERY;
 use crate::load_balancer::{CallError, LoadBalancer};
-use crate::phase::Phase;
+use crate::phase::{Phase, Stage};
 use crate::progress::rounded;
 use rand::RngExt;
 use std::time::Duration;
@@ -26,8 +26,7 @@ impl Driver {
         let settings = &self.operation.request.settings;
         let delay = self.operation.deregistration_delay();
         match self.operation.phase {
-            Phase::CheckGroup | Phase::AcquireLease => Some(settings.lease_wait.0),
-            Phase::Deregister if !self.operation.out => Some(settings.lease_wait.0),
+            Phase::CheckGroup | Phase::AcquireLease | Phase::Validate => Some(settings.lease_wait.0),
             Phase::Deregister => Some(settings.drain_margin.0),
             Phase::Drain => Some(delay.max(settings.drain_floor.0) + settings.drain_margin.0),
             Phase::Drained => Some(settings.drained_limit.0),
@@ -44,11 +43,10 @@ impl Driver {
         }
     }
 
-    /// How much of it is left. Before we are out, the whole operation counts: blocked or not, it gives up in time.
+    /// How much of it is left. Before we leave, the whole operation counts: blocked or not, it gives up in time.
     pub(crate) fn time_left(&self) -> Result<Option<Duration>, DriveError> {
-        let began = match self.operation.phase {
-            Phase::CheckGroup | Phase::AcquireLease => &self.operation.began,
-            Phase::Deregister if !self.operation.out => &self.operation.began,
+        let began = match self.operation.phase.stage() {
+            Stage::InService => &self.operation.began,
             _ => &self.operation.phase_began,
         };
         let passed = began.at_least_until(&self.now()?);
@@ -90,7 +88,7 @@ impl Driver {
             if left.is_zero() {
                 return Ok(());
             }
-            if self.operation.out {
+            if self.operation.left.is_some() {
                 self.keep_lease().await?;
             }
             let hear = if self.requests.is_some() { HEAR_EVERY } else { left };
@@ -101,7 +99,7 @@ impl Driver {
             }
             tokio::select! {
                 () = pause => (),
-                Ok(_) = stop.wait_for(|asked| *asked) => return Err(StepError::Cancelled(STOPPED)),
+                Ok(_) = stop.wait_for(|asked| *asked) => return Err(StepError::Cancelled(STOPPED.to_owned())),
             }
         }
     }

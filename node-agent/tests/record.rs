@@ -33,7 +33,9 @@ fn open(dir: &Path) -> Result<Journal, journal::JournalError> {
 fn the_example_is_a_record_of_a_maintenance_under_way() {
     let dir = dir_with(RECORD.as_bytes());
     let record = journal::read(dir.path()).unwrap().unwrap();
-    assert!(record.operation.is_some_and(|operation| operation.out && operation.groups.len() == 1));
+    assert!(
+        record.operation.is_some_and(|operation| operation.left.is_some() && operation.groups.len() == 1)
+    );
 }
 
 #[test]
@@ -49,11 +51,31 @@ fn a_record_truncated_at_any_byte_is_refused_and_kept() {
 
 #[test]
 fn a_record_of_a_newer_version_is_refused_and_kept() {
-    let newer = RECORD.replacen("\"version\": 1", "\"version\": 2", 1);
+    let newer = RECORD.replacen("\"version\": 2", "\"version\": 3", 1);
     let dir = dir_with(newer.as_bytes());
     let error = open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("it has version 2") && error.contains("Install the newer node-agent"), "{error}");
+    assert!(error.contains("it has version 3") && error.contains("Install the newer node-agent"), "{error}");
     assert_eq!(on_disk(dir.path()), newer.as_bytes());
+}
+
+#[test]
+fn a_record_of_before_the_first_release_is_replaced_unless_a_maintenance_is_in_it() {
+    let old = r#"{"version": 1, "instance_id": "i-00000000000000001", "operation": null, "finished": []}"#;
+    let journal = open(dir_with(old.as_bytes()).path()).unwrap();
+    assert_eq!(journal.record.operation, None);
+    let under_way = RECORD.replacen("\"version\": 2", "\"version\": 1", 1);
+    let dir = dir_with(under_way.as_bytes());
+    let error = open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("before the first release") && error.contains("nothing was done"), "{error}");
+    assert_eq!(on_disk(dir.path()), under_way.as_bytes());
+}
+
+#[test]
+fn a_record_with_settings_of_another_version_brings_the_node_back_all_the_same() {
+    let settings = "\"settings\": {";
+    let newer = RECORD.replacen(settings, &format!("{settings} \"waves\": 3, \"on_unhealthy\": \"ask\","), 1);
+    let record = journal::read(dir_with(newer.as_bytes()).path()).unwrap().unwrap();
+    assert_eq!(record.operation.unwrap().request.settings.target_groups, ["web"]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const GRID: &str = "#e5e8ec";
 
 /// What a node's phases are drawn as: several phases share a colour where the difference is of no interest here.
 const PHASES: [(&str, &str, &[&str]); 4] = [
-    ("in service, waiting", "#b5d4be", &["check_group", "acquire_lease"]),
+    ("in service, waiting", "#b5d4be", &["check_group", "acquire_lease", "validate"]),
     ("draining", "#efb23f", &["deregister", "drain"]),
     ("rebooting", "#3d4656", &["run_command", "reboot"]),
     ("coming back", "#53a8a0", &["check_health", "register", "wait_in_service", "release_lease"]),

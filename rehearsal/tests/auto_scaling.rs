@@ -157,7 +157,7 @@ async fn killed_when(holds: impl Fn(&Fleet) -> bool) {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn killed_when_out_is_on_record_it_comes_back() {
-    killed_when(|fleet| fleet.nodes[0].operation().is_some_and(|operation| operation.out)).await;
+    killed_when(|fleet| fleet.nodes[0].operation().is_some_and(|operation| operation.left.is_some())).await;
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -13,7 +13,7 @@ mod fleet;
 
 use estate::{Estate, NODE, estate, lease_key};
 use fleet::{Fleet, Node, fleet};
-use local_alb::Fault;
+use local_alb::{Fault, Faults};
 use node_agent::phase::Phase;
 use node_agent::record::{Finished, RebootWhen, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
@@ -49,9 +49,10 @@ const FINISHED: Left =
     Left { verdict: Verdict::Succeeded, exit_code: 0, done: (1, 1), was_out: true, lease: None };
 
 /// Every phase in which the driver works, and what a signal in it leads to.
-const TABLE: [(Phase, Left); 10] = [
+const TABLE: [(Phase, Left); 11] = [
     (Phase::CheckGroup, UNTOUCHED),
     (Phase::AcquireLease, UNTOUCHED),
+    (Phase::Validate, UNTOUCHED),
     (Phase::Deregister, TURNED_BACK),
     (Phase::Drain, TURNED_BACK),
     (Phase::RunCommand, STOPPED),
@@ -64,7 +65,8 @@ const TABLE: [(Phase, Left); 10] = [
 
 /// A node whose phases all take a while.
 async fn slow_node() -> (Fleet, Node) {
-    let fleet = fleet().nodes(2).start().await;
+    let slow = Faults { latency: Duration::from_millis(60), ..Faults::default() };
+    let fleet = fleet().nodes(2).faults(slow).start().await;
     // The last maintenance saw a large fleet, so the start is spread.
     fleet.nodes[0].has_seen_a_fleet_of(40);
     for call in ["RegisterTargets", "RemoveTags"] {
@@ -208,7 +210,10 @@ async fn a_second_signal_ends_the_program_at_once_and_resume_finishes() {
     let status = program.child.wait().await.unwrap();
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{}", program.log());
     let record = node_agent::journal::read(&estate.dir.path().join("state")).unwrap().unwrap();
-    assert!(record.operation.is_some_and(|operation| operation.out), "the record is left for `resume`");
+    assert!(
+        record.operation.is_some_and(|operation| operation.left.is_some()),
+        "the record is left for `resume`"
+    );
     assert!(estate.alb.tags(&estate.arn)[&lease_key(1)].contains("p=held"), "and so is the lease");
     estate.agent(&["resume"]).await.says(1, &["the node is back in service"]);
     assert_eq!(estate.alb.instances_out(&estate.arn), 0);

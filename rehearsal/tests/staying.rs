@@ -141,7 +141,7 @@ async fn once_out_it_finishes_whoever_waits() {
     let node = &fleet.nodes[0];
     let (mut driver, waits) = (node.unit(node.run(&["patch"])), requests(node).wait().unwrap());
     let running = tokio::task::spawn_local(async move { driver.drive_and_stay().await.unwrap() });
-    until(|| node.operation().is_some_and(|operation| operation.out)).await;
+    until(|| node.operation().is_some_and(|operation| operation.left.is_some())).await;
     drop(waits);
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();

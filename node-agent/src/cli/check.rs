@@ -6,7 +6,7 @@ use crate::journal;
 use crate::lease::Leases;
 use crate::load_balancer::CallError;
 use crate::membership::{self, MembershipError};
-use crate::phase::Phase;
+use crate::phase::{Phase, Stage};
 use crate::policy::Policy;
 use crate::record::{CommandState, Operation};
 use crate::settings::Settings;
@@ -176,6 +176,10 @@ async fn own_groups(
     Ok(own)
 }
 
+fn is_past_drain(phase: Phase) -> bool {
+    !matches!(phase.stage(), Stage::InService | Stage::Leaving)
+}
+
 /// Why requests may still reach one of our pairs.
 fn still_reachable(state: &TargetState, group: &str, operation: Option<&Operation>) -> Option<String> {
     if state.is_not_registered() {
@@ -186,7 +190,8 @@ fn still_reachable(state: &TargetState, group: &str, operation: Option<&Operatio
         return Some(format!("{} is {state} in {group}: requests would be lost; {advice}", state.target));
     }
     // Draining: our own drain has watched the floor and the requests in flight, nobody else's has.
-    let drained = operation.is_some_and(|operation| operation.out && operation.phase > Phase::Drain);
+    let drained =
+        operation.is_some_and(|operation| operation.left.is_some() && is_past_drain(operation.phase));
     (!drained).then(|| {
         format!(
             "{} is {state} in {group}: requests may still be in flight; wait for the drain to end",

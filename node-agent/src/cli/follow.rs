@@ -158,7 +158,7 @@ impl Followed<'_> {
             Err(unreadable) => return unreadable,
         };
         match operation.filter(|operation| operation.answers(&self.id)) {
-            Some(operation) if operation.out => Complaint::new(
+            Some(operation) if operation.left.is_some() => Complaint::new(
                 exit::HALTED,
                 anyhow::anyhow!(
                     "{failed}; the maintenance is at {} and this node may be out of service: {advice}, then run \

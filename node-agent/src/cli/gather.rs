@@ -98,7 +98,10 @@ pub(super) fn service() -> Result<Arc<dyn Service>, Complaint> {
 pub(super) fn journal_complaint(error: JournalError) -> Complaint {
     let code = match error {
         JournalError::Locked => exit::NOTHING_CHANGED,
-        JournalError::Corrupt { .. } | JournalError::Newer { .. } | JournalError::Io { .. } => exit::HALTED,
+        JournalError::Corrupt { .. }
+        | JournalError::Older { .. }
+        | JournalError::Newer { .. }
+        | JournalError::Io { .. } => exit::HALTED,
     };
     Complaint::new(code, error)
 }
@@ -139,6 +142,7 @@ pub(super) fn driver_until(
         random: rand::make_rng(),
         lease_seen: Instant::now(),
         out_seen: None,
+        validated: None,
         requests: Some(requests),
         stays: false,
         turn_back: None,

@@ -1,6 +1,6 @@
 //! `maintain` and `drain`: a new operation, driven by the driver of this node, or in this process where there is none.
 
-use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, say, start, verdict};
+use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, resume, say, start, verdict};
 use crate::exit;
 use crate::journal::{Journal, JournalError, Opened};
 use crate::phase::Phase;
@@ -82,7 +82,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
     let operation = match journal.record.operation.take() {
         None => Operation::new(request, now),
         Some(mut same) if same.answers(&request.id) && same.phase != Phase::Halted => {
-            same.take_up(&now);
+            same.restarts(&now).map_err(resume::no_way)?;
             same
         }
         Some(unfinished) => return Err(follow::in_the_way(&unfinished, false)),
@@ -92,7 +92,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
 }
 
 async fn dry_run(request: &Request) -> Result<u8, Complaint> {
-    let mut plan = String::from("check_group, acquire_lease, deregister, drain");
+    let mut plan = String::from("check_group, acquire_lease, validate, deregister, drain");
     if !request.command.is_empty() {
         plan += &format!(", run_command `{}`", request.command.join(" "));
     }

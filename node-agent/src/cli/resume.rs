@@ -1,11 +1,11 @@
 //! `resume` and `rejoin`: go on from the record.
 
 use super::{Complaint, follow, gather, lost, say, verdict, who};
-use crate::driver::DriveError;
+use crate::driver::{DriveError, Driver};
 use crate::exit;
 use crate::identity::Identity;
 use crate::journal::{self, Journal};
-use crate::phase::Phase;
+use crate::phase::{Event, NoSuchWay, Outcome, Phase};
 use crate::progress::Progress;
 use crate::record::Operation;
 use crate::requests::Ask;
@@ -28,10 +28,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
     }
     let (mut journal, identity) = open(&settings).await?;
     let operation = match journal.record.operation.take() {
-        Some(mut operation) => {
-            operation.take_up(&moment(&settings)?);
-            operation
-        }
+        Some(operation) => taken_up(operation, false, &moment(&settings)?)?,
         None => match lost::find(&mut journal, &identity, &settings).await? {
             Some(operation) => operation,
             None => {
@@ -40,7 +37,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
             }
         },
     };
-    drive(journal, operation, identity, progress).await
+    verdict::drive(driver(journal, operation, identity, progress).await?).await
 }
 
 /// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
@@ -51,12 +48,32 @@ pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8
         return Ok(code);
     }
     let (mut journal, identity) = open(&settings).await?;
-    let Some(mut operation) = journal.record.operation.take() else {
+    let Some(operation) = journal.record.operation.take() else {
         say("already so: this node has no maintenance to come back from\n");
         return Ok(exit::DONE);
     };
-    operation.take_up(&moment(&settings)?);
-    drive(journal, operation, identity, progress).await
+    let operation = taken_up(operation, true, &moment(&settings)?)?;
+    let mut driver = driver(journal, operation, identity, progress).await?;
+    driver.wanted_back();
+    verdict::drive(driver).await
+}
+
+/// Goes on from the record in this process. A person runs this, so a halted node is looked at again; from a drain only
+/// `rejoin` comes back before its time is up.
+fn taken_up(mut operation: Operation, rejoin: bool, now: &Moment) -> Result<Operation, Complaint> {
+    let time_up = operation.phase == Phase::Drained && !operation.stays_drained(now);
+    operation.restarts(now).map_err(no_way)?;
+    if time_up {
+        operation.meets(Event::Ended(Outcome::Ok), now).map_err(no_way)?;
+    } else if rejoin || operation.phase == Phase::Halted {
+        operation.meets(Event::WantedBack, now).map_err(no_way)?;
+    }
+    Ok(operation)
+}
+
+/// A record that leads nowhere.
+pub(super) fn no_way(error: NoSuchWay) -> Complaint {
+    Complaint::new(exit::HALTED, DriveError::from(error))
 }
 
 fn on_record(settings: &Settings) -> Result<Option<Operation>, Complaint> {
@@ -70,16 +87,15 @@ pub(super) fn settings_on_record(where_to_look: &Settings) -> Option<Settings> {
     Some(Settings { state_dir: where_to_look.state_dir.clone(), ..operation.request.settings })
 }
 
-async fn drive(
+async fn driver(
     journal: Journal,
     operation: Operation,
     identity: Identity,
     progress: &Progress,
-) -> Result<u8, Complaint> {
+) -> Result<Driver, Complaint> {
     tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
     let load_balancer = gather::load_balancer(&operation.request.settings, &journal.record.region).await;
-    let driver = gather::driver(journal, operation, identity, load_balancer, progress)?;
-    verdict::drive(driver).await
+    gather::driver(journal, operation, identity, load_balancer, progress)
 }
 
 pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {

@@ -45,7 +45,7 @@ async fn leave(settings: &Settings, how: GoingDown, progress: &Progress) -> Resu
             load_balancer
         }
     };
-    let Some(operation) = shutdown::begin(on_record, settings, how, now) else { return Ok(exit::DONE) };
+    let operation = shutdown::begin(on_record, settings, how, now);
     // Nothing turns a machine back that goes down: nobody ever writes to this channel.
     let (_nobody, stop) = watch::channel(false);
     let mut driver = gather::driver_until(stop, journal, operation, identity, load_balancer, progress)?;

@@ -79,9 +79,7 @@ async fn drive(
 
 fn taken_up(mut operation: Operation, settings: &Settings) -> Result<Operation, Complaint> {
     let now = resume::moment(settings)?;
-    if !operation.stays_drained(&now) {
-        operation.take_up(&now);
-    }
+    operation.restarts(&now).map_err(resume::no_way)?;
     tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
     Ok(operation)
 }

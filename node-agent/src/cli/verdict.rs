@@ -8,9 +8,9 @@ use std::fmt::Write;
 
 /// Drives to the end, prints the verdict and the table of phases, and returns the exit code.
 pub(super) async fn drive(mut driver: Driver) -> Result<u8, Complaint> {
-    let was_out = driver.operation.out;
+    let had_left = driver.operation.left.is_some();
     let end = driver.drive().await.map_err(|error| {
-        let out = was_out || driver.operation.out;
+        let out = had_left || driver.operation.left.is_some();
         Complaint::new(if out { exit::HALTED } else { exit::NOTHING_CHANGED }, error)
     })?;
     driver.progress.end();

@@ -1,5 +1,6 @@
 //! One target group of an operation: our registrations and our lease there.
 
+use super::InDoubt;
 use crate::target_group::{Attributes, HealthCheck, Target, TargetType};
 use crate::time::Moment;
 use jiff::Timestamp;
@@ -30,10 +31,10 @@ pub struct Group {
     pub failed_before: bool,
     /// When DeregisterTargets was acknowledged.
     pub deregistered: Option<Moment>,
-    /// DeregisterTargets requests whose outcome is unknown.
-    pub unresolved_deregisters: Vec<Moment>,
-    /// Lease writes whose outcome is unknown.
-    pub unresolved_tags: Vec<Moment>,
+    /// DeregisterTargets without an answer.
+    pub deregisters_in_doubt: InDoubt,
+    /// Lease writes without an answer.
+    pub tags_in_doubt: InDoubt,
     /// The group was deleted meanwhile.
     pub gone: bool,
 }

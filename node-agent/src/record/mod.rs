@@ -2,6 +2,7 @@
 
 mod going_down;
 mod group;
+mod in_doubt;
 mod operation;
 mod request;
 
@@ -10,13 +11,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use going_down::{GoingDown, Remains};
+pub use going_down::GoingDown;
 pub use group::{ClaimOnRecord, Group, TicketOnRecord};
+pub use in_doubt::{CallId, InDoubt};
 pub use operation::{CommandState, Failure, Operation, RebootAsked, Standby};
 pub use request::{RebootWhen, Request};
 
 /// The version of the format below. A record with a higher one is never overwritten.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How many finished operations are kept.
 const KEPT: usize = 50;
@@ -35,6 +37,10 @@ pub struct Record {
     pub fleet_seen: usize,
     /// The maintenance under way.
     pub operation: Option<Operation>,
+    /// RegisterTargets without an answer: one that lands late must not find the node out again, so the next maintenance
+    /// waits until it cannot.
+    #[serde(default)]
+    pub registers_in_doubt: InDoubt,
     /// The last finished ones, oldest first.
     pub finished: Vec<Finished>,
 }
@@ -128,6 +134,7 @@ impl Record {
             region: region.to_owned(),
             fleet_seen: 0,
             operation: None,
+            registers_in_doubt: InDoubt::default(),
             finished: Vec::new(),
         }
     }

@@ -1,14 +1,11 @@
-//! A maintenance under way, and what a new process makes of it.
+//! A maintenance under way, and what becomes of it when something happens.
 
-use super::{GoingDown, Group, PhaseRun, RebootWhen, Request, Verdict};
-use crate::phase::{Course, Outcome, Phase};
+use super::{GoingDown, Group, InDoubt, PhaseRun, RebootWhen, Request, Verdict};
+use crate::phase::{self, Event, Facts, NoSuchWay, Outcome, Phase, Stage, Why};
 use crate::time::Moment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// More boots than this in one operation: something reboots the machine again and again.
-const MOST_BOOTS: u32 = 3;
 
 /// A maintenance under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,17 +27,15 @@ pub struct Operation {
     pub history: Vec<PhaseRun>,
     /// Our target groups, by ARN; empty until they are found.
     pub groups: Vec<Group>,
-    /// `out` is on record: from here on a DeregisterTargets may have been sent.
-    pub out: bool,
-    /// It was so at some time, whatever became of it.
-    #[serde(default)]
-    pub was_out: bool,
+    /// When the node entered `deregister`: from there on it may have left. `None` again when it turned back with nothing
+    /// sent.
+    pub left: Option<Moment>,
     /// The Auto Scaling group that is asked to take us out and to bring us back; `None`: we do it ourselves.
     #[serde(default)]
     pub standby: Option<Standby>,
     /// How far the command is.
     pub command: CommandState,
-    /// The reboot that was asked for.
+    /// The reboot that was asked for, unless it was refused.
     pub reboot: Option<RebootAsked>,
     /// How many boots this operation has seen.
     pub boots: u32,
@@ -65,6 +60,9 @@ pub struct Standby {
     pub group: String,
     /// When EnterStandby was acknowledged, or was first seen to have been applied.
     pub entered: Option<Moment>,
+    /// EnterStandby without an answer.
+    #[serde(default)]
+    pub in_doubt: InDoubt,
 }
 
 /// Why a maintenance did not go as asked.
@@ -79,7 +77,7 @@ pub struct Failure {
 }
 
 /// How far the command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandState {
     /// Not begun.
@@ -102,6 +100,7 @@ pub struct RebootAsked {
     /// How often.
     pub times: u32,
 }
+
 impl Operation {
     /// An operation that has not begun.
     pub fn new(request: Request, now: Moment) -> Operation {
@@ -114,8 +113,7 @@ impl Operation {
             began: now,
             history: Vec::new(),
             groups: Vec::new(),
-            out: false,
-            was_out: false,
+            left: None,
             standby: None,
             command: CommandState::NotRun,
             reboot: None,
@@ -128,91 +126,128 @@ impl Operation {
         }
     }
 
-    /// A new process takes it up, perhaps after a boot. Before `out` that means giving up: whoever asked is gone,
-    /// and nobody leaves service hours later. Halted means looking again: a person or a boot asks for it.
-    /// [`crate::lease::quarantine::restart`] has the rule for the lease.
-    pub fn take_up(&mut self, now: &Moment) {
-        let booted = !self.phase_began.same_boot(now);
-        if booted {
-            self.boots = self.boots.saturating_add(1);
-            // Time limits count anew: the boot itself is nobody's fault.
-            self.phase_began = now.clone();
-        }
-        let looping = booted && self.boots > MOST_BOOTS;
-        // A slot is given back only by a node that is in service, and nobody has looked since the process died.
-        let holds = self.live_groups().any(|group| group.claim.is_some());
-        let give_back = if holds && booted { Phase::WaitInService } else { Phase::ReleaseLease };
-        let (next, why) = match self.phase {
-            _ if self.going_down.take().is_some() && self.out && !looping => {
-                let undone = !self.request.command.is_empty() && self.command == CommandState::NotRun;
-                let why = if undone { "the machine went down before the command was run" } else { "" };
-                (Phase::CheckHealth, why)
-            }
-            Phase::CheckGroup | Phase::AcquireLease => (give_back, "stopped before the node left service"),
-            Phase::Deregister if !self.out => (give_back, "stopped before the node left service"),
-            Phase::ReleaseLease if holds && (booted || self.out) => (Phase::WaitInService, ""),
-            Phase::Deregister if booted && !looping => {
-                (Phase::CheckHealth, "the machine rebooted while the node left service")
-            }
-            // A boot looks again after a halt, but what boots again and again waits for a person.
-            Phase::Halted if looping => return,
-            Phase::Drained | Phase::Halted => (Phase::CheckHealth, ""),
-            phase if self.boots > MOST_BOOTS && phase < Phase::Done => (
-                Phase::Halted,
-                "the machine booted more than 3 times in one maintenance; find out what reboots it",
-            ),
-            _ => return,
-        };
-        if !why.is_empty() {
-            let failure =
-                Failure { phase: self.phase, reason: format!("{}: {why}", self.phase), configuration: false };
-            if next == Phase::Halted {
-                self.history.push(PhaseRun {
-                    phase: self.phase,
-                    outcome: Outcome::Failed,
-                    began: self.phase_entered,
-                    seconds: now.utc.duration_since(self.phase_entered).as_secs_f64().max(0.0),
-                    reason: Some(why.to_owned()),
-                });
-            }
-            self.failure.get_or_insert(failure);
-        }
-        self.enter(next, now.clone());
-    }
-
     /// Whether a request is done by this operation.
     pub fn answers(&self, id: &str) -> bool {
         self.request.id == id || self.also.iter().any(|also| also == id)
     }
 
-    /// Enters a phase: its time limit counts from now.
-    pub fn enter(&mut self, phase: Phase, now: Moment) {
+    /// Something happened: the phase that follows, and why, go on record with the next write.
+    ///
+    /// # Errors
+    /// [`NoSuchWay`] when the phase cannot meet it; nothing has changed then.
+    pub fn meets(&mut self, event: Event, now: &Moment) -> Result<(), NoSuchWay> {
+        self.meets_seen(event, false, now)
+    }
+
+    /// As [`Operation::meets`], for a guard that has looked: `registered` says that the node is in a target group.
+    ///
+    /// # Errors
+    /// As [`Operation::meets`].
+    pub fn meets_seen(&mut self, event: Event, registered: bool, now: &Moment) -> Result<(), NoSuchWay> {
+        let booted = event == Event::Restarted { booted: true };
+        let boots = self.boots.saturating_add(u32::from(booted && self.phase != Phase::Drained));
+        let next = phase::next(self.phase, event, &Facts { registered, boots, ..self.facts(now) })?;
+        self.boots = boots;
+        match event {
+            Event::Restarted { .. } => self.going_down = None,
+            Event::GoesDown(how) => self.going_down = Some(how),
+            Event::Ended(_) | Event::WantedBack => (),
+        }
+        if booted {
+            // Time limits count anew: the boot itself is nobody's fault.
+            self.phase_began = now.clone();
+        }
+        if let Some(why) = next.why {
+            self.note(why, next.phase, now);
+        }
+        self.forced |= next.forced;
+        if next.phase != self.phase {
+            self.enter(next.phase, now.clone());
+        }
+        Ok(())
+    }
+
+    /// A new process takes it up.
+    ///
+    /// # Errors
+    /// As [`Operation::meets`].
+    pub fn restarts(&mut self, now: &Moment) -> Result<(), NoSuchWay> {
+        self.meets(Event::Restarted { booted: !self.phase_began.same_boot(now) }, now)
+    }
+
+    /// Puts on record why it does not go as asked. What led to a halt is the last thing that happened, too.
+    fn note(&mut self, why: Why, next: Phase, now: &Moment) {
+        if why == Why::CommandCutOff {
+            self.command = CommandState::Failed;
+        }
+        let reason = format!("{}: {why}", self.phase);
+        self.failure.get_or_insert(Failure { phase: self.phase, reason, configuration: false });
+        if next == Phase::Halted {
+            self.history.push(PhaseRun {
+                phase: self.phase,
+                outcome: Outcome::Failed,
+                began: self.phase_entered,
+                seconds: now.utc.duration_since(self.phase_entered).as_secs_f64().max(0.0),
+                reason: Some(why.to_string()),
+            });
+        }
+    }
+
+    /// What its way through the phases depends on, as far as the record tells.
+    pub fn facts(&self, now: &Moment) -> Facts {
+        let request = &self.request;
+        Facts {
+            command: (!request.command.is_empty()).then_some(self.command),
+            rerun: request.settings.rerun,
+            reboot_wanted: request.reboot != RebootWhen::Never || self.command == CommandState::RebootNeeded,
+            reboot_accepted: self.reboot.is_some(),
+            stay_out: request.stay_out,
+            forced: self.forced,
+            sent: self.has_sent(),
+            left: self.left.is_some(),
+            holds: self.live_groups().any(|group| group.claim.is_some()),
+            boots: self.boots,
+            going_down: self.going_down.is_some(),
+            registered: false,
+            late: request.not_after.is_some_and(|limit| now.utc > limit),
+        }
+    }
+
+    /// Requests to leave that have no answer.
+    pub fn leaving_in_doubt(&self) -> impl Iterator<Item = &InDoubt> {
+        let by_us = self.live_groups().map(|group| &group.deregisters_in_doubt);
+        by_us.chain(self.standby.iter().map(|standby| &standby.in_doubt))
+    }
+
+    /// None of them can take effect any more.
+    pub fn nothing_more_leaves(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.deregisters_in_doubt.forget());
+        self.standby.iter_mut().for_each(|standby| standby.in_doubt.forget());
+    }
+
+    /// Whether a request to leave was sent: acknowledged, or without an answer.
+    pub fn has_sent(&self) -> bool {
+        let by_us = |group: &Group| group.deregistered.is_some() || !group.deregisters_in_doubt.is_empty();
+        let by_its_group = |standby: &Standby| standby.entered.is_some() || !standby.in_doubt.is_empty();
+        self.groups.iter().any(by_us) || self.standby.as_ref().is_some_and(by_its_group)
+    }
+
+    /// Enters a phase: its time limit counts from now. Entering `deregister` is the point of no return, unless the phase
+    /// ends with nothing sent.
+    fn enter(&mut self, phase: Phase, now: Moment) {
+        if phase == Phase::Deregister {
+            self.left.get_or_insert_with(|| now.clone());
+        } else if self.phase == Phase::Deregister && phase != Phase::Drain && !self.has_sent() {
+            self.left = None;
+        }
         self.phase = phase;
         self.phase_entered = now.utc;
         self.phase_began = now;
     }
 
-    /// What its way through the phases depends on.
-    pub fn course(&self) -> Course {
-        let changed = self.command != CommandState::NotRun || self.boots > 0;
-        Course { out: self.out, stay_out: self.request.stay_out, changed }
-    }
-
     /// Out, or giving up: from here it ends in service, or halted.
     pub fn has_to_come_back(&self) -> bool {
-        self.out || self.phase > Phase::Deregister
-    }
-
-    /// Whether a phase has nothing to do in this operation.
-    pub fn not_asked_for(&self, phase: Phase) -> bool {
-        match phase {
-            Phase::AcquireLease => self.forced,
-            Phase::RunCommand => self.request.command.is_empty(),
-            Phase::Reboot => {
-                self.request.reboot == RebootWhen::Never && self.command != CommandState::RebootNeeded
-            }
-            _ => false,
-        }
+        self.phase.stage() != Stage::InService
     }
 
     /// The group at a place in the list, unless it was deleted.
@@ -243,7 +278,7 @@ impl Operation {
 
     /// How it has gone so far.
     pub fn verdict(&self) -> Verdict {
-        match (self.was_out, &self.failure) {
+        match (self.left.is_some(), &self.failure) {
             (false, _) => Verdict::NothingChanged,
             (true, None) => Verdict::Succeeded,
             (true, Some(_)) => Verdict::FailedButRestored,
@@ -264,78 +299,4 @@ impl Operation {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::settings::Settings;
-
-    /// An operation that has not begun.
-    pub(crate) fn operation() -> Operation {
-        let request =
-            Request { reboot: RebootWhen::Always, ..Request::new("one".into(), Settings::default()) };
-        let now = Moment { boot_id: "boot".into(), uptime_ms: 0, utc: Timestamp::UNIX_EPOCH };
-        Operation::new(request, now)
-    }
-
-    fn failed(configuration: bool) -> Option<Failure> {
-        Some(Failure { phase: Phase::CheckGroup, reason: "no".into(), configuration })
-    }
-
-    #[test]
-    fn the_exit_code_follows_the_verdict() {
-        let code = |was_out, failure| Operation { was_out, failure, ..operation() }.exit_code();
-        assert_eq!(code(true, None), 0);
-        assert_eq!(code(true, failed(false)), 1);
-        assert_eq!(code(false, failed(false)), 75);
-        assert_eq!(code(false, failed(true)), 2);
-    }
-
-    #[test]
-    fn taken_up_before_out_it_gives_up_and_after_out_it_goes_on() {
-        let later = |boot: &str| Moment { boot_id: boot.into(), uptime_ms: 5, utc: Timestamp::UNIX_EPOCH };
-        let taken_up = |phase, out, boot: &str| {
-            let mut operation = Operation { phase, out, was_out: out, ..operation() };
-            operation.take_up(&later(boot));
-            operation.phase
-        };
-        assert_eq!(taken_up(Phase::AcquireLease, false, "boot"), Phase::ReleaseLease);
-        assert_eq!(taken_up(Phase::Deregister, false, "boot"), Phase::ReleaseLease);
-        assert_eq!(taken_up(Phase::Deregister, true, "boot"), Phase::Deregister);
-        assert_eq!(taken_up(Phase::Deregister, true, "another"), Phase::CheckHealth);
-        assert_eq!(taken_up(Phase::Reboot, true, "another"), Phase::Reboot);
-        assert_eq!(taken_up(Phase::Halted, true, "boot"), Phase::CheckHealth);
-    }
-
-    #[test]
-    fn a_machine_that_boots_again_and_again_is_halted() {
-        let mut operation = Operation { phase: Phase::CheckHealth, out: true, was_out: true, ..operation() };
-        for boot in ["second", "third", "fourth", "fifth"] {
-            assert_eq!(operation.phase, Phase::CheckHealth);
-            operation.take_up(&Moment { boot_id: boot.into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH });
-        }
-        assert_eq!(operation.phase, Phase::Halted);
-        assert!(operation.why_halted().contains("booted more than 3 times"), "{operation:?}");
-        let boot = |id: &str| Moment { boot_id: id.into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH };
-        operation.take_up(&boot("sixth"));
-        assert_eq!(operation.phase, Phase::Halted);
-        // Shut down in good order each time, it is the same.
-        operation.goes_down(GoingDown::Reboot, boot("sixth"));
-        operation.take_up(&boot("seventh"));
-        assert_eq!((operation.phase, operation.going_down), (Phase::Halted, None));
-        // A person has found out why.
-        operation.take_up(&boot("seventh"));
-        assert_eq!(operation.phase, Phase::CheckHealth);
-    }
-
-    #[test]
-    fn a_command_that_a_shutdown_forestalled_is_a_failure_and_a_reboot_is_not() {
-        let after = |command: Vec<String>| {
-            let mut operation = Operation { phase: Phase::Drain, out: true, was_out: true, ..operation() };
-            operation.request.command = command;
-            operation.going_down = Some(GoingDown::Reboot);
-            operation.take_up(&Moment { boot_id: "next".into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH });
-            (operation.phase, operation.verdict())
-        };
-        assert_eq!(after(Vec::new()), (Phase::CheckHealth, Verdict::Succeeded));
-        assert_eq!(after(vec!["patch".into()]), (Phase::CheckHealth, Verdict::FailedButRestored));
-    }
-}
+pub(super) mod tests;

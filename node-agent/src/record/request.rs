@@ -21,6 +21,7 @@ pub struct Request {
     #[serde(default)]
     pub not_after: Option<Timestamp>,
     /// The settings in force.
+    #[serde(with = "crate::settings::on_record")]
     pub settings: Settings,
 }
 

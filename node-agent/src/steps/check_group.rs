@@ -7,7 +7,7 @@ use crate::driver::{Driver, Step, StepError};
 use crate::lease::Hold;
 use crate::membership::{self, Membership, MembershipError};
 use crate::reading::{GroupReading, Refusal};
-use crate::record::{GoingDown, Group};
+use crate::record::{GoingDown, Group, InDoubt};
 use crate::settings::AutoScaling;
 use crate::target_group::{Attributes, TargetState};
 use rand::RngExt;
@@ -31,6 +31,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         driver.look_again(pause, &format!("another attempt: {why}")).await?;
     }
     spread_the_start(driver).await?;
+    wait_out_registers(driver).await?;
     let mut targets = find_groups(driver).await?;
     let mut told = None;
     while let Some(why) = not_now(driver, std::mem::take(&mut targets)).await? {
@@ -60,6 +61,20 @@ async fn spread_the_start(driver: &mut Driver) -> Step {
     let registered = driver.journal.record.fleet_seen;
     let spread = pace(driver).start_spread(registered).mul_f64(driver.random.random::<f64>());
     driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
+}
+
+/// A RegisterTargets without an answer, of this node's last maintenance, must not land while the node is out. Nothing is
+/// held meanwhile.
+async fn wait_out_registers(driver: &mut Driver) -> Step {
+    let quarantine = driver.operation.request.settings.quarantine.0;
+    loop {
+        let now = driver.now()?;
+        let Some(left) = driver.journal.record.registers_in_doubt.left(&now, quarantine) else {
+            driver.journal.record.registers_in_doubt.forget();
+            return Ok(());
+        };
+        driver.look_again(left, "an unanswered RegisterTargets that can no longer take effect").await?;
+    }
 }
 
 fn refuse_auto_scaling(driver: &Driver) -> Step {
@@ -108,7 +123,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
     let before = driver.operation.groups.iter().find(|before| before.arn == arn);
     Group {
         // Writes of an earlier attempt that may still land bind this one too.
-        unresolved_tags: before.map(|before| before.unresolved_tags.clone()).unwrap_or_default(),
+        tags_in_doubt: before.map(|before| before.tags_in_doubt.clone()).unwrap_or_default(),
         failed_before: before.is_some_and(|before| before.failed_before),
         arn,
         name: membership.group.name,
@@ -120,7 +135,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
         ticket: None,
         claim: None,
         deregistered: None,
-        unresolved_deregisters: Vec::new(),
+        deregisters_in_doubt: InDoubt::default(),
         gone: false,
     }
 }

@@ -1,51 +1,47 @@
-//! deregister: validate, put `out` on record, DeregisterTargets with the exact (id, port) pairs, look again.
+//! deregister: DeregisterTargets with the exact (id, port) pairs, or EnterStandby; then one more look at the groups.
 
 use super::standby::{self, Leave};
-use super::validate::{read, validate};
+use super::validate::{groups_let_us_go, read};
 use crate::driver::{Driver, Step, StepError};
-use tokio::time::Instant;
 
 /// Reads that took too long are made again this often. An API that is slower than that all the time is gone by all the
 /// same: their age counts only where somebody else has removed our lease (docs/lease.md).
 const MOST_VALIDATIONS: u32 = 3;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    read_attributes(driver).await?;
-    // Others may have been moved to standby while we waited for our turn.
-    if !driver.operation.out
-        && driver.operation.standby.is_some()
-        && let Some(why) = standby::may_begin(driver).await?
-    {
-        return Err(StepError::Blocked(why));
+    if driver.validated.is_none() {
+        // A new process, or a node that somebody has registered again: the reads of its first leaving are too old.
+        validate_again(driver).await?;
     }
-    let began = validated(driver).await?;
-    leave(driver, began).await?;
+    leave(driver).await?;
     // A node that claimed or failed while our call was on its way shows up once everything has settled.
     let settle = driver.operation.request.settings.settle.0;
     driver.look_again(settle, "the deregistration to settle").await?;
-    look_again(driver).await
+    // Whatever comes next, it is not these reads that it goes by.
+    driver.validated = None;
+    enough_left(driver).await
 }
 
-async fn leave(driver: &mut Driver, mut began: Instant) -> Step {
-    let longest = driver.operation.request.settings.validation.0;
-    let (mut failures, mut slow) = (0, 0);
+async fn leave(driver: &mut Driver) -> Step {
+    let mut failures = 0;
     loop {
         match standby::how(driver).await? {
-            Leave::ByOurselves => return send_all(driver, began).await,
+            Leave::ByOurselves => return send_all(driver).await,
             Leave::AlreadySo => break,
-            Leave::Enter if began.elapsed() > longest && slow < MOST_VALIDATIONS => {
-                began = validated_again(driver, 0).await?;
-                slow += 1;
+            Leave::Enter => {
+                fresh_reads(driver).await?;
+                if standby::enter(driver, failures).await? {
+                    break;
+                }
+                failures += 1;
             }
-            Leave::Enter if standby::enter(driver, failures).await? => break,
-            Leave::Enter => failures += 1,
         }
     }
     standby::taken_out(driver).await
 }
 
 /// The others must still be enough. This limits damage; the lease is what prevents it.
-async fn look_again(driver: &mut Driver) -> Step {
+async fn enough_left(driver: &mut Driver) -> Step {
     if driver.operation.forced {
         return Ok(());
     }
@@ -63,59 +59,54 @@ async fn look_again(driver: &mut Driver) -> Step {
     Ok(())
 }
 
-/// What changes seldom is read before the reads that have to be fresh: hours may have passed in the queue.
-async fn read_attributes(driver: &mut Driver) -> Step {
-    for index in 0..driver.operation.groups.len() {
-        let attributes = driver.ask_group(index, async |lb, arn| lb.attributes(arn).await).await?;
-        if let Some((group, attributes)) = driver.operation.live_group(index).zip(attributes) {
-            group.attributes = attributes;
+/// Right before a call that takes this node out: the reads that allow it are young enough, or are made again.
+///
+/// # Errors
+/// [`StepError::Blocked`] to have them made again while nothing was sent; the only way from here is back when they say
+/// no afterwards.
+async fn fresh_reads(driver: &mut Driver) -> Step {
+    let longest = driver.operation.request.settings.validation.0;
+    for _ in 0..MOST_VALIDATIONS {
+        let Some(validated) = driver.validated else { return validate_again(driver).await };
+        if driver.operation.forced || validated.began.elapsed() <= longest {
+            return Ok(());
         }
+        if !driver.operation.has_sent() {
+            if validated.times > MOST_VALIDATIONS {
+                return Ok(());
+            }
+            let age = validated.began.elapsed().as_secs_f64();
+            return Err(StepError::Blocked(format!("the reads that allow leaving are {age:.1} s old")));
+        }
+        validate_again(driver).await?;
     }
     Ok(())
 }
 
-/// Validates, and puts `out` on record when it holds. Returns when the reads began.
-async fn validated(driver: &mut Driver) -> Step<Instant> {
-    let began = Instant::now();
-    let was_out = driver.operation.out;
-    if let Err(error) = validate(driver).await {
-        return Err(match error {
-            // Out already: the only way from here is back.
-            StepError::Blocked(why) if was_out => StepError::Failed(why),
-            error => error,
-        });
-    }
-    if !was_out {
-        // The last moment at which it can be let be. The time for leaving counts from here, whatever went before.
-        driver.still_wanted()?;
-        driver.operation.phase_began = driver.now()?;
-    }
-    driver.operation.out = true;
-    driver.operation.was_out = true;
-    driver.save()?;
-    // These reads have shown our leases.
-    driver.lease_seen = began;
-    Ok(began)
+/// Once out, the only way from here is back.
+async fn validate_again(driver: &mut Driver) -> Step {
+    groups_let_us_go(driver).await.map_err(|error| match error {
+        StepError::Blocked(why) => StepError::Failed(why),
+        error => error,
+    })
 }
 
-async fn send_all(driver: &mut Driver, mut began: Instant) -> Step {
-    let longest = driver.operation.request.settings.validation.0;
+async fn send_all(driver: &mut Driver) -> Step {
     for index in 0..driver.operation.groups.len() {
         let mut failures = 0;
         loop {
-            for _ in 0..MOST_VALIDATIONS {
-                if began.elapsed() <= longest {
-                    break;
-                }
-                began = validated_again(driver, index).await?;
-            }
-            let Some((arn, pairs)) = unsent(driver, index)? else { break };
+            fresh_reads(driver).await?;
+            let now = driver.now()?;
+            let Some(group) = driver.operation.live_group(index) else { break };
+            let (arn, pairs) = (group.arn.clone(), group.pairs.clone());
+            let call = group.deregisters_in_doubt.begin(now);
+            driver.save()?;
             let answer = driver.load_balancer.clone().deregister(&arn, &pairs).await;
             let now = driver.now()?;
             let Some(group) = driver.operation.groups.get_mut(index) else { break };
             let error = match answer {
                 Ok(()) => {
-                    group.unresolved_deregisters.pop();
+                    group.deregisters_in_doubt.resolve(call);
                     group.deregistered = Some(now);
                     driver.save()?;
                     break;
@@ -123,7 +114,7 @@ async fn send_all(driver: &mut Driver, mut began: Instant) -> Step {
                 Err(error) => error,
             };
             if !error.may_have_been_applied() {
-                group.unresolved_deregisters.pop();
+                group.deregisters_in_doubt.resolve(call);
                 driver.save()?;
             }
             if error.is_group_gone() {
@@ -131,36 +122,13 @@ async fn send_all(driver: &mut Driver, mut began: Instant) -> Step {
                 break;
             }
             if error.is_final() {
-                return Err(StepError::Failed(format!("{error}; {}", error.advice())));
+                let why = format!("{error}; {}", error.advice());
+                let out = driver.operation.has_sent();
+                return Err(if out { StepError::Failed(why) } else { StepError::Misconfigured(why) });
             }
             driver.back_off(&error, failures).await?;
             failures += 1;
         }
     }
     Ok(())
-}
-
-/// Too much time has passed since the reads. If nothing was sent yet, being out can be taken back.
-async fn validated_again(driver: &mut Driver, index: usize) -> Step<Instant> {
-    let groups = &driver.operation.groups;
-    let untouched =
-        index == 0 && groups.iter().all(|g| g.deregistered.is_none() && g.unresolved_deregisters.is_empty());
-    if untouched {
-        driver.operation.out = false;
-        driver.operation.was_out = false;
-        driver.save()?;
-    }
-    validated(driver).await
-}
-
-/// The call to make, on record as sent before it is; `None` for a group that is gone.
-fn unsent(driver: &mut Driver, index: usize) -> Step<Option<(String, Vec<crate::target_group::Target>)>> {
-    let now = driver.now()?;
-    let Some(group) = driver.operation.groups.get_mut(index).filter(|group| !group.gone) else {
-        return Ok(None);
-    };
-    group.unresolved_deregisters.push(now);
-    let call = (group.arn.clone(), group.pairs.clone());
-    driver.save()?;
-    Ok(Some(call))
 }

@@ -22,6 +22,7 @@ pub(crate) async fn run(phase: Phase, driver: &mut Driver) -> Step {
     match phase {
         Phase::CheckGroup => check_group::run(driver).await,
         Phase::AcquireLease => acquire_lease::run(driver).await,
+        Phase::Validate => validate::run(driver).await,
         Phase::Deregister => deregister::run(driver).await,
         Phase::Drain => drain::run(driver).await,
         Phase::RunCommand => run_command::run(driver).await,

@@ -31,8 +31,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             return Err(error);
         }
         // A reboot now would lose requests; come back without it.
-        driver.fail(driver.operation.phase, &format!("not rebooted: {error}"), false);
-        return Ok(());
+        return Err(StepError::Cancelled(format!("not rebooted: {error}")));
     }
     // This moment, not the one when the phase began: the look before may have taken minutes.
     let asked = RebootAsked { at: driver.now()?, times: 1 };
@@ -43,7 +42,13 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         true if !driver.stays => return Err(StepError::RebootMe),
         // Whoever waits for this driver sees it on record and asks the SSM agent.
         true => (),
-        false => ask(driver).await?,
+        false => {
+            if let Err(refused) = ask(driver).await {
+                // The machine stays up: nothing keeps the node from coming back.
+                driver.operation.reboot = None;
+                return Err(refused);
+            }
+        }
     }
     wait_for_it(driver, asked).await
 }

@@ -1,7 +1,7 @@
 //! release_lease: give the lease back, once nothing can take us out behind our back.
 
 use crate::driver::{Driver, Step, StepError};
-use crate::lease::{Hold, Leases, Reading, quarantine};
+use crate::lease::{Hold, Leases, Reading};
 use crate::record::{CommandState, Verdict};
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
@@ -44,13 +44,13 @@ async fn lay_ghosts(driver: &mut Driver, index: usize) -> Step {
 /// landed since we last saw ourselves in service, even when Q passed while nobody of us was running.
 async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
     let quarantine = driver.operation.request.settings.quarantine.0;
-    let had_some = driver.operation.live_groups().any(|group| !group.unresolved_deregisters.is_empty());
+    let had_some = driver.operation.leaving_in_doubt().any(|calls| !calls.is_empty());
     loop {
         let now = driver.now()?;
-        let sent = driver.operation.live_groups().flat_map(|group| &group.unresolved_deregisters);
-        let unresolved = quarantine::left(sent.map(|sent| sent.at_least_until(&now)), quarantine);
-        let Some(left) = unresolved else {
-            driver.operation.groups.iter_mut().for_each(|group| group.unresolved_deregisters.clear());
+        let Some(left) =
+            driver.operation.leaving_in_doubt().filter_map(|calls| calls.left(&now, quarantine)).max()
+        else {
+            driver.operation.nothing_more_leaves();
             return Ok(had_some);
         };
         driver.look_again(left, "a DeregisterTargets without an answer to be past").await?;

@@ -11,16 +11,9 @@ use tokio::sync::watch;
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    let request = &driver.operation.request;
     match driver.operation.command {
         CommandState::Succeeded | CommandState::RebootNeeded => return Ok(()),
         CommandState::Failed => return Err(StepError::Failed("the command had failed before".to_owned())),
-        CommandState::Running if !request.settings.rerun => {
-            driver.operation.command = CommandState::Failed;
-            return Err(StepError::Failed(
-                "the command was running when node-agent was killed; it is not run again (--rerun allows that)".to_owned(),
-            ));
-        }
         CommandState::Running | CommandState::NotRun => (),
     }
     still_out(driver).await?;

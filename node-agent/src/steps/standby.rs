@@ -5,7 +5,7 @@ use super::drain::own_states;
 use crate::auto_scaling::{Member, NoStandby};
 use crate::driver::{Driver, Step, StepError};
 use crate::load_balancer::CallError;
-use crate::record::Standby;
+use crate::record::{InDoubt, Standby};
 use crate::settings::AutoScaling;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,7 +40,8 @@ pub(super) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
         Err(NoStandby::NotNow(why)) => return Ok(Some(why)),
         Err(NoStandby::Never(why)) => return Err(StepError::Misconfigured(why)),
     }
-    driver.operation.standby = Some(Standby { group: group.name, entered: None });
+    driver.operation.standby =
+        Some(Standby { group: group.name, entered: None, in_doubt: InDoubt::default() });
     Ok(None)
 }
 
@@ -78,66 +79,45 @@ pub(super) async fn how(driver: &mut Driver) -> Step<Leave> {
 }
 
 /// Sends EnterStandby, on record as sent before it is. True once it is acknowledged.
+///
+/// One without an answer may still land: while this node is out it is rejected, but after ExitStandby it would take the
+/// node out again, so it stays on record until it no longer can.
 pub(super) async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
     let now = driver.now()?;
-    for group in driver.operation.groups.iter_mut().filter(|group| !group.gone) {
-        group.unresolved_deregisters.push(now.clone());
-    }
+    let Some(standby) = &mut driver.operation.standby else { return Ok(true) };
+    let (group, call) = (standby.group.clone(), standby.in_doubt.begin(now));
     driver.save()?;
-    let Some(standby) = driver.operation.standby.clone() else { return Ok(true) };
     let id = driver.identity.instance_id.clone();
-    let error = match driver.auto_scaling.enter_standby(&standby.group, &id).await {
-        Ok(()) => {
-            answered(driver);
-            return entered(driver).map(|()| true);
-        }
+    let answer = driver.auto_scaling.enter_standby(&group, &id).await;
+    if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied())
+        && let Some(standby) = &mut driver.operation.standby
+    {
+        standby.in_doubt.resolve(call);
+    }
+    let error = match answer {
+        Ok(()) => return entered(driver).map(|()| true),
         Err(error) => error,
     };
-    if !error.may_have_been_applied() {
-        answered(driver);
-        driver.save()?;
-    }
+    driver.save()?;
     if error.is_final() && failures >= MOST_REJECTIONS {
-        return Err(rejected(driver, &error)?);
+        return Err(rejected(driver, &error));
     }
     driver.back_off(&error, failures).await?;
     Ok(false)
 }
 
-/// The last EnterStandby has its answer. An earlier one without may still land: while this node is out it is rejected, but
-/// after ExitStandby it would take the node out again, so it stays on record until it is past.
-fn answered(driver: &mut Driver) {
-    for group in driver.operation.groups.iter_mut().filter(|group| !group.gone) {
-        group.unresolved_deregisters.pop();
-    }
-}
-
-/// One EnterStandby without an answer has landed, and each lands once. Which of several is not known, so it is the youngest
-/// that is still waited for.
-fn landed(driver: &mut Driver) {
-    for group in driver.operation.groups.iter_mut().filter(|group| !group.unresolved_deregisters.is_empty()) {
-        group.unresolved_deregisters.remove(0);
-    }
-}
-
-/// Nothing was changed by what was rejected: being out can be taken back, unless something was sent before.
-fn rejected(driver: &mut Driver, error: &CallError) -> Step<StepError> {
+/// Nothing was changed by what was rejected, unless something was sent before.
+fn rejected(driver: &Driver, error: &CallError) -> StepError {
     let why = format!("{error}; {}", error.advice());
-    let groups = &driver.operation.groups;
-    if groups.iter().any(|g| g.deregistered.is_some() || !g.unresolved_deregisters.is_empty()) {
-        return Ok(StepError::Failed(why));
-    }
-    driver.operation.out = false;
-    driver.operation.was_out = false;
-    driver.save()?;
-    Ok(StepError::Misconfigured(why))
+    if driver.operation.has_sent() { StepError::Failed(why) } else { StepError::Misconfigured(why) }
 }
 
 /// The group is taking us out: waits until our target groups show it. Time counts from there, as the group
 /// deregisters some time after it said that it would.
 pub(super) async fn taken_out(driver: &mut Driver) -> Step {
-    if driver.operation.standby.as_ref().is_some_and(|standby| standby.entered.is_none()) {
-        landed(driver);
+    if let Some(standby) = driver.operation.standby.as_mut().filter(|standby| standby.entered.is_none()) {
+        // Seen to have been applied.
+        standby.in_doubt.resolve_oldest();
         entered(driver)?;
     }
     let staleness = driver.operation.request.settings.staleness.0;

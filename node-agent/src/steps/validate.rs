@@ -1,26 +1,57 @@
-//! The last look before leaving: every group, read as close to the call as can be (docs/lease.md).
+//! validate: everything that decides, read once more, as close to leaving as can be (docs/lease.md).
 
 use super::check_group::refused;
-use crate::driver::{Driver, Step, StepError};
+use super::standby;
+use crate::driver::{Driver, Step, StepError, Validated};
 use crate::lease::Claim;
 use crate::membership::own;
+use crate::phase::Stage;
 use crate::reading::{GroupReading, Refusal};
 use crate::target_group::Target;
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 
-/// Our lease stands in every group, and every group can spare us.
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    // What changes seldom comes before the reads that have to be fresh: hours may have passed in the queue.
+    read_attributes(driver).await?;
+    // Others may have been moved to standby while we waited for our turn.
+    if driver.operation.standby.is_some()
+        && let Some(why) = standby::may_begin(driver).await?
+    {
+        return Err(StepError::Blocked(why));
+    }
+    groups_let_us_go(driver).await?;
+    // The last moment at which it can be let be.
+    driver.still_wanted()
+}
+
+async fn read_attributes(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        let attributes = driver.ask_group(index, async |lb, arn| lb.attributes(arn).await).await?;
+        if let Some((group, attributes)) = driver.operation.live_group(index).zip(attributes) {
+            group.attributes = attributes;
+        }
+    }
+    Ok(())
+}
+
+/// Our lease stands in every group, and every group can spare us. Notes when the reads began.
 ///
 /// # Errors
 /// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
-pub(super) async fn validate(driver: &mut Driver) -> Step {
-    if driver.operation.forced {
-        return Ok(());
+pub(super) async fn groups_let_us_go(driver: &mut Driver) -> Step {
+    let began = Instant::now();
+    if !driver.operation.forced {
+        for index in 0..driver.operation.groups.len() {
+            let Some(reading) = read(driver, index).await? else { continue };
+            lease_stands(driver, index, &reading)?;
+            group_spares_us(driver, index, &reading)?;
+        }
     }
-    for index in 0..driver.operation.groups.len() {
-        let Some(reading) = read(driver, index).await? else { continue };
-        lease_stands(driver, index, &reading)?;
-        group_spares_us(driver, index, &reading)?;
-    }
+    let times = driver.validated.map_or(0, |validated| validated.times) + 1;
+    driver.validated = Some(Validated { began, times });
+    // These reads have shown our leases.
+    driver.lease_seen = began;
     Ok(())
 }
 
@@ -51,7 +82,7 @@ fn group_spares_us(driver: &Driver, index: usize, reading: &GroupReading) -> Ste
     let (kind, settings) = (group.target_type, &driver.operation.request.settings);
     let refused = |refusal| refused(&group.name, &refusal);
     reading.may_leave(&driver.identity, kind, settings).map_err(refused)?;
-    if driver.operation.out {
+    if driver.operation.phase.stage() != Stage::InService {
         return Ok(());
     }
     reading.may_begin(&driver.identity, kind, settings).map_err(refused)?;

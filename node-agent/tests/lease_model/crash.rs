@@ -8,8 +8,8 @@ use crate::state::{At, Intent, Node, Record, State};
 use crate::step::Step;
 use crate::tag::{NO_CLAIM, Tags};
 use node_agent::lease::quarantine::Restart;
-use node_agent::phase::Phase;
-use node_agent::record::{Operation, Request};
+use node_agent::phase::{Event, Phase};
+use node_agent::record::{InDoubt, Operation, Request, Standby};
 use node_agent::settings::Settings;
 use node_agent::time::Moment;
 use std::sync::LazyLock;
@@ -92,8 +92,19 @@ fn taken_up(at: At, booted: bool) -> At {
         Record::Halted => (Phase::Halted, true),
     };
     let moment = |boot: &str| Moment { boot_id: boot.into(), uptime_ms: 0, utc: jiff::Timestamp::UNIX_EPOCH };
-    let mut operation = Operation { phase, out, was_out: out, ..OPERATION.clone() };
-    operation.take_up(&moment(if booted { "second" } else { "first" }));
+    let left = out.then(|| moment("first"));
+    let mut operation = Operation { phase, left, ..OPERATION.clone() };
+    // On record as leaving, it has sent its request, for all that is known.
+    operation.standby = out.then(|| Standby {
+        group: String::new(),
+        entered: None,
+        in_doubt: InDoubt::since(moment("first")),
+    });
+    operation.restarts(&moment(if booted { "second" } else { "first" })).unwrap();
+    if record == Record::Halted {
+        // A person runs `resume`.
+        operation.meets(Event::WantedBack, &moment("first")).unwrap();
+    }
     match operation.phase {
         Phase::ReleaseLease if out => At::InService,
         Phase::ReleaseLease => At::Writing(Intent::Release),

@@ -14,7 +14,7 @@ use node_agent::identity::Identity;
 use node_agent::journal::{self, Journal};
 use node_agent::load_balancer::LoadBalancer;
 use node_agent::lost_record::{self, Known, LostRecordError};
-use node_agent::phase::Phase;
+use node_agent::phase::{Event, Phase};
 use node_agent::ports::Machine;
 use node_agent::progress::Progress;
 use node_agent::record::{Finished, GoingDown, Operation, RebootWhen, Request};
@@ -79,13 +79,21 @@ impl Node {
         driver
     }
 
-    /// A driver that takes up what is on record, as `resume` does.
-    pub fn resumed(&self) -> Driver {
+    /// A driver that goes on from the record, as node-agent.service does when it is started again.
+    pub fn restarted(&self) -> Driver {
         let mut journal = self.journal();
         let now = (&*self.machine as &dyn Machine).now().unwrap();
         let mut operation = journal.record.operation.take().expect("something to resume");
-        operation.take_up(&now);
+        operation.restarts(&now).unwrap();
         self.put_together(journal, operation)
+    }
+
+    /// A driver that goes on because a person wants the node back, by `rejoin` or by `resume`.
+    pub fn wanted_back(&self) -> Driver {
+        let mut driver = self.restarted();
+        let now = (&*self.machine as &dyn Machine).now().unwrap();
+        driver.operation.meets(Event::WantedBack, &now).unwrap();
+        driver
     }
 
     /// A driver for a lease of this node that is not on record, as `resume` makes it.
@@ -103,14 +111,14 @@ impl Node {
     }
 
     /// Leaves before the machine goes down, as the guard does, however far a maintenance on record is.
-    pub async fn leave_before(&self, how: GoingDown) -> Option<Operation> {
+    pub async fn leave_before(&self, how: GoingDown) -> Operation {
         let mut journal = self.journal();
         let now = (&*self.machine as &dyn Machine).now().unwrap();
         let on_record = journal.record.operation.take();
-        let operation = shutdown::begin(on_record, &self.settings, how, now)?;
+        let operation = shutdown::begin(on_record, &self.settings, how, now);
         let mut driver = self.put_together(journal, operation);
         driver.leave_before(how, &self.settings).await.unwrap();
-        Some(driver.operation)
+        driver.operation
     }
 
     /// Its last maintenance found so many targets in the group.
@@ -142,6 +150,7 @@ impl Node {
             random: StdRng::seed_from_u64(self.seed ^ self.machine.boot.load(Ordering::Relaxed)),
             lease_seen: Instant::now(),
             out_seen: None,
+            validated: None,
         }
     }
 
@@ -183,7 +192,7 @@ impl Node {
                 None => {
                     drop(driver);
                     self.boot().await;
-                    driver = self.resumed();
+                    driver = self.restarted();
                 }
             }
         }
@@ -202,16 +211,16 @@ impl Node {
         running
     }
 
-    /// Goes on from the record, as `resume` does, to the end.
+    /// Goes on from the record, as a person's `resume` does, to the end.
     pub async fn resume(&self) -> End {
-        let mut driver = self.resumed();
+        let mut driver = self.wanted_back();
         loop {
             match self.drive(&mut driver).await {
                 Some(end) => return end.unwrap(),
                 None => {
                     drop(driver);
                     self.boot().await;
-                    driver = self.resumed();
+                    driver = self.restarted();
                 }
             }
         }

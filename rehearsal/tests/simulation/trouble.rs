@@ -123,13 +123,13 @@ async fn maintained(node: Node, mut random: StdRng, mut crashes: u32) {
                     // A machine that crashes in service takes its service with it; no lease prevents that.
                     // Nothing on record: it died before it had begun.
                     let Some(operation) = node.operation() else { return Box::pin(maintained(node, random, crashes)).await };
-                    let out = operation.out && operation.phase < Phase::ReleaseLease;
+                    let out = operation.left.is_some() && operation.phase != Phase::ReleaseLease;
                     if out && random.random_bool(0.5) {
                         node.boot().await;
                     }
                 }
             }
-            driver = node.resumed();
+            driver = node.restarted();
         };
         let times = node.machine.ran.lock().unwrap().iter().filter(|ran| ran.ends_with(&request.id)).count();
         assert!(times <= 1, "the command of one operation was run {times} times");

@@ -76,8 +76,8 @@ impl Play {
     }
 
     /// Goes on from the record, as an operator's `resume` does.
-    pub async fn resumed(&self) -> Ended {
-        self.drive(self.fleet.nodes[0].resumed()).await
+    pub async fn wanted_back(&self) -> Ended {
+        self.drive(self.fleet.nodes[0].wanted_back()).await
     }
 
     /// What goes wrong with the API is over, and a person runs `resume` for as long as that is what the node waits for.
@@ -88,7 +88,7 @@ impl Play {
             if let Ended::Halted(_) | Ended::Stuck(_) = ended {
                 let record = self.fleet.nodes[0].journal().record;
                 ended = match record {
-                    record if record.operation.is_some() => self.resumed().await,
+                    record if record.operation.is_some() => self.wanted_back().await,
                     record => {
                         record.finished.last().map_or(Ended::NotBegun, |last| Ended::Finished(last.clone()))
                     }
@@ -117,6 +117,7 @@ impl Play {
                 () = &mut down => None,
             };
             drop(driver);
+            let drained = matches!(end, Some(Ok(Ok(End::Drained))));
             match end {
                 Some(Ok(Ok(End::Finished(finished)))) => return Ended::Finished(finished),
                 Some(Ok(Ok(End::Halted(reason)))) => return Ended::Halted(reason),
@@ -136,7 +137,8 @@ impl Play {
             }
             let record = node.journal().record;
             driver = match (record.operation, record.finished.last()) {
-                (Some(_), _) => node.resumed(),
+                (Some(_), _) if drained => node.wanted_back(),
+                (Some(_), _) => node.restarted(),
                 (None, Some(finished)) => return Ended::Finished(finished.clone()),
                 (None, None) => return Ended::NotBegun,
             };

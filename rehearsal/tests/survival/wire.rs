@@ -59,7 +59,8 @@ impl Wire {
                 }
                 let on_record = operation.is_some_and(|operation| {
                     let group = operation.groups.iter().find(|group| group.arn == arn);
-                    operation.out && group.is_some_and(|group| !group.unresolved_deregisters.is_empty())
+                    operation.left.is_some()
+                        && group.is_some_and(|group| !group.deregisters_in_doubt.is_empty())
                 });
                 if !on_record {
                     self.points.wrong("DeregisterTargets that is not on record".to_owned());

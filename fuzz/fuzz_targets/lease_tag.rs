@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use node_agent::lease::operator::{broken, may_break, may_clear, may_collect};
 use node_agent::lease::tag::MAX_VALUE;
 use node_agent::lease::{Hold, Leases, Reading};
-use node_agent::policy::Policy;
+use node_agent::lease::policy::Policy;
 use std::collections::BTreeMap;
 
 fuzz_target!(|text: &str| {

@@ -3,9 +3,10 @@
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use node_agent::phase::{Event, Outcome};
-use node_agent::record::{GoingDown, Record};
-use node_agent::time::Moment;
+use node_agent::record::phase::{Event, Outcome};
+use node_agent::machine::systemd::GoingDown;
+use node_agent::record::Record;
+use node_agent::machine::time::Moment;
 
 fuzz_target!(|text: &[u8]| {
     let Ok(mut record) = serde_json::from_slice::<Record>(text) else { return };

@@ -4,7 +4,7 @@ mod flags;
 mod load;
 pub(crate) mod on_record;
 
-use crate::time::Length;
+use crate::machine::time::Length;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

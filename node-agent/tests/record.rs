@@ -7,7 +7,7 @@
     reason = "a test says what it expects by panicking"
 )]
 
-use node_agent::journal::{self, Journal};
+use node_agent::record::journal::{self, Journal};
 use proptest::prelude::*;
 use std::os::unix::fs::symlink;
 use std::path::Path;

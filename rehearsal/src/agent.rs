@@ -2,10 +2,8 @@
 
 use std::io;
 
-use node_agent::{
-    phase::Phase,
-    record::{Finished, PhaseRun, Record},
-};
+use node_agent::record::phase::Phase;
+use node_agent::record::{Finished, PhaseRun, Record};
 use tokio::process::Command;
 
 use crate::{
@@ -78,7 +76,7 @@ pub(crate) fn command(place: &Place, args: &[&str]) -> anyhow::Result<Command> {
 
 /// The node's record; `None` while there is none, or none that can be read.
 fn record(place: &Place) -> Option<Record> {
-    node_agent::journal::read(&place.state_dir()).ok().flatten()
+    node_agent::record::journal::read(&place.state_dir()).ok().flatten()
 }
 
 /// The phase that the agent is in; `None` when it has nothing to do.

@@ -233,7 +233,7 @@ mod tests {
         let drawn: BTreeSet<&str> = PHASES.iter().flat_map(|(_, _, names)| names.iter().copied()).collect();
         // These are ends, not stretches of the way.
         let ends = BTreeSet::from(["drained", "done", "halted"]);
-        for phase in node_agent::phase::Phase::ALL {
+        for phase in node_agent::record::phase::Phase::ALL {
             assert!(drawn.contains(phase.name()) != ends.contains(phase.name()), "{phase}");
         }
     }

@@ -11,8 +11,9 @@ mod fleet;
 
 use fleet::{Builder, Fleet, Node, finished, fleet, until};
 use local_alb::{AutoScalingGroup, Fault};
-use node_agent::phase::Phase;
-use node_agent::record::{Finished, GoingDown, Verdict};
+use node_agent::machine::systemd::GoingDown;
+use node_agent::record::phase::Phase;
+use node_agent::record::{Finished, Verdict};
 use node_agent::settings::AutoScaling;
 use std::time::Duration;
 use tokio::time::sleep;

@@ -97,7 +97,13 @@ impl Stage {
             .configured("quarantine = \"2s\"\nhealth_passes = 1")
             .configured_instead("[\"false\"]", &format!("[\"sh\", \"-c\", {reboot:?}]"))
             .with("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", &serve(api).await);
-        Stage { kind, estate, trap, port: own.port }
+        let stage = Stage { kind, estate, trap, port: own.port };
+        stage.is_in_boot(0);
+        stage
+    }
+
+    fn is_in_boot(&self, number: usize) {
+        std::fs::write(self.file("boot_id"), format!("boot {number}\n")).unwrap();
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -146,7 +152,7 @@ impl Stage {
                 // Killed right after it had asked.
                 booted += 1;
             }
-            std::fs::write(self.file("boot_id"), format!("boot {booted}\n")).unwrap();
+            self.is_in_boot(booted);
         }
         unreachable!("it ends some time")
     }
@@ -159,7 +165,7 @@ impl Stage {
     }
 
     fn finished(&self) -> Option<Finished> {
-        let record = node_agent::journal::read(&self.file("state")).unwrap()?;
+        let record = node_agent::record::journal::read(&self.file("state")).unwrap()?;
         assert_eq!(record.operation, None, "the program has ended, and not its maintenance");
         record.finished.last().cloned()
     }

@@ -11,7 +11,7 @@
 mod fleet;
 
 use fleet::{Fleet, fleet, until};
-use node_agent::phase::Phase;
+use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Verdict};
 use std::cell::Cell;
 use std::rc::Rc;

@@ -11,9 +11,10 @@ mod fleet;
 
 use fleet::{Fleet, PORT, finished, fleet};
 use local_alb::Fault;
-use node_agent::driver::End;
-use node_agent::phase::Phase;
-use node_agent::record::{GoingDown, Request, Verdict};
+use node_agent::machine::systemd::GoingDown;
+use node_agent::maintenance::context::End;
+use node_agent::record::phase::Phase;
+use node_agent::record::{Request, Verdict};
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -14,7 +14,7 @@ mod fleet;
 use estate::{Estate, NODE, estate, lease_key};
 use fleet::{Fleet, Node, fleet};
 use local_alb::{Fault, Faults};
-use node_agent::phase::Phase;
+use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, RebootWhen, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -151,7 +151,7 @@ impl Program<'_> {
 
     async fn reaches(&self, phase: Phase) {
         let state = self.estate.dir.path().join("state");
-        let at = || Some(node_agent::journal::read(&state).ok()??.operation?.phase);
+        let at = || Some(node_agent::record::journal::read(&state).ok()??.operation?.phase);
         estate::until(|| at() == Some(phase)).await;
     }
 
@@ -209,7 +209,7 @@ async fn a_second_signal_ends_the_program_at_once_and_resume_finishes() {
     program.send(Signal::INT);
     let status = program.child.wait().await.unwrap();
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{}", program.log());
-    let record = node_agent::journal::read(&estate.dir.path().join("state")).unwrap().unwrap();
+    let record = node_agent::record::journal::read(&estate.dir.path().join("state")).unwrap().unwrap();
     assert!(
         record.operation.is_some_and(|operation| operation.left.is_some()),
         "the record is left for `resume`"

@@ -12,10 +12,10 @@ mod fleet;
 
 use fleet::{Fleet, Node, finished, fleet, until};
 use local_alb::Fault;
-use node_agent::driver::End;
-use node_agent::phase::Phase;
+use node_agent::maintenance::context::End;
+use node_agent::record::mailbox::{Ask, Requests};
+use node_agent::record::phase::Phase;
 use node_agent::record::{RebootWhen, Request, Verdict};
-use node_agent::requests::{Ask, Requests};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinHandle;

@@ -1,16 +1,16 @@
 //! `check`: may this node go down now? Changes nothing.
 
 use super::{Complaint, check_start, gather, say};
+use crate::aws::load_balancer::CallError;
+use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::target_group::{Target, TargetState};
 use crate::exit;
-use crate::journal;
 use crate::lease::Leases;
-use crate::load_balancer::CallError;
-use crate::membership::{self, MembershipError};
-use crate::phase::{Phase, Stage};
-use crate::policy::Policy;
+use crate::lease::policy::Policy;
+use crate::record::journal;
+use crate::record::phase::{Phase, Stage};
 use crate::record::{CommandState, Operation};
 use crate::settings::Settings;
-use crate::target_group::{Target, TargetState};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -157,7 +157,7 @@ async fn own_groups(
         let live = operation.live_groups();
         return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.pairs.clone())).collect());
     }
-    let groups = match membership::groups(&node.load_balancer, &settings.target_groups).await {
+    let groups = match own_groups::groups(&node.load_balancer, &settings.target_groups).await {
         Ok(groups) => groups,
         // Nobody sends us requests that we know of.
         Err(MembershipError::NoneManaged) => return Ok(Vec::new()),

@@ -2,9 +2,9 @@
 
 use super::check::cannot_tell;
 use super::gather::{self, Node};
-use crate::auto_scaling::{Member, NoStandby, ScalingGroup, undecided};
-use crate::load_balancer::CallError;
-use crate::membership::Membership;
+use crate::aws::auto_scaling::{Member, NoStandby, ScalingGroup, undecided};
+use crate::aws::load_balancer::CallError;
+use crate::aws::own_groups::Membership;
 use crate::settings::{AutoScaling, Settings};
 use std::time::Duration;
 

@@ -2,11 +2,12 @@
 
 use super::check::{Findings, GroupFindings, cannot_tell};
 use super::{check_scaling, gather};
-use crate::driver::DriveError;
-use crate::journal;
+use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::target_group::own;
 use crate::lease::Slot;
-use crate::membership::{self, MembershipError, own};
-use crate::reading::GroupReading;
+use crate::maintenance::context::DriveError;
+use crate::maintenance::read_group;
+use crate::record::journal;
 use crate::settings::Settings;
 
 /// Whether `maintain` could take this node out now.
@@ -24,16 +25,16 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
     let node =
         gather::node(settings).await.map_err(|complaint| format!("cannot tell: {:#}", complaint.error))?;
     let (found, scaling) = tokio::join!(
-        membership::find(&node.load_balancer, &node.identity, &settings.target_groups),
+        own_groups::find(&node.load_balancer, &node.identity, &settings.target_groups),
         check_scaling::ask(&node, settings),
     );
     let found = found.map_err(|error| why_not(&error))?;
     findings.reasons.extend(check_scaling::reason(scaling, &found));
     for membership in found {
         let (name, kind) = (&membership.group.name, membership.group.target_type);
-        let reading = GroupReading::read(&node.load_balancer, &membership.group.arn).await;
+        let reading = read_group::read(&node.load_balancer, &membership.group.arn).await;
         let reading = reading.map_err(|error| cannot_tell(&error))?;
-        if let Err(refusal) = reading.may_begin(&node.identity, kind, settings) {
+        if let Err(refusal) = reading.may_begin(node.identity.own_ids(kind), settings) {
             findings.reasons.push(format!("in target group {name}, {refusal}"));
         }
         let slot =
@@ -43,7 +44,7 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
             findings.reasons.push(why);
         }
         let lease = reading.leases.of(&node.identity.instance_id).map(|lease| lease.word().to_owned());
-        let own = own(&node.identity, kind, &reading.targets);
+        let own = own(node.identity.target_id(kind), &reading.targets);
         findings.groups.push(GroupFindings {
             name: name.clone(),
             targets: own.map(|state| format!("{} is {state}", state.target)).collect(),

@@ -1,15 +1,15 @@
 //! Following a driver that is another process: what was asked of it, how far it is, how it ends.
 
 use super::{Complaint, gather, signals, start, verdict};
-use crate::driver::DriveError;
 use crate::exit;
-use crate::hearing::WANTED_BACK;
-use crate::journal::{self, Journal, JournalError};
-use crate::phase::Phase;
-use crate::ports::Stop;
-use crate::progress::{self, Progress};
+use crate::machine::ports::Stop;
+use crate::maintenance::context::DriveError;
+use crate::maintenance::inbox::WANTED_BACK;
+use crate::maintenance::progress::{self, Progress};
+use crate::record::journal::{self, Journal, JournalError};
+use crate::record::mailbox::{Ask, Requests, Waits};
+use crate::record::phase::Phase;
 use crate::record::{Operation, Request};
-use crate::requests::{Ask, Requests, Waits};
 use crate::settings::Settings;
 use jiff::Timestamp;
 use std::time::Duration;

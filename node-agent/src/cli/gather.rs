@@ -1,18 +1,18 @@
 //! Finds out who and where we are, and puts the driver together.
 
 use super::{Complaint, signals};
-use crate::adapters::http_service::HttpService;
-use crate::adapters::linux::Linux;
-use crate::auto_scaling::AutoScalingGroups;
-use crate::driver::Driver;
+use crate::aws::auto_scaling::AutoScalingGroups;
+use crate::aws::instance_metadata::{Identity, identify};
+use crate::aws::load_balancer::LoadBalancer;
 use crate::exit;
-use crate::identity::{Identity, identify};
-use crate::journal::{Journal, JournalError};
-use crate::load_balancer::LoadBalancer;
-use crate::ports::{Machine, Service, Stop};
-use crate::progress::Progress;
+use crate::machine::linux::Linux;
+use crate::machine::local_service::HttpService;
+use crate::machine::ports::{Machine, Service, Stop};
+use crate::maintenance::context::Driver;
+use crate::maintenance::progress::Progress;
 use crate::record::Operation;
-use crate::requests::Requests;
+use crate::record::journal::{Journal, JournalError};
+use crate::record::mailbox::Requests;
 use crate::settings::Settings;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_elasticloadbalancingv2::Client;
@@ -67,7 +67,7 @@ pub(super) async fn load_balancer(settings: &Settings, region: &str) -> LoadBala
 }
 
 async fn aws(settings: &Settings, region: Option<String>) -> aws_config::SdkConfig {
-    super::aws::config(region, settings.api_timeout()).await
+    crate::aws::config::config(region, settings.api_timeout()).await
 }
 
 /// A way to the Auto Scaling API, made when it is first needed.
@@ -153,7 +153,7 @@ pub(super) fn driver_until(
 mod tests {
     use super::*;
     use crate::record::Request;
-    use crate::requests::Ask;
+    use crate::record::mailbox::Ask;
     use tokio::sync::watch;
 
     #[tokio::test]

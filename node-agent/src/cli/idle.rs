@@ -2,7 +2,7 @@
 
 use super::{Complaint, gather, say};
 use crate::exit;
-use crate::journal;
+use crate::record::journal;
 use crate::settings::Settings;
 
 /// Yes (0) when no maintenance is on record. Without the network, and without waiting for a driver at work.

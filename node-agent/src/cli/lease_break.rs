@@ -2,10 +2,10 @@
 
 use super::operator::{Operator, Sent};
 use super::{Complaint, say};
+use crate::aws::target_group::TargetGroup;
 use crate::exit;
 use crate::lease::operator::{self as decide, Broken, Found, Refused};
 use crate::settings::Settings;
-use crate::target_group::TargetGroup;
 
 /// One lease to break, and where.
 struct Planned {

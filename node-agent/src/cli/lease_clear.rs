@@ -2,10 +2,10 @@
 
 use super::operator::Operator;
 use super::{Complaint, say};
+use crate::aws::target_group::TargetGroup;
 use crate::exit;
 use crate::lease::operator::{self as decide, Found};
 use crate::settings::Settings;
-use crate::target_group::TargetGroup;
 
 pub(super) async fn run(settings: &Settings, id: &str) -> Result<u8, Complaint> {
     let operator = Operator::new(settings).await?;

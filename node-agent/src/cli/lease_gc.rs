@@ -2,12 +2,12 @@
 
 use super::operator::Operator;
 use super::{Complaint, say};
-use crate::ec2::{self, Fate};
+use crate::aws::ec2::{self, Fate};
+use crate::aws::target_group::TargetGroup;
 use crate::exit;
 use crate::lease::Leases;
 use crate::lease::operator::{self as decide, Found, Refused};
 use crate::settings::Settings;
-use crate::target_group::TargetGroup;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 

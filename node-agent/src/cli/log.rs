@@ -1,7 +1,7 @@
 //! The log: standard error, one line an event, above the progress line.
 
 use super::LogFormat;
-use crate::progress::{AboveTheLine, Progress};
+use crate::maintenance::progress::{AboveTheLine, Progress};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::FormatTime;
 

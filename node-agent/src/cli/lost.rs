@@ -1,11 +1,11 @@
 //! Nothing is on record: is there a lease of ours all the same?
 
 use super::{Complaint, gather, resume};
+use crate::agent::lost_record::{Known, LostRecordError};
+use crate::aws::instance_metadata::Identity;
 use crate::exit;
-use crate::identity::Identity;
-use crate::journal::Journal;
-use crate::lost_record::{Known, LostRecordError};
 use crate::record::Operation;
+use crate::record::journal::Journal;
 use crate::settings::Settings;
 
 /// What to drive if there is. With a record that says "idle" this is a precaution, and its failure no reason to worry
@@ -40,7 +40,7 @@ async fn look(
     journal.record.region = region;
     let now = resume::moment(settings)?;
     let known = Known { identity, settings, now: &now, record_missing: journal.is_new() };
-    crate::lost_record::find(&load_balancer, known).await.map_err(|error| {
+    crate::agent::lost_record::find(&load_balancer, known).await.map_err(|error| {
         let code = match error {
             LostRecordError::PortsUnknown(_) => exit::HALTED,
             LostRecordError::Membership(_) => exit::NOTHING_CHANGED,

@@ -2,9 +2,9 @@
 
 use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, resume, say, start, verdict};
 use crate::exit;
-use crate::journal::{Journal, JournalError, Opened};
-use crate::phase::Phase;
-use crate::progress::Progress;
+use crate::maintenance::progress::Progress;
+use crate::record::journal::{Journal, JournalError, Opened};
+use crate::record::phase::Phase;
 use crate::record::{Operation, RebootWhen, Request};
 use crate::settings::Settings;
 use std::env;
@@ -77,8 +77,9 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
     let mut journal =
         opened.for_instance(&node.identity.instance_id, &node.region).map_err(gather::journal_complaint)?;
     let machine = gather::machine(&request.settings);
-    let now =
-        machine.now().map_err(|error| Complaint::new(exit::USAGE, crate::driver::DriveError::from(error)))?;
+    let now = machine
+        .now()
+        .map_err(|error| Complaint::new(exit::USAGE, crate::maintenance::context::DriveError::from(error)))?;
     let operation = match journal.record.operation.take() {
         None => Operation::new(request, now),
         Some(mut same) if same.answers(&request.id) && same.phase != Phase::Halted => {

@@ -1,6 +1,5 @@
 //! The command line: what a person, SSM or systemd asks for.
 
-mod aws;
 mod check;
 mod check_scaling;
 mod check_start;

@@ -2,12 +2,12 @@
 //! they run on a laptop as well as on a node.
 
 use super::{Complaint, gather, say};
+use crate::aws::load_balancer::{CallError, LoadBalancer};
+use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::target_group::TargetGroup;
 use crate::exit;
 use crate::lease::operator::{Found, Tags};
-use crate::load_balancer::{CallError, LoadBalancer};
-use crate::membership::{self, MembershipError};
 use crate::settings::Settings;
-use crate::target_group::TargetGroup;
 use std::time::Duration;
 
 /// A call is made this often before it counts as failed.
@@ -42,7 +42,7 @@ impl Operator {
     }
 
     async fn find(&self, named: &[String]) -> Result<Vec<TargetGroup>, Complaint> {
-        let find = async |lb: &LoadBalancer| match membership::groups(lb, named).await {
+        let find = async |lb: &LoadBalancer| match own_groups::groups(lb, named).await {
             Err(MembershipError::Call(error)) => Err(error),
             answer => Ok(answer),
         };

@@ -1,16 +1,16 @@
 //! `resume` and `rejoin`: go on from the record.
 
 use super::{Complaint, follow, gather, lost, say, verdict, who};
-use crate::driver::{DriveError, Driver};
+use crate::aws::instance_metadata::Identity;
 use crate::exit;
-use crate::identity::Identity;
-use crate::journal::{self, Journal};
-use crate::phase::{Event, NoSuchWay, Outcome, Phase};
-use crate::progress::Progress;
+use crate::machine::time::Moment;
+use crate::maintenance::context::{DriveError, Driver};
+use crate::maintenance::progress::Progress;
 use crate::record::Operation;
-use crate::requests::Ask;
+use crate::record::journal::{self, Journal};
+use crate::record::mailbox::Ask;
+use crate::record::phase::{Event, NoSuchWay, Outcome, Phase};
 use crate::settings::Settings;
-use crate::time::Moment;
 
 /// Drives whatever is unfinished, or has the driver go on with it. Never takes a node out.
 pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
@@ -108,12 +108,4 @@ pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Com
 
 pub(super) fn moment(settings: &Settings) -> Result<Moment, Complaint> {
     gather::machine(settings).now().map_err(|error| Complaint::new(exit::HALTED, DriveError::from(error)))
-}
-
-impl Operation {
-    /// Out by hand, and for no longer than it may be.
-    pub(super) fn stays_drained(&self, now: &Moment) -> bool {
-        let limit = self.request.settings.drained_limit.0;
-        self.phase == Phase::Drained && self.phase_began.at_least_until(now) < limit
-    }
 }

@@ -2,15 +2,15 @@
 //! somebody else's will.
 
 use super::{Complaint, gather, resume};
-use crate::adapters::systemd;
-use crate::driver::DriveError;
+use crate::aws::instance_metadata::Identity;
 use crate::exit;
-use crate::identity::Identity;
-use crate::journal::{Journal, JournalError};
-use crate::progress::Progress;
-use crate::record::GoingDown;
+use crate::machine::systemd;
+use crate::machine::systemd::GoingDown;
+use crate::maintenance::before_shutdown;
+use crate::maintenance::context::DriveError;
+use crate::maintenance::progress::Progress;
+use crate::record::journal::{Journal, JournalError};
 use crate::settings::Settings;
-use crate::shutdown;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -45,7 +45,7 @@ async fn leave(settings: &Settings, how: GoingDown, progress: &Progress) -> Resu
             load_balancer
         }
     };
-    let operation = shutdown::begin(on_record, settings, how, now);
+    let operation = before_shutdown::begin(on_record, settings, how, now);
     // Nothing turns a machine back that goes down: nobody ever writes to this channel.
     let (_nobody, stop) = watch::channel(false);
     let mut driver = gather::driver_until(stop, journal, operation, identity, load_balancer, progress)?;

@@ -1,9 +1,9 @@
 //! SIGTERM and SIGINT: the first asks to stop, the second stops at once and leaves the record for `resume`.
 
 use super::Complaint;
-use crate::adapters::systemd;
 use crate::exit;
-use crate::ports::Stop;
+use crate::machine::ports::Stop;
+use crate::machine::systemd;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::watch;

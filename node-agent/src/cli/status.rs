@@ -2,19 +2,20 @@
 //! is no node: all groups, without the node's part.
 
 use super::{Complaint, StatusArgs, gather, operator, say, status_text, who};
-use crate::blocks::{self, Remark};
+use crate::aws::instance_metadata::{Identity, identify};
+use crate::aws::load_balancer::LoadBalancer;
+use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::target_group::{TargetHealth, TargetState};
 use crate::exit;
-use crate::identity::{Identity, identify};
-use crate::journal;
+use crate::lease::explain::{self, Remark};
+use crate::lease::policy::Policy;
+use crate::lease::snapshot::GroupSnapshot;
 use crate::lease::{Leases, Reading};
-use crate::load_balancer::LoadBalancer;
-use crate::membership::{self, MembershipError};
-use crate::policy::Policy;
-use crate::progress;
-use crate::reading::GroupReading;
+use crate::maintenance::progress;
+use crate::maintenance::read_group;
+use crate::record::journal;
 use crate::record::{Finished, Operation};
 use crate::settings::{Settings, SettingsError};
-use crate::target_group::{TargetHealth, TargetState};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -150,7 +151,7 @@ async fn add_groups(
         Vec::new()
     });
     for (arn, name) in groups {
-        match GroupReading::read(load_balancer, &arn).await {
+        match read_group::read(load_balancer, &arn).await {
             Ok(reading) => status.groups.push(group_status(me, name, arn, &reading, status.at)),
             Err(error) => status.problems.push(format!("{error}; {}", error.advice())),
         }
@@ -175,13 +176,13 @@ async fn groups(
         error => error.to_string(),
     };
     if let Some(identity) = identity {
-        match membership::find(load_balancer, identity, named).await {
+        match own_groups::find(load_balancer, identity, named).await {
             Ok(found) => return Ok(found.into_iter().map(|m| (m.group.arn, m.group.name)).collect()),
             Err(MembershipError::Nowhere(_) | MembershipError::NotAMember { .. }) => (),
             Err(error) => return Err(told(error)),
         }
     }
-    let all = membership::groups(load_balancer, named).await.map_err(told)?;
+    let all = own_groups::groups(load_balancer, named).await.map_err(told)?;
     Ok(all.into_iter().map(|group| (group.arn, group.name)).collect())
 }
 
@@ -189,7 +190,7 @@ fn group_status(
     me: Option<&str>,
     name: String,
     arn: String,
-    reading: &GroupReading,
+    reading: &GroupSnapshot,
     now: Timestamp,
 ) -> GroupStatus {
     let own = reading.targets.iter().filter(|state| Some(state.target.id.as_str()) == me);
@@ -210,8 +211,8 @@ fn group_status(
         healthy: instances.values().filter(|healthy| **healthy).count(),
         registered: instances.len(),
         leases: lease_statuses(reading),
-        blocks: blocks::blocks(reading, now),
-        notes: blocks::notes(reading),
+        blocks: explain::blocks(reading, now),
+        notes: explain::notes(reading),
     }
 }
 
@@ -226,7 +227,7 @@ fn instances(targets: &[TargetState]) -> BTreeMap<&str, bool> {
 }
 
 /// Those who take a slot first, then the queue in its order, then the marks.
-fn lease_statuses(reading: &GroupReading) -> Vec<LeaseStatus> {
+fn lease_statuses(reading: &GroupSnapshot) -> Vec<LeaseStatus> {
     let leases: &Leases = &reading.leases;
     let queue = leases.queue();
     let mut statuses: Vec<_> = leases
@@ -241,7 +242,7 @@ fn lease_statuses(reading: &GroupReading) -> Vec<LeaseStatus> {
                 state: lease.word(),
                 takes_slot: lease.takes_slot(),
                 place: queue.iter().position(|waiting| *waiting == id).map(|place| place + 1),
-                registered: blocks::is_registered(reading, id, lease),
+                registered: explain::is_registered(reading, id, lease),
                 since,
                 operation,
             }

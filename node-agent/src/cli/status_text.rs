@@ -1,8 +1,8 @@
 //! What `status` prints for people.
 
 use super::status::{GroupStatus, LeaseStatus, Status};
-use crate::phase::Phase;
-use crate::time::ago;
+use crate::machine::time::ago;
+use crate::record::phase::Phase;
 use jiff::Timestamp;
 use std::fmt::Write;
 

@@ -3,15 +3,15 @@
 
 use super::shutdown_guard::is_locked;
 use super::{Complaint, gather, lost, resume, signals};
-use crate::driver::End;
+use crate::aws::instance_metadata::{Identity, identify};
+use crate::aws::load_balancer::LoadBalancer;
 use crate::exit;
-use crate::identity::{Identity, identify};
-use crate::journal::Journal;
-use crate::load_balancer::LoadBalancer;
-use crate::ports::Stop;
-use crate::progress::Progress;
+use crate::machine::ports::Stop;
+use crate::maintenance::context::End;
+use crate::maintenance::progress::Progress;
+use crate::record::journal::Journal;
+use crate::record::mailbox::{Ask, Refused, Requests};
 use crate::record::{Operation, Request};
-use crate::requests::{Ask, Refused, Requests};
 use crate::settings::Settings;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,8 +1,8 @@
 //! Drives, and tells how it ended.
 
 use super::{Complaint, say};
-use crate::driver::{Driver, End};
 use crate::exit;
+use crate::maintenance::context::{Driver, End};
 use crate::record::{Finished, Operation, PhaseRun, Verdict};
 use std::fmt::Write;
 

@@ -1,11 +1,11 @@
 //! Who we are, right after a boot, when the metadata service may be late.
 
 use super::Complaint;
+use crate::aws::instance_metadata::{Identity, identify};
 use crate::exit;
-use crate::identity::{Identity, identify};
+use crate::machine::time::Moment;
 use crate::record::Record;
 use crate::settings::Settings;
-use crate::time::Moment;
 use std::time::Duration;
 
 /// How long the metadata service may be late after a boot.

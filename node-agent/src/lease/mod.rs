@@ -1,11 +1,15 @@
 //! The lease: who may be out. Decisions only, on values just read; docs/lease.md explains the protocol.
 
+pub mod capacity;
+pub mod explain;
 pub mod operator;
+pub mod policy;
 pub mod quarantine;
 pub mod queue;
+pub mod snapshot;
 pub mod tag;
 
-use crate::policy::Policy;
+use crate::lease::policy::Policy;
 use std::collections::BTreeMap;
 pub use tag::{Hold, LeaseTag, Reading};
 

@@ -1,7 +1,7 @@
 //! What an operator may do to a lease tag, decided on tags just read. Nothing here talks to anybody.
 
 use super::{Hold, LeaseTag, Reading, tag};
-use crate::target_group::TargetState;
+use crate::aws::target_group::TargetState;
 use std::collections::BTreeMap;
 
 /// The tags of one target group, by key.
@@ -212,7 +212,7 @@ pub fn reason(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target_group::{Target, TargetHealth};
+    use crate::aws::target_group::{Target, TargetHealth};
 
     fn tags(entries: &[(&str, &str)]) -> Tags {
         entries.iter().map(|(id, value)| (format!("node-agent/lease/{id}"), (*value).to_owned())).collect()

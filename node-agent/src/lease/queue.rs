@@ -2,7 +2,7 @@
 //! claim at any time and docs/lease.md still holds.
 
 use super::{Hold, LeaseTag, Leases, Reading, Slot};
-use crate::policy::Policy;
+use crate::lease::policy::Policy;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! One target group of an operation: our registrations and our lease there.
 
-use super::InDoubt;
-use crate::target_group::{Attributes, HealthCheck, Target, TargetType};
-use crate::time::Moment;
+use super::in_doubt::InDoubt;
+use crate::aws::target_group::{Attributes, HealthCheck, Target, TargetType};
+use crate::machine::time::Moment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Calls that may still take effect: sent, and not answered.
 
 use crate::lease::quarantine;
-use crate::time::Moment;
+use crate::machine::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -1,186 +1,21 @@
-//! What a node has to remember: the maintenance under way, and how the last ones ended.
+//! What a node has to remember, how it gets to disk, and the state machine that it remembers for.
 
-mod going_down;
-mod group;
-mod in_doubt;
-mod operation;
-mod request;
+pub mod command;
+pub mod disk;
+pub mod finished;
+pub mod group;
+pub mod in_doubt;
+pub mod journal;
+pub mod mailbox;
+pub mod node_record;
+pub mod operation;
+pub mod phase;
+pub mod request;
 
-use crate::phase::{Outcome, Phase};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-pub use going_down::GoingDown;
+pub use command::CommandState;
+pub use finished::{Finished, PhaseRun, Verdict};
 pub use group::{ClaimOnRecord, Group, TicketOnRecord};
 pub use in_doubt::{CallId, InDoubt};
-pub use operation::{CommandState, Failure, Operation, RebootAsked, Standby};
+pub use node_record::{Record, VERSION};
+pub use operation::{Failure, Operation, RebootAsked, Standby};
 pub use request::{RebootWhen, Request};
-
-/// The version of the format below. A record with a higher one is never overwritten.
-pub const VERSION: u32 = 2;
-
-/// How many finished operations are kept.
-const KEPT: usize = 50;
-
-/// The record on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The format's version.
-    pub version: u32,
-    /// Whose record it is: an image baked from a node in maintenance carries that node's.
-    pub instance_id: String,
-    /// Kept, because after a boot the metadata service may be late.
-    pub region: String,
-    /// How many targets our largest group had at the last look; 0: never looked.
-    #[serde(default)]
-    pub fleet_seen: usize,
-    /// The maintenance under way.
-    pub operation: Option<Operation>,
-    /// RegisterTargets without an answer: one that lands late must not find the node out again, so the next maintenance
-    /// waits until it cannot.
-    #[serde(default)]
-    pub registers_in_doubt: InDoubt,
-    /// The last finished ones, oldest first.
-    pub finished: Vec<Finished>,
-}
-
-/// A phase that ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PhaseRun {
-    /// Which.
-    pub phase: Phase,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// When it began.
-    pub began: Timestamp,
-    /// How long it took, in seconds; by the wall clock when a reboot lies within.
-    pub seconds: f64,
-    /// Why it ended so, unless it is ok.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-// Seconds are measured, never NaN.
-impl Eq for PhaseRun {}
-
-/// How a maintenance ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// As asked.
-    Succeeded,
-    /// Not as asked, and the node is back in service.
-    FailedButRestored,
-    /// The node never left service.
-    NothingChanged,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Verdict::Succeeded => "succeeded",
-            Verdict::FailedButRestored => "failed, but the node is back in service",
-            Verdict::NothingChanged => "nothing changed",
-        })
-    }
-}
-
-/// A finished maintenance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finished {
-    /// The request's id.
-    pub id: String,
-    /// Other requests that it answered.
-    #[serde(default)]
-    pub also: Vec<String>,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// What `maintain` ended, or ends, with.
-    pub exit_code: u8,
-    /// When.
-    pub at: Timestamp,
-    /// Why it did not go as asked.
-    pub reason: Option<String>,
-    /// Its phases.
-    pub phases: Vec<PhaseRun>,
-    /// How many boots it saw.
-    pub boots: u32,
-}
-
-impl Finished {
-    /// Whether a request was done by this maintenance.
-    pub fn answers(&self, id: &str) -> bool {
-        self.id == id || self.also.iter().any(|also| also == id)
-    }
-}
-
-impl Record {
-    /// How the maintenance that was asked for by this request ended, if it has.
-    pub fn answer(&self, id: &str) -> Option<&Finished> {
-        self.finished.iter().rev().find(|finished| finished.answers(id))
-    }
-
-    /// Whether this request is being done, or has been.
-    pub fn knows(&self, id: &str) -> bool {
-        self.answer(id).is_some() || self.operation.as_ref().is_some_and(|operation| operation.answers(id))
-    }
-
-    /// The record of a node that has done nothing yet.
-    pub fn new(instance_id: &str, region: &str) -> Record {
-        Record {
-            version: VERSION,
-            instance_id: instance_id.to_owned(),
-            region: region.to_owned(),
-            fleet_seen: 0,
-            operation: None,
-            registers_in_doubt: InDoubt::default(),
-            finished: Vec::new(),
-        }
-    }
-
-    /// Moves the operation to the finished ones.
-    pub fn finish(&mut self, operation: &Operation, at: Timestamp) -> Finished {
-        let finished = Finished {
-            id: operation.request.id.clone(),
-            also: operation.also.clone(),
-            verdict: operation.verdict(),
-            exit_code: operation.exit_code(),
-            at,
-            reason: operation.failure.as_ref().map(|failure| failure.reason.clone()),
-            phases: operation.history.clone(),
-            boots: operation.boots,
-        };
-        self.finished.push(finished.clone());
-        let surplus = self.finished.len().saturating_sub(KEPT);
-        self.finished.drain(..surplus);
-        self.operation = None;
-        finished
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::operation::tests::operation;
-    use super::*;
-
-    #[test]
-    fn only_the_last_fifty_are_kept() {
-        let mut record = Record::new("i-1", "eu-west-1");
-        for number in 0..60 {
-            let mut operation = operation();
-            operation.request.id = number.to_string();
-            record.finish(&operation, Timestamp::UNIX_EPOCH);
-        }
-        assert_eq!(record.finished.len(), 50);
-        assert_eq!(record.finished[0].id, "10");
-    }
-
-    #[test]
-    fn a_record_is_read_back_as_it_was_written() {
-        let mut record = Record::new("i-1", "eu-west-1");
-        record.operation = Some(operation());
-        let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
-    }
-}

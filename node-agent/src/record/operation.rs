@@ -1,8 +1,15 @@
 //! A maintenance under way, and what becomes of it when something happens.
 
-use super::{GoingDown, Group, InDoubt, PhaseRun, RebootWhen, Request, Verdict};
-use crate::phase::{self, Event, Facts, NoSuchWay, Outcome, Phase, Stage, Why};
-use crate::time::Moment;
+mod busy;
+
+use super::command::CommandState;
+use super::finished::{PhaseRun, Verdict};
+use super::group::Group;
+use super::in_doubt::InDoubt;
+use super::request::{RebootWhen, Request};
+use crate::machine::systemd::GoingDown;
+use crate::machine::time::Moment;
+use crate::record::phase::{self, Event, Facts, NoSuchWay, Outcome, Phase, Stage, Why};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -74,22 +81,6 @@ pub struct Failure {
     pub reason: String,
     /// Only a change of the configuration helps.
     pub configuration: bool,
-}
-
-/// How far the command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CommandState {
-    /// Not begun.
-    NotRun,
-    /// Begun; if nobody is there to see its end, it counts as failed.
-    Running,
-    /// Ended well.
-    Succeeded,
-    /// Ended well, and asks for a reboot (exit code 194).
-    RebootNeeded,
-    /// Ended badly, or nobody saw its end.
-    Failed,
 }
 
 /// A reboot that was asked for.

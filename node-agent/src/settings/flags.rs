@@ -1,7 +1,7 @@
 //! The settings as flags and environment variables.
 
 use super::{AutoScaling, OnUnhealthy};
-use crate::time::Length;
+use crate::machine::time::Length;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -54,7 +54,7 @@ fn object(settings: &Settings) -> serde_json::Result<Map<String, Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Length;
+    use crate::machine::time::Length;
 
     #[derive(Serialize, Deserialize)]
     struct Recorded(#[serde(with = "super")] Settings);

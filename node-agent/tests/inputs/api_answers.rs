@@ -1,8 +1,8 @@
 //! Answers of the API with odd states, missing elements, enormous numbers and worse: understood, unknown, or an error.
 
 use crate::canned::{ARN, answering, now, xml};
-use node_agent::load_balancer::{CallError, LoadBalancer};
-use node_agent::target_group::{LONGEST_CHECK, Target, TargetHealth};
+use node_agent::aws::load_balancer::{CallError, LoadBalancer};
+use node_agent::aws::target_group::{LONGEST_CHECK, Target, TargetHealth};
 use proptest::prelude::*;
 
 /// Text of an element, escaped as XML where it is meant to be.

@@ -2,8 +2,8 @@
 
 use crate::canned::{ARN, answering, at, xml};
 use crate::server::{Reply, Server};
-use node_agent::load_balancer::{CallError, CallErrorKind};
-use node_agent::target_group::{Target, TargetHealth};
+use node_agent::aws::load_balancer::{CallError, CallErrorKind};
+use node_agent::aws::target_group::{Target, TargetHealth};
 
 fn own() -> [Target; 1] {
     [Target { id: "i-0123456789abcdef0".into(), port: 80 }]

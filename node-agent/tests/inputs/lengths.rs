@@ -1,6 +1,6 @@
 //! Lengths of time, as people write them.
 
-use node_agent::time::Length;
+use node_agent::machine::time::Length;
 use proptest::prelude::*;
 use std::time::Duration;
 

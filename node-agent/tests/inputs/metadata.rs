@@ -2,7 +2,7 @@
 
 use crate::canned::now;
 use crate::server::{Reply, Server};
-use node_agent::identity::{Identity, IdentityError, identify_by, metadata};
+use node_agent::aws::instance_metadata::{Identity, IdentityError, identify_by, metadata};
 use node_agent::settings::Settings;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,8 +2,8 @@
 
 use crate::canned::now;
 use crate::server::{Reply, Server};
-use node_agent::adapters::http_service::HttpService;
-use node_agent::ports::{Service, ServiceError};
+use node_agent::machine::local_service::HttpService;
+use node_agent::machine::ports::{Service, ServiceError};
 use proptest::prelude::*;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,12 +1,12 @@
 //! Tags on a target group, whoever wrote them: leases, policy, and the attributes that come with them.
 
 use jiff::Timestamp;
+use node_agent::aws::target_group::{Attributes, matches_status};
 use node_agent::lease::operator::{broken, find, look_back, may_break, may_clear, may_collect};
+use node_agent::lease::policy::Policy;
 use node_agent::lease::queue::{LARGEST_TICKET, Move, Pace, Standing, Ticket, Watched, next_move};
 use node_agent::lease::tag::{MAX_VALUE, owner};
 use node_agent::lease::{Hold, Leases, Reading};
-use node_agent::policy::Policy;
-use node_agent::target_group::{Attributes, matches_status};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -8,10 +8,10 @@ use crate::state::{At, Intent, Node, Record, State};
 use crate::step::Step;
 use crate::tag::{NO_CLAIM, Tags};
 use node_agent::lease::quarantine::Restart;
-use node_agent::phase::{Event, Phase};
+use node_agent::machine::time::Moment;
+use node_agent::record::phase::{Event, Phase};
 use node_agent::record::{InDoubt, Operation, Request, Standby};
 use node_agent::settings::Settings;
-use node_agent::time::Moment;
 use std::sync::LazyLock;
 
 /// A crash, a restart, or the end of the machine.

@@ -3,12 +3,12 @@
 use crate::rules::Rule;
 use crate::state::MOST_NODES;
 use crate::tag::{Tag, nonce};
-use node_agent::guard::{self, Allowance, GroupView, Shortage};
+use node_agent::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
+use node_agent::lease::capacity::{self, Allowance, GroupView, Shortage};
+use node_agent::lease::policy::Policy;
 use node_agent::lease::quarantine::{self, Restart, Restarted};
 use node_agent::lease::queue::{self, DEAD_AFTER, Move, Pace, Standing, Ticket, Watched};
 use node_agent::lease::{Claim, Leases, operator};
-use node_agent::policy::Policy;
-use node_agent::target_group::{Attributes, Target, TargetHealth, TargetState};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn ask(question: Question, seen: &Seen, without: Option<Rule>) -> Answer {
             let started = out || leases.may_start(&me, &policy).is_ok();
             yes_if(started && (!guard || spared(&leases, &policy, seen, out, without)))
         }
-        Question::LookAgain => yes_if(seen.ask_guard(&leases, &policy, guard::enough_left)),
+        Question::LookAgain => yes_if(seen.ask_guard(&leases, &policy, capacity::enough_left)),
         Question::Keep => yes_if(leases.of(&me).is_none()),
         Question::Break => yes_if(operator::may_break(&tags, &me).is_ok_and(|leases| !leases.is_empty())),
         Question::Ghost => yes_if(leases.of(&me).is_some_and(node_agent::lease::Reading::takes_slot)),
@@ -127,8 +127,8 @@ fn confirm(leases: &Leases, policy: &Policy, seen: &Seen, epoch: u8, without: Op
 fn spared(leases: &Leases, policy: &Policy, seen: &Seen, out: bool, without: Option<Rule>) -> bool {
     let none = Leases::default();
     let leases = if without == Some(Rule::CombinedTest) { &none } else { leases };
-    seen.ask_guard(leases, policy, guard::may_leave)
-        && (out || seen.ask_guard(leases, policy, guard::may_begin))
+    seen.ask_guard(leases, policy, capacity::may_leave)
+        && (out || seen.ask_guard(leases, policy, capacity::may_begin))
 }
 
 /// What a node does about its lease when it starts without a record.

@@ -5,9 +5,9 @@
 use crate::decisions::id;
 use crate::rules::Rule;
 use crate::tag::Tag;
+use node_agent::lease::policy::Policy;
 use node_agent::lease::queue::{HOLD_WHILE_WAITING, gives_back};
 use node_agent::lease::{Claim, Leases, Slot};
-use node_agent::policy::Policy;
 use stateright::{Model, Property};
 use std::collections::BTreeMap;
 use std::fmt;

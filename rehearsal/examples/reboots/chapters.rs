@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 
 use crate::estate::Estate;
 use crate::node::{Node, expect};

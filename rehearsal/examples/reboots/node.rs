@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 
 use anyhow::{Context, bail, ensure};
-use node_agent::phase::Phase;
+use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Record, Verdict};
 
 use crate::container::{Container, Power};
@@ -116,7 +116,7 @@ fleet_rate = 20.0
     }
 
     fn record(&self) -> Option<Record> {
-        node_agent::journal::read(&self.machine.root.join("var/lib/node-agent")).ok().flatten()
+        node_agent::record::journal::read(&self.machine.root.join("var/lib/node-agent")).ok().flatten()
     }
 
     pub(crate) fn finished(&self) -> Vec<Finished> {

@@ -1,8 +1,8 @@
 //! A machine with a stand-in for systemd: one driver unit, in a session of its own, restarted when it fails.
 
 use crate::estate::{Estate, NODE, Run, estate, until};
-use node_agent::journal;
-use node_agent::phase::Phase;
+use node_agent::record::journal;
+use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Operation, Record};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::path::PathBuf;

@@ -2,10 +2,10 @@
 
 use crate::estate::until;
 use crate::machine::{Machine, machine};
-use node_agent::journal;
-use node_agent::phase::Phase;
+use node_agent::record::journal;
+use node_agent::record::mailbox::{Ask, Requests};
+use node_agent::record::phase::Phase;
 use node_agent::record::{Request, Verdict};
-use node_agent::requests::{Ask, Requests};
 use node_agent::settings::Settings;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

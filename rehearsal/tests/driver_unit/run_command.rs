@@ -3,8 +3,8 @@
 use crate::estate::{lease_key, until};
 use crate::machine::{Machine, machine};
 use crate::ssm_agent::RunCommand;
-use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 
 fn command<'a>(machine: &'a Machine, id: &'static str, args: &[&str]) -> RunCommand<'a> {
     RunCommand { machine, id, args: args.iter().map(|arg| (*arg).to_owned()).collect() }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use node_agent::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
+use node_agent::machine::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -10,12 +10,12 @@ mod node;
 
 use fakes::{FakeMachine, FakeService};
 use local_alb::{HealthCheck, Instance, LocalAlb, Probe, Probes, TargetGroupSettings};
-use node_agent::disk::LocalDisk;
-use node_agent::driver::End;
-use node_agent::identity::Identity;
+use node_agent::aws::instance_metadata::Identity;
+use node_agent::machine::time::Length;
+use node_agent::maintenance::context::End;
 use node_agent::record::Finished;
+use node_agent::record::disk::LocalDisk;
 use node_agent::settings::Settings;
-use node_agent::time::Length;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -2,8 +2,8 @@
 
 use crate::fleet::{finished, fleet};
 use local_alb::{Fault, Faults};
-use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 

@@ -1,7 +1,7 @@
 //! The command and the reboot, and how they end.
 
 use crate::fleet::fleet;
-use node_agent::driver::End;
+use node_agent::maintenance::context::End;
 use node_agent::record::{RebootWhen, Verdict};
 use std::sync::atomic::Ordering;
 use std::time::Duration;

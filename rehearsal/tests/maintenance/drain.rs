@@ -1,8 +1,8 @@
 //! How long a node drains, and which of its targets.
 
 use crate::fleet::{finished, fleet, seconds, until};
-use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

@@ -1,8 +1,8 @@
 //! What a target group asks for, or that it is gone.
 
 use crate::fleet::{finished, fleet, seconds};
-use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_paused_group_is_left_alone_and_says_why() {

@@ -1,9 +1,9 @@
 //! Nodes that are not healthy: this one, or others.
 
 use crate::fleet::{PORT, finished, fleet, seconds, until};
-use node_agent::driver::End;
-use node_agent::phase::Phase;
+use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use node_agent::settings::OnUnhealthy;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

@@ -2,8 +2,8 @@
 
 use crate::fleet::{PORT, finished, fleet};
 use local_alb::Fault;
-use node_agent::phase::{Outcome, Phase};
 use node_agent::record::Verdict;
+use node_agent::record::phase::{Outcome, Phase};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::sleep;

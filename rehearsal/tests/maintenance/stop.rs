@@ -1,8 +1,8 @@
 //! Asked to stop.
 
 use crate::fleet::{finished, fleet};
-use node_agent::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use std::time::Duration;
 use tokio::time::sleep;
 

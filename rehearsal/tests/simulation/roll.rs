@@ -3,7 +3,7 @@
 use crate::fleet::{fleet, seconds};
 use crate::seeds::on_all_cores;
 use local_alb::{Bucket, Buckets, Faults};
-use node_agent::phase::Phase;
+use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Verdict};
 use std::fmt;
 use std::time::Duration;

@@ -3,9 +3,9 @@
 use crate::fleet::{Node, fleet, seconds};
 use crate::seeds::on_all_cores;
 use local_alb::{Bucket, Buckets, Fault, Faults};
-use node_agent::driver::End;
-use node_agent::phase::Phase;
+use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::OnceLock;

@@ -3,8 +3,8 @@
 
 use crate::fleet::{Fleet, Node, finished, fleet, until};
 use local_alb::{Fault, Faults, TargetHealth};
-use node_agent::lost_record::LostRecordError;
-use node_agent::phase::Phase;
+use node_agent::agent::lost_record::LostRecordError;
+use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Verdict};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

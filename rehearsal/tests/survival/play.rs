@@ -6,7 +6,7 @@ use crate::points::{Point, PointDisk, Points, until_stopped};
 use crate::verdict::Before;
 use crate::wire::Wire;
 use local_alb::Faults;
-use node_agent::driver::{Driver, End};
+use node_agent::maintenance::context::{Driver, End};
 use node_agent::record::Finished;
 use std::pin::pin;
 use std::sync::Arc;

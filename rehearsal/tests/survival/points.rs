@@ -5,7 +5,7 @@
 
 use crate::trouble::{STALENESS, Trouble};
 use local_alb::LocalAlb;
-use node_agent::disk::{Disk, LocalDisk};
+use node_agent::record::disk::{Disk, LocalDisk};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;

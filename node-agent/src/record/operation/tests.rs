@@ -1,9 +1,9 @@
 //! What becomes of an operation: its verdict, and what is written when something happens to it.
 
 use super::*;
+use crate::aws::target_group::{Attributes, HealthCheck, TargetType};
 use crate::record::ClaimOnRecord;
 use crate::settings::Settings;
-use crate::target_group::{Attributes, HealthCheck, TargetType};
 
 /// An operation that has not begun.
 pub(crate) fn operation() -> Operation {

@@ -1,0 +1,155 @@
+//! A lease of ours that is not on record: the record was lost, or a write of an earlier life has landed late.
+//!
+//! Whatever it was, the way is the one of every restart (docs/lease.md): with the record gone a DeregisterTargets may
+//! have been sent right before the boot, so nothing is given back before its time has passed and the node is in service.
+
+use crate::aws::instance_metadata::Identity;
+use crate::aws::load_balancer::LoadBalancer;
+use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
+use crate::lease::quarantine::{Restart, Restarted, restart};
+use crate::lease::{Hold, LeaseTag, Leases, Reading};
+use crate::machine::time::Moment;
+use crate::record::phase::Phase;
+use crate::record::{ClaimOnRecord, Failure, Group, InDoubt, Operation, Request};
+use crate::settings::Settings;
+
+/// What this node knows of itself when it finds its own lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Who we are.
+    pub identity: &'a Identity,
+    /// The settings in force.
+    pub settings: &'a Settings,
+    /// This moment.
+    pub now: &'a Moment,
+    /// There is no record; otherwise there is one, and it says that nothing is under way.
+    pub record_missing: bool,
+}
+
+/// Why a node cannot come back by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum LostRecordError {
+    /// The groups or their tags cannot be read.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// Nothing says with which ports it was registered.
+    #[error(
+        "failed to come back: this node holds a lease on the target group {0}, has no record of it and is not registered \
+         there any more, so that its ports are not known; register it by hand with `aws elbv2 register-targets`, then run \
+         `node-agent resume`: it gives the lease back once the node is healthy"
+    )]
+    PortsUnknown(String),
+}
+
+impl From<crate::aws::load_balancer::CallError> for LostRecordError {
+    fn from(error: crate::aws::load_balancer::CallError) -> LostRecordError {
+        MembershipError::from(error).into()
+    }
+}
+
+/// Looks for leases of ours and says what to drive; `None`: there is none.
+///
+/// # Errors
+/// [`LostRecordError`]; nothing was changed.
+pub async fn find(
+    load_balancer: &LoadBalancer,
+    known: Known<'_>,
+) -> Result<Option<Operation>, LostRecordError> {
+    let groups = match own_groups::groups(load_balancer, &known.settings.target_groups).await {
+        Err(MembershipError::NoneManaged) => return Ok(None),
+        groups => groups?,
+    };
+    let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
+    let mut tags = load_balancer.tags(&arns).await?;
+    let shows_ours = |tags| Leases::from_tags(tags).of(&known.identity.instance_id).and_then(ours).is_some();
+    if !known.record_missing && tags.values().any(shows_ours) {
+        // A stale read may show the lease of a maintenance that has ended a moment ago.
+        tokio::time::sleep(known.settings.settle.0).await;
+        tags = load_balancer.tags(&arns).await?;
+    }
+    let mut held = Vec::new();
+    for group in groups {
+        let leases = tags.get(&group.arn).map(Leases::from_tags).unwrap_or_default();
+        let Some(tag) = leases.of(&known.identity.instance_id).and_then(ours) else { continue };
+        let us = known.identity.target_id(group.target_type);
+        let own = load_balancer.target_health(&group.arn).await?.into_iter();
+        let own: Vec<_> = own.filter(|state| state.target.id == us).collect();
+        let attributes = load_balancer.attributes(&group.arn).await?;
+        if own.is_empty() {
+            return Err(LostRecordError::PortsUnknown(group.name));
+        }
+        held.push((on_record(group, &own, attributes, tag, known.now), own, tag.operation.clone()));
+    }
+    Ok(operation(held, known))
+}
+
+/// A lease that the agent has to give back. A `failed` one stays for the next success, and what cannot be read was not
+/// written by this version.
+fn ours(reading: &Reading) -> Option<&LeaseTag> {
+    match reading {
+        Reading::Tag(tag) if tag.hold != Hold::Failed => Some(tag),
+        _ => None,
+    }
+}
+
+fn on_record(
+    group: TargetGroup,
+    own: &[TargetState],
+    attributes: crate::aws::target_group::Attributes,
+    tag: &LeaseTag,
+    now: &Moment,
+) -> Group {
+    let claim = ClaimOnRecord {
+        epoch: tag.epoch.clone(),
+        max_unavailable: tag.max_unavailable.unwrap_or(1),
+        at: tag.at.unwrap_or(now.utc),
+    };
+    Group {
+        arn: group.arn,
+        name: group.name,
+        target_type: group.target_type,
+        health_check: group.health_check,
+        pairs: own.iter().map(|state| state.target.clone()).collect(),
+        attributes,
+        registered: 0,
+        ticket: None,
+        claim: Some(claim),
+        failed_before: false,
+        deregistered: None,
+        deregisters_in_doubt: InDoubt::default(),
+        tags_in_doubt: InDoubt::default(),
+        gone: false,
+    }
+}
+
+fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>) -> Option<Operation> {
+    let id = held.first().map(|(.., id)| id.clone())?;
+    let healthy = held.iter().flat_map(|(_, own, _)| own).all(|state| state.health == TargetHealth::Healthy);
+    let restarted = Restarted {
+        out: (!known.record_missing).then_some(false),
+        healthy,
+        unresolved: None,
+        uptime: std::time::Duration::from_millis(known.now.uptime_ms),
+    };
+    let decided = restart(restarted, known.settings.quarantine.0);
+    let phase = if decided == Restart::ComeBack { Phase::CheckHealth } else { Phase::ReleaseLease };
+    let boot = Moment { uptime_ms: 0, ..known.now.clone() };
+    if known.record_missing && decided != Restart::Remove {
+        // Sent right before the boot, for all that is known.
+        held.iter_mut().for_each(|(group, ..)| group.deregisters_in_doubt = InDoubt::since(boot.clone()));
+    }
+    let request = Request::new(id, known.settings.clone());
+    let failure = known.record_missing.then(|| Failure {
+        phase,
+        reason: "the record of a maintenance is missing: what had been done of it is not known".to_owned(),
+        configuration: false,
+    });
+    Some(Operation {
+        phase,
+        groups: held.into_iter().map(|(group, ..)| group).collect(),
+        left: Some(boot),
+        failure,
+        ..Operation::new(request, known.now.clone())
+    })
+}

@@ -1,0 +1,99 @@
+//! The API's answers, in our own types.
+
+use super::error::printable;
+use crate::aws::target_group::{
+    HealthCheck, LONGEST_CHECK, Target, TargetGroup, TargetHealth, TargetState, TargetType,
+};
+use aws_sdk_elasticloadbalancingv2::types::{
+    ProtocolEnum, TargetDescription, TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
+};
+use std::time::Duration;
+
+/// A target group of a kind that this program does not take nodes out of.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "the target group {name} ({arn}) {why}; node-agent works with groups of type instance or ip behind an Application Load Balancer"
+)]
+pub struct Unsupported {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// What about it.
+    pub why: String,
+}
+
+pub(super) fn target_group(
+    group: &aws_sdk_elasticloadbalancingv2::types::TargetGroup,
+) -> Result<TargetGroup, Unsupported> {
+    let arn = group.target_group_arn().unwrap_or_default().to_owned();
+    let name = group.target_group_name().unwrap_or_default().to_owned();
+    let unsupported =
+        |why: String| Unsupported { arn: arn.clone(), name: name.clone(), why: printable(&why) };
+    if arn.is_empty() || name.is_empty() {
+        return Err(unsupported("lacks its ARN or its name in the answer of the API".to_owned()));
+    }
+    let target_type = match group.target_type() {
+        Some(TargetTypeEnum::Instance) => TargetType::Instance,
+        Some(TargetTypeEnum::Ip) => TargetType::Ip,
+        other => {
+            let other = other.map_or("no type", |kind| kind.as_str());
+            return Err(unsupported(format!("has targets of type {other}")));
+        }
+    };
+    if !matches!(group.protocol(), Some(ProtocolEnum::Http | ProtocolEnum::Https)) {
+        let protocol = group.protocol().map_or("no protocol", |protocol| protocol.as_str());
+        return Err(unsupported(format!("speaks {protocol}")));
+    }
+    if group.protocol_version() == Some("GRPC") {
+        return Err(unsupported("speaks gRPC, whose health checks node-agent cannot make".to_owned()));
+    }
+    let matcher = group.matcher().and_then(|matcher| matcher.http_code()).unwrap_or("200");
+    let seconds = group.health_check_timeout_seconds().and_then(|seconds| u64::try_from(seconds).ok());
+    let health_check = HealthCheck {
+        https: group.health_check_protocol() == Some(&ProtocolEnum::Https),
+        port: group.health_check_port().and_then(|port| port.parse().ok()),
+        // What does not begin with a slash would end the host's name somewhere else.
+        path: group.health_check_path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned(),
+        timeout: Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST_CHECK),
+        matcher: matcher.to_owned(),
+    };
+    Ok(TargetGroup { arn, name, target_type, health_check })
+}
+
+/// `None`: it does not say of which target.
+pub(super) fn target_state(description: &TargetHealthDescription) -> Option<TargetState> {
+    let target = description.target()?;
+    let health = description.target_health();
+    let port = target.port().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    let told = health.and_then(|health| health.state());
+    let state = match told.filter(|_| port.is_some()) {
+        Some(TargetHealthStateEnum::Initial) => TargetHealth::Initial,
+        Some(TargetHealthStateEnum::Healthy) => TargetHealth::Healthy,
+        Some(TargetHealthStateEnum::Unhealthy) => TargetHealth::Unhealthy,
+        Some(TargetHealthStateEnum::Unused) => TargetHealth::Unused,
+        Some(TargetHealthStateEnum::Draining) => TargetHealth::Draining,
+        Some(TargetHealthStateEnum::Unavailable) => TargetHealth::Unavailable,
+        _ => TargetHealth::Unknown,
+    };
+    let reason = health.and_then(|health| health.reason()).map_or("", |reason| reason.as_str());
+    Some(TargetState {
+        target: Target { id: named(target.id())?, port: port.unwrap_or(0) },
+        zone: target.availability_zone().map(printable),
+        health: state,
+        reason: printable(reason),
+    })
+}
+
+/// A name that is there; the SDK puts an empty one in the place of one that is missing.
+pub(super) fn named(name: Option<&str>) -> Option<String> {
+    name.filter(|name| !name.is_empty()).map(ToOwned::to_owned)
+}
+
+pub(super) fn unknown(target: Target) -> TargetState {
+    TargetState { target, zone: None, health: TargetHealth::Unknown, reason: String::new() }
+}
+
+pub(super) fn description(target: &Target) -> TargetDescription {
+    TargetDescription::builder().id(&target.id).port(target.port.into()).build()
+}

@@ -1,0 +1,285 @@
+//! What the load balancer tells about a target group and its targets, in our own types.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The longest time-out of a health check that the API takes; a local check never takes longer.
+pub const LONGEST_CHECK: Duration = Duration::from_secs(120);
+/// The longest deregistration delay that the API takes.
+const LONGEST_DELAY: u32 = 3600;
+/// The longest slow start that the API takes.
+const LONGEST_SLOW_START: u32 = 900;
+
+/// One registration: an instance may be in a group several times, with several ports.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// The instance id, or the address for groups of type `ip`.
+    pub id: String,
+    /// The port it was registered with. Deregistering without it is a silent no-op for a target with a
+    /// port override, so it is never left out.
+    pub port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.id, self.port)
+    }
+}
+
+/// Target health as ELBv2 names it. A state that we do not know is neither healthy nor drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// Registered, first checks under way.
+    Initial,
+    /// In service.
+    Healthy,
+    /// Registered, failing its checks.
+    Unhealthy,
+    /// Receives no traffic; why, the reason says.
+    Unused,
+    /// Deregistered, the deregistration delay has not passed.
+    Draining,
+    /// Health checks are off.
+    Unavailable,
+    /// A state newer than this program.
+    Unknown,
+}
+
+/// The health of one registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetState {
+    /// Which registration.
+    pub target: Target,
+    /// Its availability zone, where the load balancer tells it.
+    pub zone: Option<String>,
+    /// Its health.
+    pub health: TargetHealth,
+    /// Reason code, such as `Target.NotRegistered`; empty when healthy.
+    pub reason: String,
+}
+
+impl TargetState {
+    /// Gone from the group: drained to the end, or never there. Other kinds of `unused` are still registered
+    /// (no listener, zone not enabled, instance stopped).
+    pub fn is_not_registered(&self) -> bool {
+        self.health == TargetHealth::Unused && self.reason == "Target.NotRegistered"
+    }
+
+    /// Still in the group, so that the load balancer may send it requests now or later.
+    pub fn is_registered(&self) -> bool {
+        self.health != TargetHealth::Draining && !self.is_not_registered()
+    }
+}
+
+impl fmt::Display for TargetState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.health {
+            TargetHealth::Initial => "initial",
+            TargetHealth::Healthy => "healthy",
+            TargetHealth::Unhealthy => "unhealthy",
+            TargetHealth::Unused => "unused",
+            TargetHealth::Draining => "draining",
+            TargetHealth::Unavailable => "unavailable",
+            TargetHealth::Unknown => "in a state unknown to this version",
+        };
+        write!(f, "{word}")?;
+        if !self.reason.is_empty() {
+            write!(f, " ({})", self.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a group's targets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetType {
+    /// EC2 instance ids.
+    Instance,
+    /// Addresses. One that drains cannot be registered again before the deregistration delay has passed.
+    Ip,
+}
+
+/// How one group and its leases name this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnIds<'a> {
+    /// The instance id, which names its lease.
+    pub instance: &'a str,
+    /// Its target id: the instance id, or an address in groups of type `ip`.
+    pub target: &'a str,
+}
+
+/// The registrations under a target id that count: not those that are draining.
+pub fn own<'a>(target_id: &str, health: &'a [TargetState]) -> impl Iterator<Item = &'a TargetState> {
+    health.iter().filter(move |state| state.target.id == target_id && state.is_registered())
+}
+
+/// How the load balancer checks a target; the local check does the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Over TLS.
+    pub https: bool,
+    /// A port of its own; `None` means the port of the target.
+    pub port: Option<u16>,
+    /// Path, with the leading slash.
+    pub path: String,
+    /// How long an answer may take.
+    #[serde(deserialize_with = "short")]
+    pub timeout: Duration,
+    /// The statuses that pass: `200`, `200,204`, `200-299`.
+    pub matcher: String,
+}
+
+/// Where a health check of this node goes.
+pub fn health_url(check: &HealthCheck, address: IpAddr, target_port: u16) -> String {
+    let scheme = if check.https { "https" } else { "http" };
+    let host = match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    format!("{scheme}://{host}:{}{}", check.port.unwrap_or(target_port), check.path)
+}
+
+/// Whether an HTTP status passes a matcher such as `200,204` or `200-299`.
+pub fn matches_status(matcher: &str, status: u16) -> bool {
+    matcher.split(',').any(|part| {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        match (low.trim().parse::<u16>(), high.trim().parse::<u16>()) {
+            (Ok(low), Ok(high)) => (low..=high).contains(&status),
+            _ => false,
+        }
+    })
+}
+
+/// A target group, with what its attributes say about leaving and entering service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetGroup {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What its targets are.
+    pub target_type: TargetType,
+    /// How its targets are checked.
+    pub health_check: HealthCheck,
+}
+
+/// The attributes of a target group that matter here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// How long a deregistered target is shown as draining: 0 to 3600 s.
+    #[serde(deserialize_with = "short")]
+    pub deregistration_delay: Duration,
+    /// How long a healthy target gets less than its full share: 0, or 30 to 900 s.
+    #[serde(deserialize_with = "short")]
+    pub slow_start: Duration,
+    /// Below this many healthy targets the load balancer sends traffic to all of them, unhealthy included
+    /// (or takes the zone out of DNS).
+    pub minimum_healthy_count: u32,
+    /// The same as a percentage of the registered targets.
+    pub minimum_healthy_percent: u32,
+    /// Traffic crosses zones; off, each zone has to stand alone.
+    pub cross_zone: bool,
+}
+
+impl Attributes {
+    /// Reads the key/value list of DescribeTargetGroupAttributes. Anything absent or unreadable gets the
+    /// default that the API reference gives, anything larger than the API takes the largest value that it does.
+    pub fn from_pairs(pairs: &BTreeMap<String, String>) -> Attributes {
+        let number = |key: &str| pairs.get(key).and_then(|value| value.parse::<u32>().ok());
+        let seconds = |key: &str, default: u32, most: u32| {
+            Duration::from_secs(number(key).unwrap_or(default).min(most).into())
+        };
+        let most = |kind: &str| {
+            let of =
+                |what: &str| number(&format!("target_group_health.{what}.minimum_healthy_targets.{kind}"));
+            of("unhealthy_state_routing").max(of("dns_failover")).unwrap_or(0)
+        };
+        Attributes {
+            deregistration_delay: seconds("deregistration_delay.timeout_seconds", 300, LONGEST_DELAY),
+            slow_start: seconds("slow_start.duration_seconds", 0, LONGEST_SLOW_START),
+            minimum_healthy_count: most("count"),
+            minimum_healthy_percent: most("percentage").min(100),
+            // An ALB crosses zones unless the group says otherwise.
+            cross_zone: pairs.get("load_balancing.cross_zone.enabled").is_none_or(|value| value != "false"),
+        }
+    }
+}
+
+/// A length of time on record that can be added to others without an overflow.
+fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let length = Duration::deserialize(deserializer)?;
+    if length <= Duration::from_secs(LONGEST_DELAY.into()) {
+        return Ok(length);
+    }
+    Err(serde::de::Error::custom(format!("{length:?} is longer than {LONGEST_DELAY} s")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_local_check_goes_where_the_load_balancer_looks() {
+        let check = |https, port| HealthCheck {
+            https,
+            port,
+            path: "/healthz".into(),
+            timeout: Duration::from_secs(5),
+            matcher: "200".into(),
+        };
+        let local: IpAddr = "127.0.0.1".parse().unwrap();
+        assert_eq!(health_url(&check(false, None), local, 8080), "http://127.0.0.1:8080/healthz");
+        assert_eq!(
+            health_url(&check(true, Some(9)), "::1".parse().unwrap(), 8080),
+            "https://[::1]:9/healthz"
+        );
+    }
+
+    #[test]
+    fn a_matcher_is_a_list_of_statuses_and_ranges() {
+        assert!(matches_status("200", 200));
+        assert!(matches_status("200,204", 204));
+        assert!(matches_status("200-299", 250));
+        assert!(!matches_status("200", 500));
+        assert!(!matches_status("", 200));
+        assert!(!matches_status("two hundred", 200));
+    }
+
+    #[test]
+    fn only_one_kind_of_unused_is_out_of_the_group() {
+        let state = |health, reason: &str| TargetState {
+            target: Target { id: "i-1".into(), port: 80 },
+            zone: None,
+            health,
+            reason: reason.into(),
+        };
+        assert!(state(TargetHealth::Unused, "Target.NotRegistered").is_not_registered());
+        assert!(state(TargetHealth::Unused, "Target.NotInUse").is_registered());
+        assert!(state(TargetHealth::Unused, "Target.InvalidState").is_registered());
+        assert!(!state(TargetHealth::Draining, "Target.DeregistrationInProgress").is_registered());
+        assert!(state(TargetHealth::Unknown, "").is_registered());
+    }
+
+    #[test]
+    fn attributes_fall_back_to_their_documented_defaults() {
+        let attributes = Attributes::from_pairs(&BTreeMap::new());
+        assert_eq!(attributes.deregistration_delay, Duration::from_secs(300));
+        assert!(attributes.cross_zone);
+        let pairs = [
+            ("deregistration_delay.timeout_seconds", "60"),
+            ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "2"),
+            ("target_group_health.dns_failover.minimum_healthy_targets.count", "off"),
+            ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "50"),
+            ("load_balancing.cross_zone.enabled", "false"),
+        ];
+        let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let attributes = Attributes::from_pairs(&pairs);
+        assert_eq!(attributes.deregistration_delay, Duration::from_secs(60));
+        assert_eq!((attributes.minimum_healthy_count, attributes.minimum_healthy_percent), (2, 50));
+        assert!(!attributes.cross_zone);
+    }
+}

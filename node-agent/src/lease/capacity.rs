@@ -1,0 +1,202 @@
+//! Can the target group spare us? Pure counting, by instance, on what was just read.
+
+use crate::aws::target_group::{Attributes, TargetHealth, TargetState};
+use crate::lease::Leases;
+use crate::lease::policy::Policy;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the guard counts: one target group at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupView<'a> {
+    /// All registrations, with their health.
+    pub targets: &'a [TargetState],
+    /// The lease tags.
+    pub leases: &'a Leases,
+    /// The owner's policy.
+    pub policy: &'a Policy,
+    /// The load balancer's own limits.
+    pub attributes: &'a Attributes,
+}
+
+/// Why the group cannot spare us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Shortage {
+    /// Too few other nodes.
+    #[error(
+        "only {counted} other nodes {count_as}{place}, {needed} are needed ({why}); not healthy: {unhealthy}"
+    )]
+    TooFew {
+        /// Other nodes that count.
+        counted: usize,
+        /// As what.
+        count_as: &'static str,
+        /// ` in zone x`, or nothing.
+        place: String,
+        /// How many of them there must be.
+        needed: usize,
+        /// The rule that asks for the most.
+        why: &'static str,
+        /// Those that are missing, for people.
+        unhealthy: String,
+    },
+    /// Each zone has to stand alone and we cannot see which target is in which.
+    #[error(
+        "cross-zone load balancing is off and the load balancer does not tell the zones of its targets; \
+         turn it on for this group, or accept the risk with --ignore-zones"
+    )]
+    ZonesUnknown,
+}
+
+/// How strictly to count.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowance {
+    /// Taking the last node out is accepted (a group of one).
+    pub empty: bool,
+    /// Zones are not counted, even when cross-zone load balancing is off.
+    pub ignore_zones: bool,
+}
+
+/// May we begin? Nodes that hold a lease count as standing, so that those who wait are not blocked by the one
+/// that is rightly out.
+///
+/// # Errors
+/// [`Shortage`] with the counts and the rule that asks for the most.
+pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+    let members = Members::of(me, view);
+    let standing = members.others.iter().filter(|m| m.healthy || m.holds).count();
+    members.enough(standing, "are in service or being maintained", members.floor(view, allowance))
+}
+
+/// May we leave right now? One combined count of nodes that are healthy and hold nothing: tested apart, one
+/// unexplained absence and one holder would both pass.
+///
+/// # Errors
+/// [`Shortage`] with the counts and the rule that asks for the most.
+pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+    let members = Members::of(me, view);
+    let staying: Vec<_> = members.others.iter().filter(|m| m.healthy && !m.holds).collect();
+    members.enough(staying.len(), STAYING, members.floor(view, allowance))?;
+    if view.attributes.cross_zone || allowance.ignore_zones || allowance.empty {
+        return Ok(());
+    }
+    let Some(zone) = members.my_zone.as_deref() else { return Err(Shortage::ZonesUnknown) };
+    if members.others.iter().any(|m| m.listed && m.zone.is_none()) {
+        return Err(Shortage::ZonesUnknown);
+    }
+    let here = staying.iter().filter(|m| m.zone.as_deref() == Some(zone)).count();
+    let needed = 1.max(view.attributes.minimum_healthy_count as usize);
+    if here >= needed {
+        return Ok(());
+    }
+    let why = "each zone stands alone when cross-zone load balancing is off";
+    Err(members.too_few(here, STAYING, format!(" in zone {zone}"), (needed, why)))
+}
+
+/// We have just left: are enough others in service? Leases do not count here: a claim that is about to step down takes
+/// nobody out.
+///
+/// # Errors
+/// [`Shortage`] with the counts and the rule that asks for the most.
+pub fn enough_left(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+    let members = Members::of(me, view);
+    let healthy = members.others.iter().filter(|m| m.healthy).count();
+    members.enough(healthy, "are in service", members.floor(view, allowance))
+}
+
+const STAYING: &str = "are healthy and hold no lease";
+
+/// The group seen as instances: a node with two ports is one node, and healthy only when both are.
+struct Members<'a> {
+    others: Vec<Member<'a>>,
+    my_zone: Option<String>,
+    fleet_size: usize,
+}
+
+struct Member<'a> {
+    id: &'a str,
+    zone: Option<String>,
+    listed: bool,
+    healthy: bool,
+    holds: bool,
+}
+
+impl<'a> Members<'a> {
+    fn of(me: &str, view: GroupView<'a>) -> Members<'a> {
+        let mut listed: BTreeMap<&str, Vec<&TargetState>> = BTreeMap::new();
+        for state in view.targets.iter().filter(|state| !state.is_not_registered()) {
+            listed.entry(&state.target.id).or_default().push(state);
+        }
+        let holders: BTreeSet<&str> = view.leases.holders().collect();
+        let zone_of = |pairs: &[&TargetState]| pairs.iter().find_map(|pair| pair.zone.clone());
+        let ids: BTreeSet<&str> = listed.keys().copied().chain(holders.iter().copied()).collect();
+        let counted = ids.len() + usize::from(!ids.contains(me));
+        let member = |id| {
+            let pairs = listed.get(id).map(Vec::as_slice).unwrap_or_default();
+            Member {
+                id,
+                zone: zone_of(pairs),
+                listed: !pairs.is_empty(),
+                healthy: !pairs.is_empty() && pairs.iter().all(|p| p.health == TargetHealth::Healthy),
+                holds: holders.contains(id),
+            }
+        };
+        Members {
+            others: ids.into_iter().filter(|id| *id != me).map(member).collect(),
+            my_zone: listed.get(me).and_then(|pairs| zone_of(pairs)),
+            fleet_size: view.policy.fleet_size.map_or(counted, |size| size as usize),
+        }
+    }
+
+    /// How many others there must be, and the rule that asks for the most.
+    fn floor(&self, view: GroupView<'_>, allowance: Allowance) -> (usize, &'static str) {
+        let percent = view.attributes.minimum_healthy_percent as usize;
+        let load_balancer =
+            (view.attributes.minimum_healthy_count as usize).max((self.others.len() * percent).div_ceil(100));
+        let mut floors = vec![
+            (
+                self.fleet_size.saturating_sub(view.policy.max_unavailable as usize),
+                "the fleet less node-agent/max-unavailable",
+            ),
+            (view.policy.min_healthy as usize, "the tag node-agent/min-healthy"),
+        ];
+        if !allowance.empty {
+            floors.push((load_balancer, "the target group's own minimum of healthy targets"));
+            floors.push((1, "somebody has to serve; --allow-empty lifts this"));
+        }
+        floors.into_iter().max_by_key(|(floor, _)| *floor).unwrap_or_default()
+    }
+
+    fn enough(
+        &self,
+        counted: usize,
+        count_as: &'static str,
+        floor: (usize, &'static str),
+    ) -> Result<(), Shortage> {
+        if counted >= floor.0 { Ok(()) } else { Err(self.too_few(counted, count_as, String::new(), floor)) }
+    }
+
+    fn too_few(
+        &self,
+        counted: usize,
+        count_as: &'static str,
+        place: String,
+        floor: (usize, &'static str),
+    ) -> Shortage {
+        let (needed, why) = floor;
+        Shortage::TooFew { counted, count_as, place, needed, why, unhealthy: self.missing() }
+    }
+
+    /// Who is missing, for people.
+    fn missing(&self) -> String {
+        let ids: Vec<_> = self
+            .others
+            .iter()
+            .filter(|m| !m.healthy)
+            .map(|m| if m.holds { format!("{} (holds a lease)", m.id) } else { m.id.to_owned() })
+            .collect();
+        if ids.is_empty() { "none of those registered".to_owned() } else { ids.join(", ") }
+    }
+}
+
+#[cfg(test)]
+mod tests;

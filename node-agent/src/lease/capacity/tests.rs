@@ -1,0 +1,153 @@
+//! Groups as sentences, and who may leave them.
+
+use super::*;
+use crate::aws::target_group::Target;
+
+/// A group that reads as a sentence: `group().healthy("a").unhealthy("b").holding("c")`.
+#[derive(Default)]
+struct Group {
+    targets: Vec<TargetState>,
+    tags: BTreeMap<String, String>,
+    policy: Policy,
+    attributes: Attributes,
+    allowance: Allowance,
+}
+
+fn group() -> Group {
+    Group { attributes: Attributes { cross_zone: true, ..Attributes::default() }, ..Group::default() }
+}
+
+impl Group {
+    fn target(mut self, id: &str, port: u16, health: TargetHealth) -> Group {
+        let target = Target { id: id.into(), port };
+        self.targets.push(TargetState { target, zone: None, health, reason: String::new() });
+        self
+    }
+    fn healthy(self, ids: &[&str]) -> Group {
+        ids.iter().fold(self, |group, id| group.target(id, 80, TargetHealth::Healthy))
+    }
+    fn unhealthy(self, id: &str) -> Group {
+        self.target(id, 80, TargetHealth::Unhealthy)
+    }
+    fn holding(mut self, id: &str) -> Group {
+        self.tags.insert(format!("node-agent/lease/{id}"), "v1 p=held e=1 k=1".into());
+        self
+    }
+    fn zones(mut self, zones: &[&str]) -> Group {
+        for (state, zone) in self.targets.iter_mut().zip(zones) {
+            state.zone = Some((*zone).to_owned());
+        }
+        self.attributes.cross_zone = false;
+        self
+    }
+    fn with(mut self, change: impl FnOnce(&mut Group)) -> Group {
+        change(&mut self);
+        self
+    }
+    fn begin(&self) -> Result<(), Shortage> {
+        self.ask(|view| may_begin("me", view, self.allowance))
+    }
+    fn leave(&self) -> Result<(), Shortage> {
+        self.ask(|view| may_leave("me", view, self.allowance))
+    }
+    fn ask(&self, question: impl Fn(GroupView<'_>) -> Result<(), Shortage>) -> Result<(), Shortage> {
+        let leases = Leases::from_tags(&self.tags);
+        question(GroupView {
+            targets: &self.targets,
+            leases: &leases,
+            policy: &self.policy,
+            attributes: &self.attributes,
+        })
+    }
+}
+
+#[test]
+fn a_healthy_group_of_three_spares_one() {
+    let group = group().healthy(&["me", "a", "b"]);
+    assert_eq!(group.begin(), Ok(()));
+    assert_eq!(group.leave(), Ok(()));
+}
+
+#[test]
+fn an_unhealthy_neighbour_blocks_both_and_is_named() {
+    let group = group().healthy(&["me", "a"]).unhealthy("b");
+    let message = group.begin().unwrap_err().to_string();
+    assert!(message.contains("only 1 other nodes") && message.ends_with("not healthy: b"), "{message}");
+    assert!(group.leave().is_err());
+}
+
+#[test]
+fn a_holder_that_is_out_lets_others_wait_but_not_leave() {
+    let group = group().healthy(&["me", "a"]).holding("b");
+    assert_eq!(group.begin(), Ok(()));
+    assert!(matches!(group.leave(), Err(Shortage::TooFew { counted: 1, needed: 2, .. })));
+}
+
+#[test]
+fn after_leaving_only_health_counts_not_a_claim_that_will_step_down() {
+    let left = |group: &Group| group.ask(|view| enough_left("me", view, group.allowance));
+    assert_eq!(left(&group().healthy(&["a", "b"]).holding("me").holding("b")), Ok(()));
+    assert!(left(&group().healthy(&["a"]).unhealthy("b").holding("me")).is_err());
+}
+
+#[test]
+fn an_absence_and_a_holder_together_are_too_many_for_two() {
+    let group = group().healthy(&["me", "a", "b"]).holding("b").with(|g| {
+        g.policy.fleet_size = Some(4);
+        g.policy.max_unavailable = 2;
+    });
+    assert!(matches!(group.leave(), Err(Shortage::TooFew { counted: 1, needed: 2, .. })));
+}
+
+#[test]
+fn a_group_of_one_needs_allow_empty() {
+    let alone = group().healthy(&["me"]);
+    assert!(matches!(alone.begin(), Err(Shortage::TooFew { needed: 1, .. })));
+    assert_eq!(alone.with(|g| g.allowance.empty = true).leave(), Ok(()));
+}
+
+#[test]
+fn the_highest_floor_wins_and_is_named() {
+    let five = || group().healthy(&["me", "a", "b", "c", "d"]);
+    let with = |change: fn(&mut Group)| {
+        five().unhealthy("e").with(|g| {
+            g.policy.max_unavailable = 4;
+            change(g);
+        })
+    };
+    assert_eq!(with(|_| ()).leave(), Ok(()));
+    let why = |group: Group| match group.leave() {
+        Err(Shortage::TooFew { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(with(|g| g.policy.min_healthy = 5)), "the tag node-agent/min-healthy");
+    let own = "the target group's own minimum of healthy targets";
+    assert_eq!(why(with(|g| g.attributes.minimum_healthy_count = 5)), own);
+    assert_eq!(why(with(|g| g.attributes.minimum_healthy_percent = 90)), own);
+}
+
+#[test]
+fn a_node_with_one_bad_port_is_not_healthy() {
+    let group = group().healthy(&["me", "a", "b"]).target("b", 81, TargetHealth::Initial);
+    assert!(group.leave().is_err());
+}
+
+#[test]
+fn with_cross_zone_off_each_zone_stands_alone() {
+    let three = || group().healthy(&["me", "a", "b"]);
+    assert_eq!(three().zones(&["1a", "1a", "1b"]).leave(), Ok(()));
+    let message = three().zones(&["1a", "1b", "1b"]).leave().unwrap_err().to_string();
+    assert!(message.contains("only 0 other nodes are healthy and hold no lease in zone 1a"), "{message}");
+    assert_eq!(three().with(|g| g.attributes.cross_zone = false).leave(), Err(Shortage::ZonesUnknown));
+    let ignoring = three().with(|g| {
+        g.attributes.cross_zone = false;
+        g.allowance.ignore_zones = true;
+    });
+    assert_eq!(ignoring.leave(), Ok(()));
+}
+
+#[test]
+fn a_state_from_the_future_is_not_healthy() {
+    let group = group().healthy(&["me", "a"]).target("b", 80, TargetHealth::Unknown);
+    assert!(group.leave().is_err());
+}

@@ -1,0 +1,241 @@
+//! What keeps the next node of a target group from going out, and what to do about it. For people: the steps decide for
+//! themselves, by the same functions.
+
+use crate::aws::target_group::TargetHealth;
+use crate::lease::capacity::{self, Allowance};
+use crate::lease::policy::Policy;
+use crate::lease::queue::MOST_TAGS;
+use crate::lease::snapshot::GroupSnapshot;
+use crate::lease::{Hold, Leases, Reading, Stopped};
+use crate::machine::time::ago;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A node that has held its slot for longer than this is looked at twice.
+const LONG: i64 = 3600;
+
+/// One thing in the way, or one that will be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// What it is.
+    pub what: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl Remark {
+    fn new(what: impl Into<String>, advice: impl Into<String>) -> Remark {
+        Remark { what: what.into(), advice: advice.into() }
+    }
+}
+
+/// Everything that keeps the next node in service; nothing: it could go now.
+pub fn blocks(reading: &GroupSnapshot, now: Timestamp) -> Vec<Remark> {
+    let policy = match &reading.policy {
+        Ok(policy) => policy,
+        Err(bad) => {
+            return vec![Remark::new(bad.to_string(), "correct the tag, or remove it for the default")];
+        }
+    };
+    let next = next(reading);
+    let mut blocks = stopped(&reading.leases, policy, &next);
+    let holders: Vec<_> = reading.leases.iter().filter(|(_, lease)| lease.takes_slot()).collect();
+    let slots = reading.leases.slots(&next.instance, policy);
+    if holders.len() >= slots as usize {
+        blocks.extend(holders.into_iter().map(|(id, lease)| taken(id, lease, slots, now)));
+    } else if let Err(shortage) =
+        capacity::may_leave(&next.target, reading.view(policy), Allowance::default())
+    {
+        let advice = "bring those nodes back into service, or correct the policy tags of the group";
+        blocks.push(Remark::new(format!("for {}: {shortage}", next.target), advice));
+    }
+    blocks
+}
+
+/// What blocks nothing yet, and will not go away by itself.
+pub fn notes(reading: &GroupSnapshot) -> Vec<Remark> {
+    let mut notes = Vec::new();
+    if reading.tags > MOST_TAGS {
+        let what = format!(
+            "the group has {} of its 50 tags: nobody joins the queue above {MOST_TAGS}",
+            reading.tags
+        );
+        notes.push(Remark::new(what, "remove what is not needed; `node-agent lease gc` says how for leases"));
+    }
+    for (id, lease) in reading.leases.iter().filter(|(id, lease)| !is_registered(reading, id, lease)) {
+        let advice = format!("if it is terminated: `node-agent lease gc {id}`");
+        let what = match lease.hold() {
+            // Rightly so, for a while.
+            Some(Hold::Held | Hold::Halted) | None => continue,
+            Some(hold) => format!("{id} is {hold} and not registered any more"),
+        };
+        notes.push(Remark::new(what, advice));
+    }
+    notes
+}
+
+/// Whether a lease's owner has a target in the group that is not on its way out.
+pub fn is_registered(reading: &GroupSnapshot, id: &str, lease: &Reading) -> bool {
+    let target = lease.target().unwrap_or(id);
+    reading.targets.iter().any(|state| state.target.id == target && state.is_registered())
+}
+
+/// Who would go next: the first in the queue, else any healthy node without a lease, else anybody.
+struct Next {
+    instance: String,
+    target: String,
+}
+
+fn next(reading: &GroupSnapshot) -> Next {
+    let in_line = |id: &&str| reading.leases.of(id).is_some_and(|lease| is_registered(reading, id, lease));
+    if let Some(id) = reading.leases.queue().into_iter().find(in_line) {
+        let target = reading.leases.of(id).and_then(Reading::target).unwrap_or(id);
+        return Next { instance: id.to_owned(), target: target.to_owned() };
+    }
+    let tagged: BTreeSet<&str> =
+        reading.leases.iter().map(|(id, lease)| lease.target().unwrap_or(id)).collect();
+    let free = reading.targets.iter().filter(|state| state.is_registered());
+    let free: Vec<_> = free.filter(|state| !tagged.contains(state.target.id.as_str())).collect();
+    let healthy = free.iter().find(|state| state.health == TargetHealth::Healthy);
+    let target = healthy.or(free.first()).map(|state| state.target.id.clone()).unwrap_or_default();
+    Next { instance: target.clone(), target }
+}
+
+/// A pause, and failures beyond the limit.
+fn stopped(leases: &Leases, policy: &Policy, next: &Next) -> Vec<Remark> {
+    match leases.may_start(&next.instance, policy) {
+        Ok(()) => Vec::new(),
+        Err(Stopped::Paused(reason)) => {
+            vec![Remark::new(format!("paused: {reason}"), "`node-agent unpause` when that is over")]
+        }
+        Err(Stopped::Failures { limit, .. }) => {
+            let failed = leases.iter().filter(|(id, lease)| lease.is_failure() && *id != next.instance);
+            failed.map(|(id, lease)| failure(id, lease, limit)).collect()
+        }
+    }
+}
+
+fn failure(id: &str, lease: &Reading, limit: u32) -> Remark {
+    let what = format!("{id} is {}, and at most {limit} may be (node-agent/max-failures)", lease.word());
+    let advice = if lease.takes_slot() {
+        format!("`node-agent status` on {id} says why; repair it, then `node-agent resume` there")
+    } else {
+        format!(
+            "see why it failed; `node-agent maintain` there once it is repaired, or `node-agent lease clear {id}`"
+        )
+    };
+    Remark::new(what, advice)
+}
+
+/// A slot that is taken.
+fn taken(id: &str, lease: &Reading, slots: u32, now: Timestamp) -> Remark {
+    let at = match lease {
+        Reading::Tag(tag) => tag.at,
+        Reading::Unreadable(_) => None,
+    };
+    let since = at.map(|at| format!(" since {} ({})", at.strftime("%H:%M:%SZ"), ago(at, now)));
+    let what =
+        format!("{id} is {}{} and takes one of {slots} slot(s)", lease.word(), since.unwrap_or_default());
+    let gone =
+        format!("stopped for good: `node-agent lease break {id}`; terminated: `node-agent lease gc {id}`");
+    let is_long = at.is_some_and(|at| now.as_second() - at.as_second() > LONG);
+    let advice = match lease.hold() {
+        Some(Hold::Halted) => format!("`node-agent resume` on {id}; {gone}"),
+        None => format!("find out who wrote this tag: the version of the agent on {id}; {gone}"),
+        _ if is_long => format!("longer than most maintenances take: `node-agent status` on {id}; {gone}"),
+        _ => "wait for it".to_owned(),
+    };
+    Remark::new(what, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::target_group::{Attributes, Target, TargetState};
+    use std::collections::BTreeMap;
+
+    /// 02:00:00Z on some day.
+    fn now() -> Timestamp {
+        "2026-01-02T02:00:00Z".parse().unwrap()
+    }
+
+    /// Healthy targets a, b and c, with these tags.
+    fn group(tags: &[(&str, &str)]) -> GroupSnapshot {
+        let tag = |(key, value): &(&str, &str)| (format!("node-agent/{key}"), (*value).to_owned());
+        let tags: BTreeMap<_, _> = tags.iter().map(tag).collect();
+        let target = |id: &str| TargetState {
+            target: Target { id: id.into(), port: 80 },
+            zone: None,
+            health: TargetHealth::Healthy,
+            reason: String::new(),
+        };
+        GroupSnapshot {
+            attributes: Attributes { cross_zone: true, ..Attributes::default() },
+            policy: Policy::from_tags(&tags),
+            leases: Leases::from_tags(&tags),
+            tags: tags.len(),
+            targets: ["a", "b", "c"].map(target).to_vec(),
+        }
+    }
+
+    #[track_caller]
+    fn says(remarks: &[Remark], parts: &[(&str, &str)]) {
+        assert_eq!(remarks.len(), parts.len(), "{remarks:#?}");
+        for (remark, (what, advice)) in remarks.iter().zip(parts) {
+            assert!(remark.what.contains(what) && remark.advice.contains(advice), "{remark:#?}");
+        }
+    }
+
+    #[test]
+    fn nothing_blocks_a_healthy_group() {
+        says(&blocks(&group(&[]), now()), &[]);
+        says(&notes(&group(&[])), &[]);
+    }
+
+    #[test]
+    fn a_holder_is_waited_for_and_looked_at_when_it_takes_long() {
+        let held = |at| blocks(&group(&[("lease/a", &format!("v1 p=held e=1 at=2026-01-02T{at}Z"))]), now());
+        says(&held("01:57:00"), &[("a is held since 01:57:00Z (3 min ago)", "wait for it")]);
+        says(&held("00:30:00"), &[("1 h 30 min ago", "lease break a")]);
+    }
+
+    #[test]
+    fn a_pause_and_a_failure_come_with_the_way_out() {
+        says(&blocks(&group(&[("paused", "release day")]), now()), &[("paused: release day", "unpause")]);
+        says(&blocks(&group(&[("lease/a", "v1 p=failed e=1")]), now()), &[("a is failed", "lease clear a")]);
+        says(
+            &blocks(&group(&[("lease/a", "v1 p=halted e=1")]), now()),
+            &[("a is halted, and at most 0", "resume"), ("takes one of 1 slot(s)", "resume")],
+        );
+    }
+
+    #[test]
+    fn a_group_that_cannot_spare_anybody_says_who_is_missing() {
+        let mut sick = group(&[]);
+        sick.targets[1].health = TargetHealth::Unhealthy;
+        says(&blocks(&sick, now()), &[("not healthy: b", "bring those nodes back")]);
+        says(
+            &blocks(&group(&[("fleet-size", "4")]), now()),
+            &[("only 2 other nodes", "correct the policy tags")],
+        );
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_blocks() {
+        says(&blocks(&group(&[("max-unavailable", "all")]), now()), &[("\"all\"", "correct the tag")]);
+    }
+
+    #[test]
+    fn marks_of_nodes_that_are_gone_are_noted() {
+        let gone = group(&[("lease/x", "v1 p=waiting e=1"), ("lease/y", "v1 p=held e=1")]);
+        says(&notes(&gone), &[("x is waiting and not registered", "lease gc x")]);
+    }
+
+    #[test]
+    fn a_group_that_is_full_of_tags_is_noted() {
+        let keys: Vec<_> = (0..43).map(|number| format!("x{number}")).collect();
+        let tags: Vec<_> = keys.iter().map(|key| (key.as_str(), "")).collect();
+        says(&notes(&group(&tags)), &[("43 of its 50 tags", "lease gc")]);
+    }
+}

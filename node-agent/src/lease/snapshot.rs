@@ -1,0 +1,101 @@
+//! One target group as a decision sees it: policy, leases and target health, read together.
+
+use crate::aws::target_group::{Attributes, OwnIds, TargetHealth, TargetState, own};
+use crate::lease::Leases;
+use crate::lease::capacity::{self, Allowance, GroupView};
+use crate::lease::policy::{BadPolicy, Policy};
+use crate::settings::Settings;
+use std::collections::BTreeMap;
+
+/// What was read.
+#[derive(Debug, Clone)]
+pub struct GroupSnapshot {
+    /// The load balancer's own settings.
+    pub attributes: Attributes,
+    /// The owner's policy, if it can be understood.
+    pub policy: Result<Policy, BadPolicy>,
+    /// All lease tags.
+    pub leases: Leases,
+    /// How many tags the group has, whosever they are.
+    pub tags: usize,
+    /// All registrations.
+    pub targets: Vec<TargetState>,
+}
+
+/// Why a node may not begin or leave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not now.
+    #[error("{0}")]
+    NotNow(String),
+    /// Not before a person has done something.
+    #[error("{0}")]
+    Stopped(String),
+    /// Not with this policy.
+    #[error(transparent)]
+    Policy(#[from] BadPolicy),
+}
+
+impl GroupSnapshot {
+    /// Puts together what was read.
+    pub fn of(
+        attributes: Attributes,
+        tags: &BTreeMap<String, String>,
+        targets: Vec<TargetState>,
+    ) -> GroupSnapshot {
+        let (policy, leases) = (Policy::from_tags(tags), Leases::from_tags(tags));
+        GroupSnapshot { attributes, policy, leases, tags: tags.len(), targets }
+    }
+
+    /// The group as the guard counts it.
+    pub(crate) fn view<'a>(&'a self, policy: &'a Policy) -> GroupView<'a> {
+        GroupView { targets: &self.targets, leases: &self.leases, policy, attributes: &self.attributes }
+    }
+
+    /// Why not to begin now: before anything is claimed.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn may_begin(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
+        let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
+        self.leases.may_start(us.instance, policy).map_err(|why| Refusal::Stopped(why.to_string()))?;
+        self.is_well(us, settings.repair)?;
+        capacity::may_begin(us.target, self.view(policy), allowance(settings))
+            .map_err(|why| Refusal::NotNow(why.to_string()))
+    }
+
+    /// Why not to leave now, with our own claim standing.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn may_leave(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
+        let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
+        capacity::may_leave(us.target, self.view(policy), allowance(settings))
+            .map_err(|why| Refusal::NotNow(why.to_string()))
+    }
+
+    /// Why to come back at once, right after we left.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn enough_left(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
+        let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
+        capacity::enough_left(us.target, self.view(policy), allowance(settings))
+            .map_err(|why| Refusal::NotNow(why.to_string()))
+    }
+
+    /// Whether we are healthy ourselves; `repair` waives it.
+    fn is_well(&self, us: OwnIds<'_>, repair: bool) -> Result<(), Refusal> {
+        let sick = own(us.target, &self.targets).find(|state| state.health != TargetHealth::Healthy);
+        match sick.filter(|_| !repair) {
+            None => Ok(()),
+            Some(sick) => Err(Refusal::NotNow(format!(
+                "this node is {sick} itself; repair it first, or take it out all the same with --repair"
+            ))),
+        }
+    }
+}
+
+fn allowance(settings: &Settings) -> Allowance {
+    Allowance { empty: settings.allow_empty, ignore_zones: settings.ignore_zones }
+}

@@ -1,0 +1,77 @@
+//! Health checks and the in-flight count over HTTP.
+
+use crate::machine::ports::{Service, ServiceError};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// How long the in-flight count may take.
+const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// No count is longer than this, in bytes.
+const LONGEST_COUNT: usize = 64;
+
+/// The service of this node.
+#[derive(Debug)]
+pub struct HttpService {
+    client: reqwest::Client,
+}
+
+impl HttpService {
+    /// A client that judges as the load balancer does: certificates are not checked (nor does an ALB check those
+    /// of its targets), redirects are not followed, and each check makes its own connection.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up.
+    pub fn new() -> Result<HttpService, ServiceError> {
+        let client = reqwest::Client::builder()
+            .danger_accept_invalid_certs(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .no_proxy()
+            .user_agent(concat!("node-agent/", env!("CARGO_PKG_VERSION")))
+            .build();
+        client.map(|client| HttpService { client }).map_err(|error| ServiceError(causes(&error)))
+    }
+}
+
+#[async_trait]
+impl Service for HttpService {
+    async fn probe(&self, url: &str, timeout: Duration) -> Result<u16, ServiceError> {
+        let answer = self.client.get(url).timeout(timeout).send().await;
+        answer.map(|answer| answer.status().as_u16()).map_err(|error| ServiceError(causes(&error)))
+    }
+
+    async fn in_flight(&self, url: &str) -> Result<u64, ServiceError> {
+        let get = async {
+            let mut answer =
+                self.client.get(url).timeout(IN_FLIGHT_TIMEOUT).send().await?.error_for_status()?;
+            let mut text = Vec::new();
+            if !answer.status().is_success() {
+                // A redirect says nothing about requests in flight, whatever its body says.
+                return Ok(text);
+            }
+            // In pieces: what is too long is not read to its end, and need not have one.
+            while let Some(piece) = answer.chunk().await?
+                && text.len() <= LONGEST_COUNT
+            {
+                text.extend_from_slice(&piece);
+            }
+            Ok(text)
+        };
+        let text = get.await.map_err(|error: reqwest::Error| ServiceError(causes(&error)))?;
+        let text = std::str::from_utf8(&text).ok().filter(|text| text.len() <= LONGEST_COUNT);
+        let count = text.and_then(|text| text.trim().parse().ok());
+        count.ok_or_else(|| ServiceError(format!("{url} did not answer with a whole number")))
+    }
+}
+
+/// The causes in one line; reqwest's own text leaves out the innermost, which is the one that helps.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

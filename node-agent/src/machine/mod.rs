@@ -1,0 +1,7 @@
+//! This machine: its clock, its boots, its commands, its service, and the traits that a test puts in their place.
+
+pub mod linux;
+pub mod local_service;
+pub mod ports;
+pub mod systemd;
+pub mod time;

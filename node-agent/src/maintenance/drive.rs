@@ -1,0 +1,89 @@
+//! The loop: does the phase on record, puts its outcome and the phase that follows on record, goes on.
+
+use crate::maintenance::context::{DriveError, Driver, End, Step, StepError};
+use crate::maintenance::steps;
+use crate::record::phase::{Event, Outcome, Phase};
+use crate::record::{Finished, PhaseRun, Verdict};
+
+impl Driver {
+    /// Drives the operation until it is done, halted or drained.
+    ///
+    /// # Errors
+    /// [`DriveError`] when the record cannot be kept; everything else is an outcome.
+    pub async fn drive(&mut self) -> Result<End, DriveError> {
+        self.save()?;
+        loop {
+            let phase = self.operation.phase;
+            match phase {
+                Phase::Done => return Ok(End::Finished(self.finish().await?)),
+                Phase::Drained => return Ok(End::Drained),
+                Phase::Halted => {
+                    steps::halted::mark(self).await?;
+                    let why = self.operation.why_halted();
+                    self.notify("halted", &why).await;
+                    return Ok(End::Halted(why));
+                }
+                _ => (),
+            }
+            tracing::info!(phase = phase.name(), "{phase} begins");
+            self.progress.begin(phase.name());
+            let ended = match steps::run(phase, self).await {
+                Ok(()) => Ok(()),
+                Err(StepError::Drive(error)) => return Err(error),
+                Err(StepError::RebootMe) => return Ok(End::RebootMe),
+                Err(error) => Err(error),
+            };
+            self.end_phase(phase, ended).await?;
+            if self.operation.going_down.is_some() && self.operation.phase == phase {
+                // The table keeps it here: the rest is for the next boot.
+                return Ok(End::GoingDown);
+            }
+        }
+    }
+
+    /// Puts the outcome of a phase and the phase that follows on record, in one write.
+    async fn end_phase(&mut self, phase: Phase, ended: Step) -> Result<(), DriveError> {
+        let now = self.now()?;
+        let (outcome, reason) = match &ended {
+            Ok(()) => (Outcome::Ok, None),
+            Err(StepError::Blocked(reason)) => (Outcome::Blocked, Some(reason.clone())),
+            Err(error @ StepError::Cancelled(_)) => (Outcome::Cancelled, Some(error.to_string())),
+            Err(error) => (Outcome::Failed, Some(error.to_string())),
+        };
+        let began = self.operation.phase_entered;
+        let seconds = now.utc.duration_since(began).as_secs_f64().max(0.0);
+        match &reason {
+            None => tracing::info!(phase = phase.name(), seconds, "{phase} ended after {seconds:.1} s"),
+            Some(why) => {
+                tracing::warn!(phase = phase.name(), seconds, %outcome, "{phase} {outcome} after {seconds:.1} s: {why}");
+            }
+        }
+        if let (Outcome::Failed | Outcome::Cancelled, Some(reason)) = (outcome, &reason) {
+            let configuration = matches!(ended, Err(StepError::Misconfigured(_)));
+            self.fail(phase, reason, configuration);
+        }
+        self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
+        self.operation.meets(Event::Ended(outcome), &now)?;
+        if self.operation.phase == Phase::CheckGroup {
+            self.operation.blocked = self.operation.blocked.saturating_add(1);
+            self.validated = None;
+            // A lease is never held while blocked.
+            self.give_back_all().await?;
+        }
+        if self.operation.phase != phase {
+            // Giving back may have taken long.
+            self.operation.phase_began = self.now()?;
+        }
+        self.save()
+    }
+
+    async fn finish(&mut self) -> Result<Finished, DriveError> {
+        let finished = self.journal.record.finish(&self.operation, self.machine.utc());
+        self.journal.save()?;
+        self.progress.end();
+        if finished.verdict == Verdict::FailedButRestored {
+            self.notify("failed", finished.reason.as_deref().unwrap_or_default()).await;
+        }
+        Ok(finished)
+    }
+}

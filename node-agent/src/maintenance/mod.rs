@@ -1,0 +1,15 @@
+//! A maintenance at work: the loop, one step a phase, and what they share.
+//!
+//! `drive` and `parked` stand above the steps; `context`, `wait`, `inbox` and `lease_writer` below them.
+
+pub mod before_shutdown;
+pub mod context;
+pub mod drive;
+pub mod inbox;
+mod lease_writer;
+mod notify;
+mod parked;
+pub mod progress;
+pub mod read_group;
+mod steps;
+mod wait;

@@ -1,0 +1,32 @@
+//! Telling people that a node needs them, or that a maintenance failed.
+
+use crate::maintenance::context::Driver;
+use serde_json::json;
+use std::time::Duration;
+
+/// No notification takes longer.
+const LIMIT: Duration = Duration::from_secs(30);
+
+impl Driver {
+    /// Runs the command that tells people, if there is one. Its failure is logged and changes nothing.
+    pub(crate) async fn notify(&self, event: &str, reason: &str) {
+        let argv = &self.operation.request.settings.notify_command;
+        if argv.is_empty() {
+            return;
+        }
+        let groups: Vec<_> = self.operation.groups.iter().map(|group| group.name.as_str()).collect();
+        let message = json!({
+            "event": event,
+            "instance_id": self.identity.instance_id,
+            "target_groups": groups,
+            "operation": self.operation.request.id,
+            "reason": reason,
+            "began": self.operation.began.utc,
+            "at": self.machine.utc(),
+        });
+        match self.machine.tell(argv, &message.to_string(), LIMIT).await {
+            Ok(()) => tracing::info!("told people: {event}"),
+            Err(error) => tracing::warn!("{error}; correct notify_command"),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Out by hand, or halted: the driver stays, keeps its lease, and waits to be told to go on.
+
+use crate::maintenance::context::{DriveError, Driver, End};
+use crate::maintenance::inbox::HEAR_EVERY;
+use crate::maintenance::progress::rounded;
+use crate::record::phase::{Event, Outcome, Phase};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// People are told this often that a node is halted.
+const NOTIFY_EVERY: Duration = Duration::from_secs(3600);
+
+/// What ended a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stayed {
+    /// Somebody wants the node back.
+    WantedBack,
+    /// The time of `drain` is up.
+    TimeUp,
+    /// The process is to end. The record stays.
+    Leave,
+}
+
+impl Driver {
+    /// Drives, and stays wherever only a person can go on, until the operation is over or the process has to end.
+    ///
+    /// # Errors
+    /// [`DriveError`] when the record cannot be kept.
+    pub async fn drive_and_stay(&mut self) -> Result<End, DriveError> {
+        loop {
+            let end = match self.operation.phase {
+                Phase::Drained => End::Drained,
+                _ => self.drive().await?,
+            };
+            if !matches!(end, End::Drained | End::Halted(_)) {
+                return Ok(end);
+            }
+            let event = match self.stay().await? {
+                Stayed::WantedBack => Event::WantedBack,
+                Stayed::TimeUp => Event::Ended(Outcome::Ok),
+                Stayed::Leave => return Ok(end),
+            };
+            let now = self.now()?;
+            self.turn_back = None;
+            self.operation.meets(event, &now)?;
+        }
+    }
+
+    /// Whether `drain` has kept the node out for as long as it may.
+    fn is_overdue(&self) -> Result<bool, DriveError> {
+        Ok(self.time_left()?.is_some_and(|left| left.is_zero()))
+    }
+
+    async fn stay(&mut self) -> Result<Stayed, DriveError> {
+        let mut stop = self.stop.clone();
+        let mut told = Instant::now();
+        let halted = self.operation.phase == Phase::Halted;
+        if self.turn_back.is_some() && !halted {
+            // It was asked for in the last moment of the drain.
+            return Ok(Stayed::WantedBack);
+        }
+        tracing::info!("staying {} until told to go on", self.operation.phase);
+        self.progress.end();
+        loop {
+            if self.hear()? {
+                return Ok(Stayed::WantedBack);
+            }
+            if self.is_overdue()? {
+                let limit = self.limit().map(rounded).unwrap_or_default();
+                tracing::warn!("drained for {limit} and nobody ran `node-agent rejoin`: coming back");
+                return Ok(Stayed::TimeUp);
+            }
+            self.keep_lease().await?;
+            if halted && told.elapsed() >= NOTIFY_EVERY {
+                self.notify("halted", &self.operation.why_halted()).await;
+                told = Instant::now();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEAR_EVERY) => (),
+                Ok(_) = stop.wait_for(|asked| *asked) => return Ok(Stayed::Leave),
+            }
+        }
+    }
+}

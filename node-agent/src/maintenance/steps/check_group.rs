@@ -1,0 +1,188 @@
+//! check_group: we are a healthy member of our target groups, and they can spare us.
+
+use super::acquire_lease::pace;
+use super::standby;
+use crate::aws::auto_scaling::undecided;
+use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::target_group::{Attributes, TargetState};
+use crate::lease::Hold;
+use crate::lease::snapshot::{GroupSnapshot, Refusal};
+use crate::machine::systemd::GoingDown;
+use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::read_group;
+use crate::record::{Group, InDoubt};
+use crate::settings::AutoScaling;
+use rand::RngExt;
+use std::time::Duration;
+
+/// After a block the next attempt waits up to this, doubling each time.
+const BLOCKED_FIRST: Duration = Duration::from_secs(1);
+/// And never longer than this.
+const BLOCKED_LONGEST: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    refuse_auto_scaling(driver)?;
+    if driver.operation.forced {
+        return find_groups(driver).await.map(drop);
+    }
+    if driver.operation.blocked > 0 {
+        let bound = BLOCKED_FIRST.saturating_mul(1 << driver.operation.blocked.min(10)).min(BLOCKED_LONGEST);
+        let pause = bound.mul_f64(driver.random.random_range(0.1..=1.0));
+        let why =
+            driver.operation.history.iter().rev().find_map(|run| run.reason.clone()).unwrap_or_default();
+        driver.look_again(pause, &format!("another attempt: {why}")).await?;
+    }
+    spread_the_start(driver).await?;
+    wait_out_registers(driver).await?;
+    let mut targets = find_groups(driver).await?;
+    let mut told = None;
+    while let Some(why) = not_now(driver, std::mem::take(&mut targets)).await? {
+        if told.as_ref() != Some(&why) {
+            tracing::warn!("not now: {why}");
+        }
+        let pause = driver.lease_poll();
+        driver.look_again(pause, &format!("the target group to spare us: {why}")).await?;
+        told = Some(why);
+    }
+    Ok(())
+}
+
+async fn not_now(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<Option<String>> {
+    match standby::may_begin(driver).await? {
+        None => blocked(driver, just_read).await,
+        why => Ok(why),
+    }
+}
+
+/// A whole fleet is often told at the same second. How large it is, the last maintenance has seen; a node that is new
+/// to its fleet asks at once.
+async fn spread_the_start(driver: &mut Driver) -> Step {
+    if driver.operation.blocked > 0 || driver.operation.going_down.is_some() {
+        return Ok(());
+    }
+    let registered = driver.journal.record.fleet_seen;
+    let spread = pace(driver).start_spread(registered).mul_f64(driver.random.random::<f64>());
+    driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
+}
+
+/// A RegisterTargets without an answer, of this node's last maintenance, must not land while the node is out. Nothing is
+/// held meanwhile.
+async fn wait_out_registers(driver: &mut Driver) -> Step {
+    let quarantine = driver.operation.request.settings.quarantine.0;
+    loop {
+        let now = driver.now()?;
+        let Some(left) = driver.journal.record.registers_in_doubt.left(&now, quarantine) else {
+            driver.journal.record.registers_in_doubt.forget();
+            return Ok(());
+        };
+        driver.look_again(left, "an unanswered RegisterTargets that can no longer take effect").await?;
+    }
+}
+
+fn refuse_auto_scaling(driver: &Driver) -> Step {
+    if driver.operation.going_down == Some(GoingDown::PowerOff) {
+        // The group replaces a machine that is switched off in any case.
+        return Ok(());
+    }
+    match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
+        (Some(state), AutoScaling::Refuse) => Err(StepError::Misconfigured(undecided(state))),
+        _ => Ok(()),
+    }
+}
+
+/// Puts our target groups and our registrations there on record. Returns what else was seen there.
+async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
+    let named = driver.operation.request.settings.target_groups.clone();
+    let identity = driver.identity.clone();
+    let find = async |lb: &_| match own_groups::find(lb, &identity, &named).await {
+        Err(MembershipError::Call(error)) => Err(error),
+        answer => Ok(answer),
+    };
+    let found = if driver.operation.forced {
+        driver.ask(async |lb| own_groups::find_what_there_is(lb, &identity, &named).await).await?
+    } else {
+        driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?
+    };
+    if found.is_empty() {
+        let nowhere = MembershipError::Nowhere(identity.instance_id);
+        return Err(StepError::Misconfigured(nowhere.to_string()));
+    }
+    let mut groups = Vec::new();
+    let mut seen = Vec::new();
+    for mut membership in found {
+        let attributes = driver.ask(async |lb| lb.attributes(&membership.group.arn).await).await?;
+        seen.push(std::mem::take(&mut membership.targets));
+        groups.push(on_record(driver, membership, attributes, seen.last().map_or(0, Vec::len)));
+    }
+    driver.operation.groups = groups;
+    driver.journal.record.fleet_seen = seen.iter().map(Vec::len).max().unwrap_or(0);
+    driver.save()?;
+    Ok(seen)
+}
+
+fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {
+    let arn = membership.group.arn;
+    let before = driver.operation.groups.iter().find(|before| before.arn == arn);
+    Group {
+        // Writes of an earlier attempt that may still land bind this one too.
+        tags_in_doubt: before.map(|before| before.tags_in_doubt.clone()).unwrap_or_default(),
+        failed_before: before.is_some_and(|before| before.failed_before),
+        arn,
+        name: membership.group.name,
+        target_type: membership.group.target_type,
+        health_check: membership.group.health_check,
+        pairs: membership.pairs,
+        attributes,
+        registered,
+        ticket: None,
+        claim: None,
+        deregistered: None,
+        deregisters_in_doubt: InDoubt::default(),
+        gone: false,
+    }
+}
+
+/// Why not to begin now; `None` when nothing speaks against it. Target health that was just read is not read again.
+async fn blocked(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<Option<String>> {
+    let mut just_read = just_read.into_iter();
+    let identity = driver.identity.clone();
+    let settings = driver.operation.request.settings.clone();
+    for index in 0..driver.operation.groups.len() {
+        let Some(attributes) = driver.operation.live_group(index).map(|group| group.attributes.clone())
+        else {
+            continue;
+        };
+        let reading = match just_read.next() {
+            Some(targets) => {
+                driver.group_tags(index).await?.map(|tags| GroupSnapshot::of(attributes, &tags, targets))
+            }
+            None => {
+                driver
+                    .ask_group(index, async |lb, arn| {
+                        read_group::read_with(lb, arn, attributes.clone()).await
+                    })
+                    .await?
+            }
+        };
+        let Some(reading) = reading else { continue };
+        let Some(group) = driver.operation.groups.get_mut(index) else { continue };
+        let own = reading.leases.of(&identity.instance_id);
+        group.failed_before |= own.is_some_and(|own| own.hold() == Some(Hold::Failed));
+        match reading.may_begin(identity.own_ids(group.target_type), &settings) {
+            Ok(()) => (),
+            Err(Refusal::NotNow(why)) => return Ok(Some(format!("in target group {}, {why}", group.name))),
+            Err(refusal) => return Err(refused(&group.name, &refusal)),
+        }
+    }
+    Ok(None)
+}
+
+/// A refusal that time alone does not lift.
+pub(super) fn refused(group: &str, refusal: &Refusal) -> StepError {
+    let why = format!("in target group {group}, {refusal}");
+    match refusal {
+        Refusal::NotNow(_) => StepError::Blocked(why),
+        Refusal::Stopped(_) => StepError::Failed(why),
+        Refusal::Policy(_) => StepError::Misconfigured(why),
+    }
+}

@@ -1,0 +1,236 @@
+//! Leaving and coming back by the Auto Scaling group: EnterStandby and ExitStandby. The group then deregisters and
+//! registers; both of us doing it would race.
+
+use super::drain::own_states;
+use crate::aws::auto_scaling::{Member, NoStandby};
+use crate::aws::load_balancer::CallError;
+use crate::maintenance::context::{Driver, Step, StepError};
+use crate::record::{InDoubt, Standby};
+use crate::settings::AutoScaling;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A rejected EnterStandby may mean "already so", which a stale read does not show yet: looked up this often.
+const MOST_REJECTIONS: u32 = 3;
+/// An instance that is in service for longer, and not registered, is not going to be registered by its group.
+const REGISTERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Finds out whether a group is to move us, and puts its name on record. Returns why not now.
+///
+/// # Errors
+/// [`StepError::Misconfigured`] when only a person can change what is in the way.
+pub(super) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
+    driver.operation.standby = None;
+    if driver.operation.request.settings.asg != AutoScaling::Standby || driver.operation.forced {
+        return Ok(None);
+    }
+    let Some(member) = ask_member(driver).await? else {
+        tracing::info!("this instance is in no Auto Scaling group: leaving without one");
+        return Ok(None);
+    };
+    let api = driver.auto_scaling.clone();
+    let group = driver.ask(async |_| api.group(&member.group).await).await?;
+    let Some(group) = group else { return Ok(Some(format!("{} does not show yet", member.group))) };
+    let spared = group.spares(&member).and_then(|()| {
+        let mut ours = driver.operation.live_groups();
+        ours.try_for_each(|ours| group.moves(&ours.arn, &ours.name, ours.target_type, &ours.pairs))
+    });
+    match spared {
+        Ok(()) => (),
+        Err(NoStandby::NotNow(why)) => return Ok(Some(why)),
+        Err(NoStandby::Never(why)) => return Err(StepError::Misconfigured(why)),
+    }
+    driver.operation.standby =
+        Some(Standby { group: group.name, entered: None, in_doubt: InDoubt::default() });
+    Ok(None)
+}
+
+async fn ask_member(driver: &mut Driver) -> Step<Option<Member>> {
+    let (api, id) = (driver.auto_scaling.clone(), driver.identity.instance_id.clone());
+    driver.ask(async |_| api.member(&id).await).await
+}
+
+/// What is to be done to leave.
+pub(super) enum Leave {
+    /// EnterStandby.
+    Enter,
+    /// Nothing: the group has been told, or was told by an earlier process.
+    AlreadySo,
+    /// DeregisterTargets: there is no time for the group.
+    ByOurselves,
+}
+
+/// How this node leaves now.
+pub(super) async fn how(driver: &mut Driver) -> Step<Leave> {
+    if driver.operation.standby.is_none() {
+        return Ok(Leave::ByOurselves);
+    }
+    match ask_member(driver).await? {
+        Some(member) if member.is_leaving_or_out() => Ok(Leave::AlreadySo),
+        // The machine goes down in a moment.
+        _ if driver.operation.forced => Ok(Leave::ByOurselves),
+        Some(member) if member.state == "InService" => Ok(Leave::Enter),
+        Some(member) => Err(StepError::Failed(format!(
+            "the Auto Scaling group {} has this instance as {}, not as InService",
+            member.group, member.state
+        ))),
+        None => Err(StepError::Failed("this instance is in no Auto Scaling group any more".to_owned())),
+    }
+}
+
+/// Sends EnterStandby, on record as sent before it is. True once it is acknowledged.
+///
+/// One without an answer may still land: while this node is out it is rejected, but after ExitStandby it would take the
+/// node out again, so it stays on record until it no longer can.
+pub(super) async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
+    let now = driver.now()?;
+    let Some(standby) = &mut driver.operation.standby else { return Ok(true) };
+    let (group, call) = (standby.group.clone(), standby.in_doubt.begin(now));
+    driver.save()?;
+    let id = driver.identity.instance_id.clone();
+    let answer = driver.auto_scaling.enter_standby(&group, &id).await;
+    if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied())
+        && let Some(standby) = &mut driver.operation.standby
+    {
+        standby.in_doubt.resolve(call);
+    }
+    let error = match answer {
+        Ok(()) => return entered(driver).map(|()| true),
+        Err(error) => error,
+    };
+    driver.save()?;
+    if error.is_final() && failures >= MOST_REJECTIONS {
+        return Err(rejected(driver, &error));
+    }
+    driver.back_off(&error, failures).await?;
+    Ok(false)
+}
+
+/// Nothing was changed by what was rejected, unless something was sent before.
+fn rejected(driver: &Driver, error: &CallError) -> StepError {
+    let why = format!("{error}; {}", error.advice());
+    if driver.operation.has_sent() { StepError::Failed(why) } else { StepError::Misconfigured(why) }
+}
+
+/// The group is taking us out: waits until our target groups show it. Time counts from there, as the group
+/// deregisters some time after it said that it would.
+pub(super) async fn taken_out(driver: &mut Driver) -> Step {
+    if let Some(standby) = driver.operation.standby.as_mut().filter(|standby| standby.entered.is_none()) {
+        // Seen to have been applied.
+        standby.in_doubt.resolve_oldest();
+        entered(driver)?;
+    }
+    let staleness = driver.operation.request.settings.staleness.0;
+    driver.look_again(staleness, "the Auto Scaling group to deregister this node").await?;
+    for index in 0..driver.operation.groups.len() {
+        loop {
+            let Some(states) = own_states(driver, index).await? else { break };
+            let Some(registered) = states.iter().find(|state| state.is_registered()) else { break };
+            let what =
+                format!("the Auto Scaling group to deregister {}: it is {registered}", registered.target);
+            let pause = driver.health_poll();
+            driver.look_again(pause, &what).await?;
+        }
+        let now = driver.now()?;
+        if let Some(group) = driver.operation.groups.get_mut(index) {
+            group.deregistered = Some(now);
+        }
+        driver.save()?;
+    }
+    Ok(())
+}
+
+fn entered(driver: &mut Driver) -> Step {
+    let now = driver.now()?;
+    if let Some(standby) = &mut driver.operation.standby {
+        standby.entered = Some(now);
+    }
+    Ok(driver.save()?)
+}
+
+/// Undoes a standby, whoever asked for it. True when the group registers us; otherwise it is for us to do.
+pub(super) async fn exit(driver: &mut Driver) -> Step<bool> {
+    let ours = driver.operation.standby.clone();
+    if ours.is_none() && driver.operation.request.settings.asg != AutoScaling::Standby {
+        return Ok(false);
+    }
+    settle(driver, ours.as_ref()).await?;
+    let id = driver.identity.instance_id.clone();
+    // A record that was lost, or a machine that went down: the group is the one who knows.
+    let mut by_the_group = ours.as_ref().is_some_and(|standby| standby.entered.is_some());
+    let mut failures = 0;
+    loop {
+        let error = match driver.auto_scaling.clone().member(&id).await {
+            Ok(None) => return Ok(false),
+            Ok(Some(member)) if member.state == "InService" => return Ok(by_the_group),
+            Ok(Some(member)) if member.state == "Standby" => {
+                by_the_group = true;
+                driver.auto_scaling.clone().exit_standby(&member.group, &id).await.err()
+            }
+            Ok(Some(member)) if member.is_leaving_or_out() || member.is_pending() => {
+                by_the_group = true;
+                None
+            }
+            Ok(Some(member)) => {
+                return Err(StepError::Failed(format!(
+                    "the Auto Scaling group {} has this instance as {} and does not bring it back",
+                    member.group, member.state
+                )));
+            }
+            // Without a standby of ours, permission to look was never needed.
+            Err(error) if ours.is_none() && error.is_final() => return Ok(false),
+            Err(error) => Some(error),
+        };
+        let waited = match &error {
+            Some(error) => driver.back_off(error, failures).await,
+            None => {
+                let pause = driver.health_poll();
+                driver.look_again(pause, "the Auto Scaling group to bring this instance back").await
+            }
+        };
+        waited.map_err(resume_advice)?;
+        failures = if error.is_some() { failures + 1 } else { 0 };
+    }
+}
+
+/// Right after EnterStandby the group may still show what was before it.
+async fn settle(driver: &mut Driver, ours: Option<&Standby>) -> Step {
+    let Some(entered) = ours.and_then(|standby| standby.entered.as_ref()) else { return Ok(()) };
+    let passed = entered.at_least_until(&driver.now()?);
+    let staleness = driver.operation.request.settings.staleness.0;
+    if passed < staleness {
+        driver.look_again(staleness.saturating_sub(passed), "EnterStandby to show").await?;
+    }
+    Ok(())
+}
+
+/// Waits until the group has registered us everywhere. False when it does not: somebody deregistered us by hand, which
+/// no group makes good.
+pub(super) async fn registered(driver: &mut Driver) -> Step<bool> {
+    let began = Instant::now();
+    for index in 0..driver.operation.groups.len() {
+        while let Some(states) = own_states(driver, index).await? {
+            let Some(missing) = states.iter().find(|state| !state.is_registered()) else { break };
+            if began.elapsed() > REGISTERS_WITHIN {
+                tracing::warn!(
+                    "the Auto Scaling group does not register {}: doing it ourselves",
+                    missing.target
+                );
+                return Ok(false);
+            }
+            let what = format!("the Auto Scaling group to register {}: it is {missing}", missing.target);
+            let pause = driver.health_poll();
+            driver.look_again(pause, &what).await.map_err(resume_advice)?;
+        }
+    }
+    Ok(true)
+}
+
+fn resume_advice(error: StepError) -> StepError {
+    match error {
+        StepError::Failed(why) => StepError::Failed(format!(
+            "{why}; see the group's activities (`aws autoscaling describe-scaling-activities`), then run `node-agent resume`"
+        )),
+        other => other,
+    }
+}

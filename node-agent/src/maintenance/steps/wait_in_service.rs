@@ -1,0 +1,84 @@
+//! wait_in_service: until the load balancer calls us healthy, seen twice, further apart than a read can be stale.
+
+use super::drain::own_states;
+use crate::aws::target_group::TargetHealth;
+use crate::maintenance::context::{Driver, Step, StepError};
+use tokio::time::Instant;
+
+pub(super) async fn run(driver: &mut Driver) -> Step {
+    let began = Instant::now();
+    let staleness = driver.operation.request.settings.staleness.0;
+    let slow_start = driver.operation.slow_start();
+    let mut healthy_since: Option<Instant> = None;
+    // Nobody is healthy at once: the load balancer has yet to make its first check.
+    let first = driver.health_poll().min(staleness);
+    driver.look_again(first, "the load balancer to find us healthy").await?;
+    loop {
+        let seen_at = Instant::now();
+        let what = match not_healthy(driver).await? {
+            None => {
+                let since = *healthy_since.get_or_insert(seen_at);
+                let healthy_for = seen_at.saturating_duration_since(since);
+                if healthy_for > staleness && healthy_for >= slow_start {
+                    return Ok(());
+                }
+                if healthy_for <= staleness {
+                    "healthy to be confirmed".to_owned()
+                } else {
+                    "the slow start to end".to_owned()
+                }
+            }
+            Some(state) => {
+                healthy_since = None;
+                if state.taken_out && began.elapsed() > staleness {
+                    return Err(driver.interfered(&format!("{} although we registered it", state.shown)));
+                }
+                format!("the load balancer to find us healthy: {}", state.shown)
+            }
+        };
+        // Healthy for long enough is known in advance: look just then.
+        let due = healthy_since
+            .map(|since| (since + staleness.max(slow_start)).saturating_duration_since(Instant::now()));
+        let poll = driver.health_poll();
+        let pause = due.map_or(poll, |due| due.min(poll)).max(std::time::Duration::from_millis(10));
+        driver.look_again(pause, &what).await.map_err(halt_advice)?;
+    }
+}
+
+struct NotHealthy {
+    shown: String,
+    taken_out: bool,
+}
+
+/// The first pair of ours that is not healthy.
+async fn not_healthy(driver: &mut Driver) -> Step<Option<NotHealthy>> {
+    for index in 0..driver.operation.groups.len() {
+        let Some(states) = own_states(driver, index).await? else { continue };
+        let pairs = driver.operation.groups.get(index).map(|group| group.pairs.clone()).unwrap_or_default();
+        for pair in pairs {
+            match states.iter().find(|state| state.target == pair) {
+                Some(state) if state.health == TargetHealth::Healthy => (),
+                Some(state) => {
+                    let shown = format!("{pair} is {state}");
+                    return Ok(Some(NotHealthy { shown, taken_out: !state.is_registered() }));
+                }
+                None => {
+                    return Ok(Some(NotHealthy {
+                        shown: format!("{pair} is not registered"),
+                        taken_out: true,
+                    }));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn halt_advice(error: StepError) -> StepError {
+    match error {
+        StepError::Failed(why) => StepError::Failed(format!(
+            "{why}; the node is registered: repair what the health check asks, then run `node-agent resume`"
+        )),
+        other => other,
+    }
+}

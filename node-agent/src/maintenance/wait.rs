@@ -1,0 +1,207 @@
+//! Waiting, the one way: with a deadline, a way to stop, and the lease looked after meanwhile.
+
+use crate::aws::load_balancer::{CallError, LoadBalancer};
+use crate::maintenance::context::{DriveError, Driver, Step, StepError};
+use crate::maintenance::inbox::{HEAR_EVERY, STOPPED};
+use crate::maintenance::lease_writer::KEEP_EVERY;
+use crate::maintenance::progress::rounded;
+use crate::record::phase::{Phase, Stage};
+use rand::RngExt;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Back-off after a throttled call: doubles from here.
+const THROTTLED_FIRST: Duration = Duration::from_secs(2);
+/// Back-off after any other failure: doubles from here.
+const FAILED_FIRST: Duration = Duration::from_millis(500);
+/// No back-off is longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Somebody else may move our target this often before we stop arguing.
+pub(crate) const MOST_INTERFERENCES: u32 = 3;
+
+impl Driver {
+    /// How long the phase under way may take in all; `None`: as long as it needs.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        let settings = &self.operation.request.settings;
+        let delay = self.operation.deregistration_delay();
+        match self.operation.phase {
+            Phase::CheckGroup | Phase::AcquireLease | Phase::Validate => Some(settings.lease_wait.0),
+            Phase::Deregister => Some(settings.drain_margin.0),
+            Phase::Drain => Some(delay.max(settings.drain_floor.0) + settings.drain_margin.0),
+            Phase::Drained => Some(settings.drained_limit.0),
+            Phase::RunCommand => Some(settings.command_limit.0),
+            Phase::Reboot => Some(settings.reboot_limit.0),
+            Phase::CheckHealth => Some(settings.health_limit.0),
+            // A target of type `ip` can be registered again only when it has drained to the end.
+            Phase::Register => Some(settings.register_limit.0 + delay),
+            Phase::WaitInService => {
+                let slow = self.operation.slow_start();
+                Some(settings.in_service_limit.0 + slow)
+            }
+            Phase::ReleaseLease | Phase::Done | Phase::Halted => None,
+        }
+    }
+
+    /// How much of it is left. Before we leave, the whole operation counts: blocked or not, it gives up in time.
+    pub(crate) fn time_left(&self) -> Result<Option<Duration>, DriveError> {
+        let began = match self.operation.phase.stage() {
+            Stage::InService => &self.operation.began,
+            _ => &self.operation.phase_began,
+        };
+        let passed = began.at_least_until(&self.now()?);
+        Ok(self.limit().map(|limit| limit.saturating_sub(passed)))
+    }
+
+    /// A look showed "not yet": wait a while before the next. Ends early when we are asked to stop.
+    ///
+    /// # Errors
+    /// [`StepError::Failed`] when the phase's time is up, [`StepError::Cancelled`] when somebody asked us to stop
+    /// and the phase can still turn back.
+    pub(crate) async fn look_again(&mut self, after: Duration, waiting_for: &str) -> Step {
+        let phase = self.operation.phase;
+        let left = self.time_left()?;
+        if left.is_some_and(|left| left.is_zero()) {
+            let limit = self.limit().map(rounded).unwrap_or_default();
+            let advice = match phase {
+                Phase::AcquireLease => "; `node-agent status` says what to do about it",
+                _ => "",
+            };
+            return Err(StepError::Failed(format!(
+                "gave up after {limit} of waiting for {waiting_for}{advice}"
+            )));
+        }
+        self.progress.waiting(phase.name(), waiting_for, self.limit());
+        tracing::debug!(phase = phase.name(), "waiting for {waiting_for}");
+        self.pause(left.map_or(after, |left| after.min(left))).await
+    }
+
+    /// Lets time pass. Meanwhile it hears what others ask, and looks after the lease while out: one look may take the whole
+    /// quarantine.
+    async fn pause(&mut self, length: Duration) -> Step {
+        let until = Instant::now() + length;
+        let mut stop = self.stop.clone();
+        loop {
+            self.hear()?;
+            self.still_wanted()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            if self.operation.left.is_some() {
+                self.keep_lease().await?;
+            }
+            let hear = if self.requests.is_some() { HEAR_EVERY } else { left };
+            let pause = tokio::time::sleep(left.min(hear).min(KEEP_EVERY));
+            if !self.operation.phase.can_be_cancelled() {
+                pause.await;
+                continue;
+            }
+            tokio::select! {
+                () = pause => (),
+                Ok(_) = stop.wait_for(|asked| *asked) => return Err(StepError::Cancelled(STOPPED.to_owned())),
+            }
+        }
+    }
+
+    /// Asks the load balancer until it answers.
+    ///
+    /// # Errors
+    /// As [`Driver::look_again`]; and when trying again is no use, as long as we are in service:
+    /// [`StepError::Misconfigured`]. Once out, or on the way back, only time ends the asking: permissions may return.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        call: impl AsyncFn(&LoadBalancer) -> Result<T, CallError>,
+    ) -> Step<T> {
+        let mut failures = 0;
+        loop {
+            // A clone shares the client; the borrow of the driver ends here.
+            let load_balancer = self.load_balancer.clone();
+            let error = match call(&load_balancer).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if error.is_final() && !self.operation.has_to_come_back() {
+                return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
+            }
+            self.back_off(&error, failures).await?;
+            failures += 1;
+        }
+    }
+
+    /// As [`Driver::ask`], about one of our groups: `None` when it was deleted since we left it, or gave up leaving.
+    pub(crate) async fn ask_group<T>(
+        &mut self,
+        index: usize,
+        call: impl AsyncFn(&LoadBalancer, &str) -> Result<T, CallError>,
+    ) -> Step<Option<T>> {
+        let Some(group) = self.operation.groups.get(index).filter(|group| !group.gone) else {
+            return Ok(None);
+        };
+        let (arn, coming_back) = (group.arn.clone(), self.operation.has_to_come_back());
+        let answer = self
+            .ask(async |load_balancer| match call(load_balancer, &arn).await {
+                Err(error) if error.is_group_gone() && coming_back => Ok(None),
+                answer => answer.map(Some),
+            })
+            .await?;
+        if answer.is_none() {
+            self.group_is_gone(index)?;
+        }
+        Ok(answer)
+    }
+
+    /// A group that was deleted needs nothing of us any more.
+    pub(crate) fn group_is_gone(&mut self, index: usize) -> Result<(), DriveError> {
+        if let Some(group) = self.operation.groups.get_mut(index) {
+            tracing::warn!("the target group {} does not exist any more: going on without it", group.arn);
+            group.gone = true;
+        }
+        self.save()
+    }
+
+    /// Waits after a failed call: full jitter below a bound that doubles.
+    pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
+        let pause = self.backing_off(error, failures);
+        tracing::warn!("{error}; trying again in {:.1} s; {}", pause.as_secs_f64(), error.advice());
+        self.look_again(pause, &format!("the API to do as asked: {error}; {}", error.advice())).await
+    }
+
+    /// How long to wait after this many failures.
+    pub(crate) fn backing_off(&mut self, error: &CallError, failures: u32) -> Duration {
+        let first = if error.is_throttled() { THROTTLED_FIRST } else { FAILED_FIRST };
+        let bound = first.saturating_mul(1 << failures.min(16)).min(LONGEST);
+        bound.mul_f64(self.random.random_range(0.1..=1.0))
+    }
+
+    /// A quarter more or less, so that nodes do not march in step.
+    pub(crate) fn jittered(&mut self, length: Duration) -> Duration {
+        length.mul_f64(self.random.random_range(0.75..=1.25))
+    }
+
+    /// Time between two looks at a group that cannot spare us.
+    pub(crate) fn lease_poll(&mut self) -> Duration {
+        self.jittered(self.operation.request.settings.lease_poll.0)
+    }
+
+    /// Time between two looks at target health: with K nodes out, each looks K times less.
+    pub(crate) fn health_poll(&self) -> Duration {
+        let out = self
+            .operation
+            .live_groups()
+            .filter_map(|group| group.claim.as_ref().map(|claim| claim.max_unavailable));
+        self.operation.request.settings.health_poll.0 * out.max().unwrap_or(1)
+    }
+
+    /// Somebody else moved our target. A few times we move it back.
+    pub(crate) fn interfered(&mut self, what: &str) -> StepError {
+        self.operation.interferences = self.operation.interferences.saturating_add(1);
+        if self.operation.interferences > MOST_INTERFERENCES {
+            return StepError::Failed(format!(
+                "{what}, for the {}th time; find out who does it",
+                MOST_INTERFERENCES + 1
+            ));
+        }
+        StepError::Blocked(what.to_owned())
+    }
+}

@@ -1,0 +1,282 @@
+//! The record on disk: written whole before every side effect, and never by two processes at a time.
+
+use crate::record::disk::{Disk, LocalDisk};
+use crate::record::mailbox::file_name;
+use crate::record::{Record, VERSION};
+use serde::Deserialize;
+use serde::de::Error;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const RECORD: &str = "record.json";
+const LOCK: &str = "lock";
+/// No record is longer, in bytes; what is, is none of ours.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// The record, open for writing; holds the lock on its directory.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    /// What is, or will be at the next [`Journal::save`], on disk.
+    pub record: Record,
+    is_new: bool,
+    disk: Arc<dyn Disk>,
+    _lock: File,
+}
+
+/// Why the record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process drives this node.
+    #[error("another node-agent is at work on this node; `node-agent status` shows what it does")]
+    Locked,
+    /// Not JSON, or not a record.
+    #[error(
+        "failed to read the record {path}: {cause}; nothing was done. See with `node-agent status` and the load \
+         balancer whether this node is in service, bring it back by hand if not, then move the file away"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
+    /// Written before the first release, with a maintenance under way.
+    #[error(
+        "failed to read the record {path}: it was written before the first release, in the middle of a maintenance; \
+         nothing was done. Bring this node back with the node-agent that wrote it, or by hand, then move the file away"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer version of this program.
+    #[error(
+        "failed to read the record {path}: it has version {found} and this program knows up to {VERSION}; \
+         nothing was done. Install the newer node-agent again"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The disk does not let us.
+    #[error("failed to {what} {path}: {cause}; free or repair the disk, then run `node-agent resume`")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + 'a {
+    move |cause| JournalError::Io { what, path: path.to_owned(), cause }
+}
+
+/// Reads the record without locking it, for people who look.
+///
+/// # Errors
+/// [`JournalError`]; an absent record is `None`.
+pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let path = dir.join(RECORD);
+    let mut text = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+    match read {
+        Ok(_) => (),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(io_error("read the record", &path)(cause)),
+    };
+    let corrupt = |cause| JournalError::Corrupt { path: path.clone(), cause };
+    if text.len() as u64 > LONGEST {
+        return Err(corrupt(serde_json::Error::custom(format!("it is longer than {LONGEST} bytes"))));
+    }
+    // The version first: a newer record need not have our shape.
+    let Version { version: found } = serde_json::from_slice(&text).map_err(corrupt)?;
+    if found > VERSION {
+        return Err(JournalError::Newer { path, found });
+    }
+    if found < VERSION {
+        return before_the_first_release(&text, path);
+    }
+    serde_json::from_slice(&text).map(Some).map_err(corrupt)
+}
+
+/// No release has written such a record, so it is replaced, unless a node has to come back by it.
+fn before_the_first_release(text: &[u8], path: PathBuf) -> Result<Option<Record>, JournalError> {
+    #[derive(Deserialize)]
+    struct Unreleased {
+        operation: Option<serde::de::IgnoredAny>,
+    }
+    match serde_json::from_slice(text) {
+        Ok(Unreleased { operation: None }) => Ok(None),
+        Ok(Unreleased { operation: Some(_) }) => Err(JournalError::Older { path }),
+        Err(cause) => Err(JournalError::Corrupt { path, cause }),
+    }
+}
+
+/// Whether a process drives this node at this moment.
+pub fn is_driven(dir: &Path) -> bool {
+    let lock = File::open(dir.join(LOCK)).map(|lock| lock.try_lock_shared());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+}
+
+impl Journal {
+    /// Locks the directory (made if absent, for root's eyes only) and reads the record in it.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] at once when another process holds it.
+    pub fn open(dir: &Path) -> Result<Opened, JournalError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(io_error("make the directory", dir))?;
+        let path = dir.join(LOCK);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let lock = lock.map_err(io_error("open the lock", &path))?;
+        match lock.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked),
+            Err(TryLockError::Error(cause)) => return Err(io_error("lock", &path)(cause)),
+        }
+        Ok(Opened { found: read(dir)?, dir: dir.to_owned(), lock })
+    }
+
+    /// There was no record of this instance.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The same journal on another disk.
+    pub fn on(self, disk: Arc<dyn Disk>) -> Journal {
+        Journal { disk, ..self }
+    }
+
+    /// Writes the record. When this returns, it survives a power cut.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; the record on disk is the one before.
+    pub fn save(&self) -> Result<(), JournalError> {
+        let path = self.dir.join(RECORD);
+        let text = serde_json::to_vec_pretty(&self.record).map_err(io::Error::from);
+        let written = text.and_then(|mut text| {
+            text.push(b'\n');
+            self.disk.replace(&path, &text)
+        });
+        written.map_err(io_error("write the record", &path))
+    }
+}
+
+/// A locked directory and the record found in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The record, if there is one.
+    pub found: Option<Record>,
+    dir: PathBuf,
+    lock: File,
+}
+
+impl Opened {
+    /// Makes it the journal of this instance. Another instance's record, as an image baked in the middle of a
+    /// maintenance carries it, is set aside and not acted on.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when it cannot be set aside.
+    pub fn for_instance(self, instance_id: &str, region: &str) -> Result<Journal, JournalError> {
+        let own = self.found.as_ref().is_some_and(|record| record.instance_id == instance_id);
+        let record = match self.found {
+            Some(record) if own => record,
+            Some(foreign) => {
+                let aside = aside(&self.dir, &foreign.instance_id);
+                std::fs::rename(self.dir.join(RECORD), &aside)
+                    .map_err(io_error("set aside the record", &aside))?;
+                tracing::warn!(
+                    "the record was that of {}, not ours: set aside as {}",
+                    foreign.instance_id,
+                    aside.display()
+                );
+                Record::new(instance_id, region)
+            }
+            None => Record::new(instance_id, region),
+        };
+        Ok(Journal { dir: self.dir, record, is_new: !own, disk: Arc::new(LocalDisk), _lock: self.lock })
+    }
+}
+
+/// Where another instance's record goes: never in the place of one that was set aside before.
+fn aside(dir: &Path, instance_id: &str) -> PathBuf {
+    let name = file_name(instance_id);
+    let numbered = (2..).map(|number| format!("foreign-{name}-{number}.json"));
+    let mut names =
+        std::iter::once(format!("foreign-{name}.json")).chain(numbered).map(|name| dir.join(name));
+    // The numbers do not end, so there is always one.
+    names.find(|path| !path.exists()).unwrap_or_else(|| dir.join("foreign.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn journal(dir: &Path, id: &str) -> Journal {
+        Journal::open(dir).unwrap().for_instance(id, "eu-west-1").unwrap()
+    }
+
+    #[test]
+    fn what_was_saved_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), "i-1").save().unwrap();
+        assert_eq!(read(dir.path()).unwrap(), Some(Record::new("i-1", "eu-west-1")));
+        assert_eq!(journal(dir.path(), "i-1").record.instance_id, "i-1");
+    }
+
+    #[test]
+    fn two_processes_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = journal(dir.path(), "i-1");
+        assert!(matches!(Journal::open(dir.path()), Err(JournalError::Locked)));
+    }
+
+    #[test]
+    fn nobody_else_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("state");
+        journal(&dir, "i-1").save().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&dir.join(RECORD))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_damaged_or_newer_record_is_refused_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, part) in
+            [("{\"version\": 1", "EOF while parsing"), ("{\"version\": 7}", "it has version 7"), ("", "EOF")]
+        {
+            std::fs::write(dir.path().join(RECORD), text).unwrap();
+            let error = Journal::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("nothing was done"), "{error}");
+            assert_eq!(std::fs::read_to_string(dir.path().join(RECORD)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn the_record_of_another_instance_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), "i-baked").save().unwrap();
+        assert_eq!(journal(dir.path(), "i-new").record, Record::new("i-new", "eu-west-1"));
+        assert!(dir.path().join("foreign-i-baked.json").exists());
+        assert_eq!(read(dir.path()).unwrap(), None);
+        // Not even one that was set aside before is overwritten.
+        journal(dir.path(), "i-baked").save().unwrap();
+        journal(dir.path(), "i-new");
+        assert!(dir.path().join("foreign-i-baked-2.json").exists());
+    }
+}

@@ -1,0 +1,42 @@
+//! What a maintenance under way means for another request.
+
+use super::Operation;
+use crate::exit;
+use crate::machine::time::Moment;
+use crate::record::mailbox::Refused;
+use crate::record::phase::{Phase, Stage};
+use crate::record::request::Request;
+
+impl Operation {
+    /// Whether a request for the same work can end with this operation. Not with a `drain` that is over: it ends in service,
+    /// and whoever asks for another is about to break the node.
+    pub fn may_be_joined_by(&self, request: &Request) -> bool {
+        let works = !matches!(self.phase, Phase::Halted | Phase::Drained | Phase::Done);
+        let comes_back = self.request.stay_out && self.phase.stage() == Stage::Returning;
+        works && !comes_back && self.going_down.is_none() && self.request.same_work(request)
+    }
+
+    /// What a request for something else is told; whether a driver is at work makes a difference to what there is to do.
+    pub fn in_the_way(&self, driven: bool) -> Refused {
+        let since = self.began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
+        let (what, exit_code) = match self.phase {
+            Phase::Halted => {
+                let reason = self.failure.as_ref().map(|failure| failure.reason.as_str()).unwrap_or_default();
+                (format!("is halted ({reason}); repair it, then run `node-agent resume`"), exit::HALTED)
+            }
+            Phase::Drained => ("is drained; run `node-agent rejoin` first".to_owned(), exit::NOTHING_CHANGED),
+            phase if driven => (
+                format!("is at {phase}; wait until it is over, see `node-agent status`"),
+                exit::NOTHING_CHANGED,
+            ),
+            phase => (format!("stopped at {phase}; run `node-agent resume` first"), exit::NOTHING_CHANGED),
+        };
+        Refused { exit_code, reason: format!("an earlier maintenance of this node, begun {since}, {what}") }
+    }
+
+    /// Out by hand, and for no longer than it may be.
+    pub fn stays_drained(&self, now: &Moment) -> bool {
+        let limit = self.request.settings.drained_limit.0;
+        self.phase == Phase::Drained && self.phase_began.at_least_until(now) < limit
+    }
+}

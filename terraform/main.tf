@@ -1,9 +1,9 @@
-# A fleet behind a load balancer, and the agent that looks after it. For a target group that exists already call
-# modules/agent and modules/window alone: examples/existing-fleet.
+# A fleet behind a load balancer, with the agent. For an existing target group, use modules/agent and modules/window without
+# the rest, as examples/existing-fleet does.
 module "agent" {
   source = "./modules/agent"
 
-  # By name: the group itself depends on what is made here.
+  # By name, because the group itself depends on this module's outputs.
   auto_scaling_group_name = var.auto_scaling == null ? null : var.name
   drain_floor             = var.drain_floor
   in_flight_url           = var.in_flight_url
@@ -16,7 +16,7 @@ module "agent" {
   update_ssm_agent        = var.update_ssm_agent
 
   target_group_policy = {
-    # Auto Scaling changes the number of nodes; they count each other then.
+    # Auto Scaling changes the number of nodes, so the agents count them.
     fleet_size      = var.auto_scaling == null ? var.instance_count : null
     max_failures    = var.max_failures
     max_unavailable = var.max_unavailable
@@ -62,7 +62,7 @@ module "window" {
   duration       = var.window.duration
   enabled        = var.window.enabled
   log_group_name = module.agent.log_group_name
-  # More than may be out would only wait their time away.
+  # Beyond max_unavailable, nodes would only wait.
   max_concurrency = coalesce(var.window.max_concurrency, tostring(var.max_unavailable))
   max_errors      = var.window.max_errors
   name            = "${var.name}-maintenance"

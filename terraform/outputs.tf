@@ -1,5 +1,5 @@
 output "artefact_bucket" {
-  description = "Name of the bucket with the packages."
+  description = "Name of the bucket that holds the packages."
   value       = module.agent.artefact_bucket
 }
 
@@ -9,7 +9,7 @@ output "auto_scaling_group_name" {
 }
 
 output "config" {
-  description = "The agent's settings, as the nodes have them."
+  description = "The agent's settings on the nodes."
   value       = module.agent.config
 }
 
@@ -19,7 +19,7 @@ output "dashboard_name" {
 }
 
 output "document_names" {
-  description = "Names of the SSM documents, by what they do: drain, install, maintain, rejoin."
+  description = "Names of the SSM documents, by purpose: drain, install, maintain, rejoin."
   value       = module.agent.document_names
 }
 
@@ -29,12 +29,12 @@ output "install_script" {
 }
 
 output "instance_ids" {
-  description = "Ids of the fixed instances."
+  description = "IDs of the fixed instances."
   value       = module.fleet.instance_ids
 }
 
 output "instance_policy_json" {
-  description = "What the nodes may do."
+  description = "IAM policy of the nodes."
   value       = module.agent.instance_policy_json
 }
 
@@ -44,7 +44,7 @@ output "operator_policy_arn" {
 }
 
 output "operator_policy_json" {
-  description = "What operators may do."
+  description = "IAM policy for operators."
   value       = module.agent.operator_policy_json
 }
 
@@ -54,21 +54,21 @@ output "target_group_arn" {
 }
 
 output "topic_arn" {
-  description = "SNS topic that hears of halted and failed nodes, and of alarms."
+  description = "SNS topic for halted and failed nodes, and for alarms."
   value       = module.agent.topic_arn
 }
 
 output "url" {
-  description = "Where the load balancer answers."
+  description = "URL of the load balancer."
   value       = module.fleet.url
 }
 
 output "window_id" {
-  description = "Id of the maintenance window; null without one."
+  description = "ID of the maintenance window; null without one."
   value       = one(module.window[*].window_id)
 }
 
 output "window_policy_json" {
-  description = "What the maintenance window may do; null without one."
+  description = "IAM policy of the maintenance window; null without one."
   value       = one(module.window[*].policy_json)
 }

@@ -1,18 +1,18 @@
 variable "ami_id" {
-  description = "Image of the instances. Null: Amazon Linux 2023, as it is when an instance is made."
+  description = "AMI of the instances. Null: the newest Amazon Linux 2023 AMI at the time an instance is created."
   type        = string
   default     = null
 }
 
 variable "architecture" {
-  description = "Processor architecture, where ami_id is null: x86_64 or arm64."
+  description = "Processor architecture of the default AMI, x86_64 or arm64; ignored when ami_id is set."
   type        = string
   default     = "x86_64"
   nullable    = false
 }
 
 variable "auto_scaling" {
-  description = "An Auto Scaling group instead of fixed instances. min_size stays below desired_capacity, or no node may go to Standby. Null: fixed instances."
+  description = "Use an Auto Scaling group instead of fixed instances. Keep min_size below desired_capacity, or no node can enter standby. Null: fixed instances."
   type = object({
     desired_capacity = number
     max_size         = number
@@ -22,147 +22,147 @@ variable "auto_scaling" {
 
   validation {
     condition     = var.auto_scaling == null ? true : var.auto_scaling.min_size < var.auto_scaling.desired_capacity && var.auto_scaling.desired_capacity <= var.auto_scaling.max_size
-    error_message = "min_size is smaller than desired_capacity (a node in Standby lowers it by one), and max_size is not smaller."
+    error_message = "min_size must be below desired_capacity, because each node in standby lowers the desired capacity by one; max_size must be at least desired_capacity."
   }
 }
 
 variable "certificate_arn" {
-  description = "ARN of an ACM certificate: the load balancer then answers on 443, and 80 redirects there. Null: plain HTTP on 80."
+  description = "ARN of an ACM certificate. With it the load balancer serves HTTPS on port 443 and redirects port 80 there. Null: plain HTTP on port 80."
   type        = string
   default     = null
 }
 
 variable "deregistration_delay" {
-  description = "Seconds that a node stays draining: at least as long as the longest request and as the drain floor."
+  description = "Deregistration delay in seconds; at least longest_request and at least drain_floor."
   type        = number
   default     = 60
   nullable    = false
 
   validation {
     condition     = var.deregistration_delay >= var.drain_floor && var.deregistration_delay <= 3600
-    error_message = "deregistration_delay is at least drain_floor and at most 3600 seconds: the load balancer still sends requests for that long."
+    error_message = "deregistration_delay must be between drain_floor and 3600 seconds; the load balancer still sends requests during the drain floor."
   }
 
   validation {
     condition     = var.deregistration_delay >= var.longest_request
-    error_message = "deregistration_delay is at least longest_request: at its end the load balancer answers 502 to what is still under way."
+    error_message = "deregistration_delay must be at least longest_request; when it ends, the load balancer answers 502 to requests in flight."
   }
 }
 
 variable "drain_floor" {
-  description = "Seconds between DeregisterTargets and the end of a drain, at the least: requests still arrive for seconds after the call."
+  description = "Minimum seconds from DeregisterTargets to the end of a drain; requests still arrive for seconds after the call."
   type        = number
   default     = 30
   nullable    = false
 }
 
 variable "health_check_path" {
-  description = "Path that the load balancer asks, and the agent before it comes back."
+  description = "Path of the health check. The load balancer uses it, and so does the agent before it registers the node."
   type        = string
   default     = "/healthz"
   nullable    = false
 }
 
 variable "in_flight_url" {
-  description = "A URL of the service that answers with its number of requests in flight; with it a drain may end before the deregistration delay. Null: there is none."
+  description = "URL at which the service returns its number of requests in flight. With it, a drain can end before the deregistration delay. Null: none."
   type        = string
   default     = null
 }
 
 variable "instance_count" {
-  description = "How many fixed instances, spread over instance_subnet_ids. Of no meaning with auto_scaling."
+  description = "Number of fixed instances, spread over instance_subnet_ids. Ignored with auto_scaling."
   type        = number
   default     = 3
   nullable    = false
 }
 
 variable "instance_subnet_ids" {
-  description = "Subnets of the instances. Null: those of the load balancer. They need a way to the AWS API, by NAT, public addresses or VPC endpoints."
+  description = "Subnets of the instances. Null: the load balancer's. They must reach the AWS API through NAT, public addresses or VPC endpoints."
   type        = list(string)
   default     = null
 }
 
 variable "instance_type" {
-  description = "Type of the instances, fit for architecture."
+  description = "Instance type; must match the architecture."
   type        = string
   default     = "t3.micro"
   nullable    = false
 }
 
 variable "internal" {
-  description = "Whether the load balancer has private addresses only."
+  description = "Give the load balancer private addresses only."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "load_balancer_subnet_ids" {
-  description = "Subnets of the load balancer, in two zones or more; public ones unless it is internal."
+  description = "Subnets of the load balancer, in at least two Availability Zones; public unless the load balancer is internal."
   type        = list(string)
   nullable    = false
 }
 
 variable "log_retention_days" {
-  description = "Days that command output stays in CloudWatch Logs."
+  description = "Days that CloudWatch Logs keeps the output of commands."
   type        = number
   default     = 90
   nullable    = false
 }
 
 variable "longest_request" {
-  description = "Seconds that the service's longest request takes."
+  description = "Duration of the service's longest request, in seconds."
   type        = number
   default     = 30
   nullable    = false
 }
 
 variable "max_failures" {
-  description = "Failed or halted nodes before no further one starts."
+  description = "No node starts a maintenance while more nodes than this are failed or halted."
   type        = number
   default     = 0
   nullable    = false
 }
 
 variable "max_unavailable" {
-  description = "How many nodes may be out at a time."
+  description = "Maximum number of nodes out of service at a time."
   type        = number
   default     = 1
   nullable    = false
 
   validation {
     condition     = var.max_unavailable < (var.auto_scaling == null ? var.instance_count : var.auto_scaling.desired_capacity)
-    error_message = "max_unavailable is smaller than the number of instances, or nobody would be left to serve."
+    error_message = "max_unavailable must be smaller than the number of instances, or none would be left in service."
   }
 }
 
 variable "min_healthy" {
-  description = "Never fewer healthy nodes than this. Null: no limit but max_unavailable."
+  description = "Minimum number of healthy nodes. Null: only max_unavailable limits."
   type        = number
   default     = null
 }
 
 variable "name" {
-  description = "Name of the fleet; begins the name of everything made here."
+  description = "Name of the fleet; prefix of the names of all resources."
   type        = string
   nullable    = false
 }
 
 variable "notification_emails" {
-  description = "Addresses that hear of halted and failed nodes; each has to confirm a message from AWS."
+  description = "Email addresses to notify of halted and failed nodes. AWS asks each address to confirm."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "package_files" {
-  description = "Packages on this machine to put into the artefact bucket, such as node-agent.rpm; nodes install them from there. Empty: install them in the image."
+  description = "Local packages to upload to the artefact bucket, such as node-agent.rpm; nodes install them from there. Empty: the image already has them."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "pin_leases" {
-  description = "Let IAM pin each lease to its owner: a node may then write its own lease and no other."
+  description = "Let IAM pin each lease to its owner, so that a node can write its own lease and no other."
   type        = bool
   default     = false
   nullable    = false
@@ -190,7 +190,7 @@ variable "update_ssm_agent" {
 }
 
 variable "user_cidrs" {
-  description = "Who may reach the load balancer. Empty: nobody. The world, 0.0.0.0/0, only where it is written here."
+  description = "IPv4 ranges that may reach the load balancer. Empty: none. List 0.0.0.0/0 to open it to the internet."
   type        = set(string)
   default     = []
   nullable    = false
@@ -203,7 +203,7 @@ variable "vpc_id" {
 }
 
 variable "window" {
-  description = "The maintenance window. command: one line of shell to run while a node is out; reboot: always, if-required or never; execution_timeout: seconds for a node, turn-taking included. Null: none."
+  description = "The maintenance window. command: one line of shell to run while a node is out of service. reboot: always, if-required or never. execution_timeout: seconds per node, including the wait for its turn. Null: no window."
   type = object({
     command           = optional(string, "")
     cutoff            = optional(number, 1)
@@ -220,21 +220,21 @@ variable "window" {
 
   validation {
     condition     = var.window == null ? true : contains(["always", "if-required", "never"], var.window.reboot)
-    error_message = "window.reboot is always, if-required or never."
+    error_message = "window.reboot must be always, if-required or never."
   }
 
   validation {
     condition     = var.window == null ? true : var.window.reboot != "never" || var.window.command != ""
-    error_message = "window has nothing to do: give a command, or reboot always or if-required."
+    error_message = "window has nothing to do: set a command, or set reboot to always or if-required."
   }
 
   validation {
     condition     = var.window == null ? true : can(regex("^[^\\x00-\\x1f\\x7f]*$", var.window.command))
-    error_message = "window.command is one line."
+    error_message = "window.command must be a single line."
   }
 
   validation {
     condition     = var.window == null ? true : var.window.execution_timeout >= 3600 && var.window.execution_timeout <= 172800
-    error_message = "window.execution_timeout is 3600 to 172800 seconds."
+    error_message = "window.execution_timeout must be 3600 to 172800 seconds."
   }
 }

@@ -70,7 +70,7 @@ class Documents(unittest.TestCase):
             self.assertFalse(accepts(parameters["rejoin"]["executionTimeout"], bad))
         for bad in ("", "Always", "always; true", "sometimes"):
             self.assertFalse(accepts(parameters["maintain"]["reboot"], bad), bad)
-        for good in ("", "dnf -y upgrade --releasever=latest", "echo 'it''s' \"$HOME\" `date` | tee /tmp/x"):
+        for good in ("", "dnf -y upgrade --releasever=2023.12.20260817", "echo 'it''s' \"$HOME\" `date` | tee /tmp/x"):
             self.assertTrue(accepts(parameters["maintain"]["command"], good), good)
         for bad in ("true\nNODE_AGENT_COMMAND\nreboot", "true\n", "a\tb", "a\x00b"):
             self.assertFalse(accepts(parameters["maintain"]["command"], bad), bad)

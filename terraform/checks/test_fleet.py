@@ -49,6 +49,15 @@ class Fleet(unittest.TestCase):
     def test_1_a_second_plan_is_empty(self):
         self.assertEqual(self.terraform.changes(*self.variables), {})
 
+    def test_1_the_window_upgrades_to_the_release_that_is_named(self):
+        (window,) = self.aws.cli("ssm", "describe-maintenance-windows", "--filters", "Key=Name,Values=hello-world-maintenance")["WindowIdentities"]
+        (task,) = self.aws.cli("ssm", "describe-maintenance-window-tasks", "--window-id", window["WindowId"])["Tasks"]
+        found = self.aws.cli("ssm", "get-maintenance-window-task", "--window-id", window["WindowId"], "--window-task-id", task["WindowTaskId"])
+        (command,) = found["TaskInvocationParameters"]["RunCommand"]["Parameters"]["command"]
+        self.assertRegex(command, r"^dnf -y upgrade --releasever=20\d\d\.\d+\.20\d{6}$")
+        with self.assertRaisesRegex(AssertionError, "releasever must be a release"):
+            self.terraform.changes(*self.variables, "-var=releasever=latest")
+
     def test_2_the_documents_read_back_as_written(self):
         for what in ("drain", "install", "maintain", "rejoin"):
             name = self.fleet["document_names"][what]

@@ -1,4 +1,4 @@
-# One target as Terraform registers it, against local-alb.
+# One target, registered by Terraform against local-alb.
 variable "target" {
   description = "The group and the target in it."
   type        = object({ group = string, id = string, port = number })

@@ -1,5 +1,5 @@
-# The same with an Auto Scaling group. Nodes go to Standby for their maintenance, so the group neither replaces them nor
-# registers them behind the agent's back; min_size leaves room for one that is away.
+# The hello-world fleet in an Auto Scaling group. Nodes enter standby for their maintenance, so the group neither replaces
+# nor registers them meanwhile. min_size is below the desired capacity, which leaves room for one node in standby.
 data "aws_vpc" "default" {
   default = true
 }

@@ -1,4 +1,4 @@
 output "hello_world" {
-  description = "Everything there is to know of the fleet."
+  description = "All outputs of the fleet."
   value       = module.hello_world
 }

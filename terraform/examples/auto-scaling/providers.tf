@@ -1,8 +1,8 @@
 provider "aws" {
   region = var.region
 
-  # Nodes keep their leases, and operators their pause, in tags of the target group. Without this an apply in the middle of
-  # a maintenance would remove them. A module cannot say it for you.
+  # Leases and the pause are tags on the target group that nodes and operators write. Without this block, an apply during a
+  # maintenance would remove them. Only a provider block can say so, not a module.
   ignore_tags {
     key_prefixes = ["node-agent/lease/"]
     keys         = ["node-agent/paused"]

@@ -5,7 +5,7 @@ variable "auto_scaling" {
 }
 
 variable "package_files" {
-  description = "What scripts/package has built: the RPMs of node-agent and hello-service."
+  description = "Packages built by scripts/package: the RPMs of node-agent and hello-service."
   type        = list(string)
   default     = []
 }
@@ -23,7 +23,7 @@ variable "update_ssm_agent" {
 }
 
 variable "user_cidrs" {
-  description = "Who may reach the load balancer, such as [\"203.0.113.7/32\"]. Nobody, unless it is said."
+  description = "IPv4 ranges that may reach the load balancer, such as [\"203.0.113.7/32\"]. Empty: none."
   type        = set(string)
   default     = []
 }

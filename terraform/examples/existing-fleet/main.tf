@@ -1,4 +1,4 @@
-# The agent for a fleet that exists: its target groups, instances and role stay as they are.
+# The agent for an existing fleet. Its target groups, instances and role stay as they are.
 module "agent" {
   source = "../../modules/agent"
 

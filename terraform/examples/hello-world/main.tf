@@ -1,4 +1,4 @@
-# Three instances with the demo service behind a load balancer, and a window every Tuesday night.
+# Three instances with the demo service behind a load balancer, and a maintenance window every Tuesday night.
 data "aws_vpc" "default" {
   default = true
 }
@@ -27,8 +27,9 @@ module "hello_world" {
   user_cidrs               = var.user_cidrs
   vpc_id                   = data.aws_vpc.default.id
 
+  # A tested release of Amazon Linux, never "latest": every node gets the same packages, on whichever day the window opens.
   window = {
-    command  = "dnf -y upgrade --releasever=latest"
+    command  = "dnf -y upgrade --releasever=${var.releasever}"
     schedule = "cron(0 2 ? * TUE *)"
   }
 }

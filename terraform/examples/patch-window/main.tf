@@ -1,5 +1,5 @@
-# Patches through Patch Manager, so that compliance is reported as usual: AWS-RunPatchBaselineWithHooks installs and reboots,
-# our documents take the node out before it and bring it back after it.
+# Patches through Patch Manager, which keeps its compliance reports: AWS-RunPatchBaselineWithHooks installs and reboots, and our
+# documents take the node out of service before that and bring it back after.
 module "agent" {
   source = "../../modules/agent"
 
@@ -24,9 +24,9 @@ module "window" {
   parameters = {
     Operation    = ["Install"]
     RebootOption = ["RebootIfNeeded"]
-    # Before the first patch; not run when none is missing.
+    # Runs before the first patch; skipped when no patch is missing.
     PreInstallHookDocName = [module.agent.document_names["drain"]]
-    # In the end, whatever happened.
+    # Always runs at the end.
     OnExitHookDocName = [module.agent.document_names["rejoin"]]
   }
 }

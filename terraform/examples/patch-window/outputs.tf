@@ -4,6 +4,6 @@ output "agent" {
 }
 
 output "window_policy_json" {
-  description = "What the maintenance window may do."
+  description = "IAM policy of the maintenance window."
   value       = module.window.policy_json
 }

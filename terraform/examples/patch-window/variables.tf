@@ -1,11 +1,11 @@
 variable "auto_scaling_group_name" {
-  description = "The Auto Scaling group of the instances, which then moves them to standby and back. Null: there is none."
+  description = "Auto Scaling group of the instances; it moves them to standby and back. Null: none."
   type        = string
   default     = null
 }
 
 variable "name" {
-  description = "Name of the fleet; its instances carry it as the tag node-agent-fleet."
+  description = "Name of the fleet; the value of the tag node-agent-fleet on its instances."
   type        = string
 }
 
@@ -15,7 +15,7 @@ variable "region" {
 }
 
 variable "schedule" {
-  description = "When the maintenance window opens."
+  description = "Schedule of the maintenance window."
   type        = string
   default     = "cron(0 2 ? * TUE *)"
 }
@@ -26,7 +26,7 @@ variable "target_group_arns" {
 }
 
 variable "target_group_policy" {
-  description = "How many nodes may be out; leave fleet_size out with Auto Scaling."
+  description = "Limits on how many nodes may be out of service. Do not set fleet_size with Auto Scaling."
   type = object({
     fleet_size      = optional(number)
     max_failures    = optional(number, 0)

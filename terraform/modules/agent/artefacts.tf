@@ -1,4 +1,4 @@
-# Packages wait here for the nodes. Nobody else reads them.
+# Holds the packages for the nodes. Only the nodes read them.
 resource "aws_s3_bucket" "artefacts" {
   bucket_prefix = "${var.name}-artefacts-"
   force_destroy = true

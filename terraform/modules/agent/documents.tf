@@ -3,7 +3,7 @@ locals {
     drain    = file("${path.module}/documents/drain.yaml")
     maintain = file("${path.module}/documents/maintain.yaml")
     rejoin   = file("${path.module}/documents/rejoin.yaml")
-    # Running nodes get the same script as new ones.
+    # Running nodes get the script that new nodes get.
     install = yamlencode({
       schemaVersion = "2.2"
       description   = "Installs or upgrades node-agent and writes its settings; never disturbs a maintenance under way"

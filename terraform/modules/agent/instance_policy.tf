@@ -15,7 +15,7 @@ locals {
     Resource = "*"
   }
 
-  # IAM knows no condition on the target: that a node moves only itself is the agent's doing.
+  # IAM has no condition on the target of a call. The agent itself ensures that a node moves only itself.
   instance_statements = concat(
     [
       local.read_target_groups,
@@ -31,7 +31,7 @@ locals {
         Effect   = "Allow"
         Action   = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
         Resource = var.target_group_arns
-        # ForAllValues is true of a request without tags; Null excludes that.
+        # ForAllValues also matches a request without tags; Null excludes those.
         Condition = merge(local.managed, {
           "ForAllValues:StringLike" = { "aws:TagKeys" = [local.lease_keys] }
           Null                      = { "aws:TagKeys" = "false" }

@@ -1,4 +1,4 @@
-# What the commands print, beyond the 24,000 characters that Run Command keeps.
+# The full output of commands; Run Command itself keeps 24,000 characters.
 resource "aws_cloudwatch_log_group" "commands" {
   name              = "/node-agent/${var.name}"
   retention_in_days = var.log_retention_days

@@ -3,11 +3,11 @@ data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  # Instances carry this tag; the maintenance window and the association find them by it.
+  # The maintenance window and the association select instances by this tag.
   fleet_tag = { key = "node-agent-fleet", value = var.name }
 
-  # The policy lives on the target group, one source for all nodes. Leases (node-agent/lease/...) and node-agent/paused are
-  # written by nodes and operators and are never Terraform's.
+  # The policy is stored on the target group, where every node reads it. Nodes and operators write the leases
+  # (node-agent/lease/...) and node-agent/paused; Terraform never does.
   target_group_tags = merge(
     {
       "node-agent/managed"         = "true"
@@ -23,7 +23,7 @@ locals {
     "--subject", "node-agent: ${var.name}", "--message", "file:///dev/stdin",
   ]
 
-  # /etc/node-agent/config.toml. What JSON escapes in strings and lists, TOML understands.
+  # /etc/node-agent/config.toml. Strings and lists encoded as JSON are valid TOML.
   config = join("\n", concat(
     [
       "# Written by Terraform; docs/configuration.md has every setting.",
@@ -37,7 +37,7 @@ locals {
     [""],
   ))
 
-  # One script for user data, running nodes and image builds; the lines above it say what to install.
+  # One script for user data, running nodes and image builds. The lines before it set its inputs.
   install_script = join("\n", [
     "#!/usr/bin/env bash",
     "export PACKAGES='${join(" ", [for object in aws_s3_object.package : "s3://${object.bucket}/${object.key}"])}'",

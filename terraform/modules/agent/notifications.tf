@@ -1,5 +1,5 @@
-# Halted and failed nodes publish here, by the notify_command of their agent. Not encrypted with the key that AWS keeps for
-# SNS: CloudWatch alarms cannot publish to such a topic.
+# Halted and failed nodes publish here through notify_command. The topic is not encrypted with the AWS managed key for SNS,
+# because CloudWatch alarms cannot publish to such a topic.
 resource "aws_sns_topic" "notifications" {
   name = "${var.name}-node-agent"
 }

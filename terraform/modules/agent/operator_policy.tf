@@ -1,4 +1,4 @@
-# For people: look, pause, and deal with leases that nobody gives back. Attach it to the operators' role.
+# For operators: read the state, pause the fleet, and repair leases that no agent will release. Attach it to their role.
 resource "aws_iam_policy" "operator" {
   name        = "${var.name}-node-agent-operator"
   description = "node-agent status, pause, unpause, lease break, clear and gc for ${var.name}"

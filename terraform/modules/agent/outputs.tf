@@ -1,5 +1,5 @@
 output "artefact_bucket" {
-  description = "Name of the bucket with the packages."
+  description = "Name of the bucket that holds the packages."
   value       = aws_s3_bucket.artefacts.id
 }
 
@@ -9,17 +9,17 @@ output "config" {
 }
 
 output "document_names" {
-  description = "Names of the SSM documents, by what they do: drain, install, maintain, rejoin."
+  description = "Names of the SSM documents, by purpose: drain, install, maintain, rejoin."
   value       = { for what, document in aws_ssm_document.node_agent : what => document.name }
 }
 
 output "fleet_tag" {
-  description = "The tag that instances of the fleet carry."
+  description = "Tag of the fleet's instances."
   value       = local.fleet_tag
 }
 
 output "install_script" {
-  description = "User data that installs the packages and writes the settings. Safe to run again."
+  description = "User data that installs the packages and writes the settings; safe to run again."
   value       = local.install_script
 }
 
@@ -34,7 +34,7 @@ output "instance_policy_json" {
 }
 
 output "log_group_name" {
-  description = "Log group of the commands' output."
+  description = "Log group for the output of commands."
   value       = aws_cloudwatch_log_group.commands.name
 }
 
@@ -49,11 +49,11 @@ output "operator_policy_json" {
 }
 
 output "target_group_tags" {
-  description = "Tags for the target groups: what the nodes go by."
+  description = "Tags for the target groups: the mark of managed groups, and the policy."
   value       = local.target_group_tags
 }
 
 output "topic_arn" {
-  description = "SNS topic that hears of halted and failed nodes."
+  description = "SNS topic for halted and failed nodes."
   value       = aws_sns_topic.notifications.arn
 }

@@ -1,4 +1,4 @@
-# Hooks and finallyStep need an SSM agent of 3.0.502 or later, and images are often older than their repair.
+# Hooks and finallyStep need SSM agent 3.0.502 or later, and images often contain an older one.
 resource "aws_ssm_association" "ssm_agent" {
   count = var.update_ssm_agent ? 1 : 0
 

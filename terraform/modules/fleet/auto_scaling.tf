@@ -41,7 +41,7 @@ resource "aws_autoscaling_group" "web" {
   desired_capacity    = var.auto_scaling.desired_capacity
   vpc_zone_identifier = var.instance_subnet_ids
   target_group_arns   = [aws_lb_target_group.web.arn]
-  # With ELB checks the group may replace a node whose service is down for maintenance.
+  # With ELB health checks, the group could replace a node whose service is down for maintenance.
   health_check_type         = "EC2"
   enabled_metrics           = ["GroupDesiredCapacity"]
   wait_for_capacity_timeout = "10m"
@@ -64,7 +64,7 @@ resource "aws_autoscaling_group" "web" {
   }
 
   lifecycle {
-    # Scaling, and nodes in Standby, change it.
+    # Scaling and nodes in standby change it.
     ignore_changes = [desired_capacity]
   }
 }

@@ -34,15 +34,15 @@ resource "aws_instance" "web" {
   }
 
   lifecycle {
-    # A newer image or script is for new instances. Applied to these it would replace or stop all of them at once.
+    # A newer AMI or script applies to new instances only. Applied to these, it would replace or stop all of them at once.
     ignore_changes = [ami, user_data]
   }
 
   depends_on = [aws_iam_role_policy_attachment.node_agent, aws_iam_role_policy_attachment.ssm]
 }
 
-# While a node is out, an apply finds its attachment missing and registers the node. Its agent then drains it again before
-# it goes on, three times at the most: better not to apply during maintenance.
+# While a node is out of service, an apply finds its attachment missing and registers the node. The agent drains it again, at
+# most three times, then turns back. Do not apply during a maintenance.
 resource "aws_lb_target_group_attachment" "web" {
   count = local.instance_count
 

@@ -7,7 +7,7 @@ resource "aws_lb" "web" {
   drop_invalid_header_fields = true
 }
 
-# Never `terraform apply -replace` a target group with nodes out: their leases are its tags.
+# Never `terraform apply -replace` a target group while nodes are out of service: the leases are tags on it.
 resource "aws_lb_target_group" "web" {
   name                 = var.name
   target_type          = "instance"
@@ -27,8 +27,8 @@ resource "aws_lb_target_group" "web" {
   }
 
   lifecycle {
-    # An operator's pause is not Terraform's to lift. Leases have keys of many names, which only ignore_tags of the
-    # provider knows: see the examples.
+    # Terraform must not lift an operator's pause. The keys of leases vary, so only ignore_tags of the provider can cover
+    # them: see the examples.
     ignore_changes = [tags["node-agent/paused"], tags_all["node-agent/paused"]]
   }
 }

@@ -3,15 +3,15 @@ data "aws_region" "current" {}
 locals {
   load_balancer = aws_lb.web.arn_suffix
   target_group  = aws_lb_target_group.web.arn_suffix
-  # A number, or the metric of what the Auto Scaling group wants at the moment.
+  # A fixed number, or the metric of the Auto Scaling group's desired capacity.
   expected = var.auto_scaling == null ? tostring(var.instance_count) : "wanted"
   smallest = var.auto_scaling == null ? var.instance_count : var.auto_scaling.min_size
 }
 
-# While a node is out there are fewer healthy ones than there should be. Any 5XX then is what node-agent exists to prevent.
+# While a node is out of service, fewer nodes than expected are healthy. node-agent exists to prevent any 5XX in that time.
 resource "aws_cloudwatch_metric_alarm" "errors_during_maintenance" {
   alarm_name          = "${var.name}-5xx-during-maintenance"
-  alarm_description   = "A user got a 5XX while a node was out: node-agent pause REASON, then see who is out with node-agent status"
+  alarm_description   = "A user got a 5XX while a node was out of service. Run node-agent pause REASON, then node-agent status"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 1
@@ -80,7 +80,7 @@ resource "aws_cloudwatch_metric_alarm" "errors_during_maintenance" {
 
 resource "aws_cloudwatch_metric_alarm" "healthy_hosts" {
   alarm_name          = "${var.name}-too-few-healthy"
-  alarm_description   = "More nodes are missing than may be out for maintenance"
+  alarm_description   = "More nodes are unhealthy or out of service than max_unavailable allows"
   namespace           = "AWS/ApplicationELB"
   metric_name         = "HealthyHostCount"
   dimensions          = { LoadBalancer = local.load_balancer, TargetGroup = local.target_group }

@@ -9,7 +9,7 @@ output "dashboard_name" {
 }
 
 output "instance_ids" {
-  description = "Ids of the fixed instances."
+  description = "IDs of the fixed instances."
   value       = aws_instance.web[*].id
 }
 
@@ -24,6 +24,6 @@ output "target_group_arn" {
 }
 
 output "url" {
-  description = "Where the load balancer answers."
+  description = "URL of the load balancer."
   value       = "${var.certificate_arn == null ? "http" : "https"}://${aws_lb.web.dns_name}"
 }

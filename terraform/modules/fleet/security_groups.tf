@@ -11,7 +11,7 @@ resource "aws_security_group" "instances" {
 }
 
 locals {
-  # 80 answers with a redirect where 443 is served.
+  # With a certificate, port 80 redirects to 443.
   user_ports = var.certificate_arn == null ? [80] : [80, 443]
   user_rules = { for pair in setproduct(var.user_cidrs, local.user_ports) : "${pair[0]} ${pair[1]}" => { cidr = pair[0], port = pair[1] } }
 }

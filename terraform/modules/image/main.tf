@@ -1,4 +1,4 @@
-# An EC2 Image Builder component: node-agent in an image of your own. Put it last in the recipe. Nodes started from the
+# An EC2 Image Builder component that installs node-agent in an image. Put it last in the recipe. Nodes started from the
 # image need no user data.
 locals {
   component = yamlencode({
@@ -22,7 +22,7 @@ locals {
         }]
       },
       {
-        # On an instance started from the image: it knows itself, and has nothing to go on with.
+        # On a test instance started from the image, the agent runs and has no maintenance on record.
         name = "test"
         steps = [{
           name   = "NothingToDo"

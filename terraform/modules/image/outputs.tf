@@ -4,6 +4,6 @@ output "component_arn" {
 }
 
 output "component_yaml" {
-  description = "The component as Image Builder gets it."
+  description = "The component as Image Builder receives it."
   value       = local.component
 }

@@ -1,12 +1,12 @@
 variable "component_version" {
-  description = "Version of the component; a change of its content needs a new one."
+  description = "Version of the component. Raise it whenever the content changes."
   type        = string
   default     = "1.0.0"
   nullable    = false
 
   validation {
     condition     = can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", var.component_version))
-    error_message = "component_version is three numbers, such as 1.0.0."
+    error_message = "component_version must be three numbers, such as 1.0.0."
   }
 }
 

@@ -9,7 +9,7 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
-  # Documents of AWS belong to no account.
+  # Documents owned by AWS have no account in their ARN.
   document_owner = startswith(var.document, "AWS-") ? "" : local.account
 }
 
@@ -43,7 +43,7 @@ resource "aws_ssm_maintenance_window_task" "maintenance" {
   priority         = 1
   max_concurrency  = var.max_concurrency
   max_errors       = var.max_errors
-  # Cancelling is SIGKILL: it would end nothing but the command's report.
+  # Cancelling only kills the script (SIGKILL): a node that is out would finish its maintenance without a report.
   cutoff_behavior = "CONTINUE_TASK"
 
   targets {
@@ -56,7 +56,7 @@ resource "aws_ssm_maintenance_window_task" "maintenance" {
       comment          = var.name
       document_version = "$DEFAULT"
       service_role_arn = aws_iam_role.notifier.arn
-      # For a node that does not take up the command; how long it may run is a parameter of the document.
+      # Time for a node to accept the command; the document's own parameter limits how long it may run.
       timeout_seconds = 600
 
       cloudwatch_config {

@@ -1,5 +1,5 @@
 output "policy_json" {
-  description = "What the window may do."
+  description = "IAM policy of the window."
   value       = aws_iam_role_policy.window.policy
 }
 
@@ -9,6 +9,6 @@ output "role_arn" {
 }
 
 output "window_id" {
-  description = "Id of the maintenance window."
+  description = "ID of the maintenance window."
   value       = aws_ssm_maintenance_window.nodes.id
 }

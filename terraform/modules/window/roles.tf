@@ -10,7 +10,7 @@ locals {
   })
 }
 
-# What the window does in our name: send this one document to these nodes.
+# The window may send this document to these nodes, nothing else.
 resource "aws_iam_role" "window" {
   name               = "${var.name}-window"
   assume_role_policy = local.trust_ssm
@@ -58,7 +58,7 @@ resource "aws_iam_role_policy" "window" {
   })
 }
 
-# What Run Command publishes with.
+# The role with which Run Command publishes.
 resource "aws_iam_role" "notifier" {
   name               = "${var.name}-notifier"
   assume_role_policy = local.trust_ssm

@@ -1,0 +1,73 @@
+"""The pages that apply an example: the outputs and variables that they name are the example's own, and its release is pinned."""
+
+import re
+import unittest
+
+from programs import ROOT, TERRAFORM
+
+EXAMPLES = TERRAFORM / "examples"
+PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+# `terraform output -raw url`, `terraform -chdir=... output url`; in prose "output `url`" or "`output url`".
+OUTPUTS = re.compile(r"terraform(?: -chdir=\S+)? output(?: -\w+)* (\w+)|\boutputs?\s+`(\w+)`|`output (\w+)`")
+# "`install_script` of output `agent`".
+PARTS = re.compile(r"`(\w+)`\s+of\s+(?:the\s+)?output\s+`(\w+)`|`(\w+)`\s+of\s+`output (\w+)`")
+
+
+def examples_of(page):
+    """The examples that it applies, by changing into them."""
+    return sorted(set(re.findall(r"^ +cd terraform/examples/([\w-]+)$", page, re.MULTILINE)))
+
+
+def declared(kind, folder):
+    """The names of a configuration's outputs or variables."""
+    return set(re.findall(rf'^{kind} "(\w+)"', (folder / f"{kind}s.tf").read_text(), re.MULTILINE))
+
+
+def found(pattern, text):
+    return [tuple(group for group in match.groups() if group) for match in pattern.finditer(text)]
+
+
+def module_of(output, folder):
+    """Where the module lives that is an output as a whole."""
+    (name,) = re.findall(rf'output "{output}" {{[^}}]*value += module\.(\w+)\n', (folder / "outputs.tf").read_text())
+    (source,) = re.findall(rf'module "{name}" {{\n  source += "([^"]+)"', (folder / "main.tf").read_text())
+    return (folder / source).resolve()
+
+
+class Pages(unittest.TestCase):
+    def test_these_pages_apply_an_example(self):
+        applied = {name: examples_of(text) for name, text in PAGES.items() if examples_of(text)}
+        self.assertEqual(applied, {"deploy.md": ["hello-world"], "existing-fleet.md": ["existing-fleet"]})
+
+    def test_each_output_that_a_page_names_is_one_of_its_example(self):
+        named = 0
+        for page, text in PAGES.items():
+            for example in examples_of(text):
+                outputs = declared("output", EXAMPLES / example)
+                for (name,) in found(OUTPUTS, text):
+                    self.assertIn(name, outputs, f"{page}: examples/{example} has no output {name}")
+                    named += 1
+                for part, output in found(PARTS, text):
+                    self.assertIn(part, declared("output", module_of(output, EXAMPLES / example)), f"{page}: no {part} in output {output}")
+        self.assertGreaterEqual(named, 5)
+
+    def test_a_page_names_outputs_only_of_an_example_that_it_applies(self):
+        for page, text in PAGES.items():
+            if not examples_of(text):
+                self.assertEqual(found(OUTPUTS, text), [], page)
+
+    def test_each_variable_that_a_page_sets_is_one_of_its_example(self):
+        for page, text in PAGES.items():
+            for example in examples_of(text):
+                for name in re.findall(r"""-var ["']?(\w+)=""", text):
+                    self.assertIn(name, declared("variable", EXAMPLES / example), f"{page}, examples/{example}")
+
+    def test_nothing_upgrades_to_whatever_release_is_the_latest(self):
+        files = [path for path in TERRAFORM.rglob("*") if path.suffix in (".tf", ".yaml", ".hcl")]
+        texts = {**PAGES, **{str(path.relative_to(ROOT)): path.read_text() for path in files}}
+        for name, text in texts.items():
+            self.assertFalse("releasever=latest" in text, name)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -8,7 +8,7 @@
 
 use clap::Arg;
 use node_agent::policy::Policy;
-use node_agent::settings::Settings;
+use node_agent::settings::{Flags, Settings};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -111,6 +111,48 @@ fn lists_and_choices_are_told() {
             // A switch needs no row of choices: the top of the page says what switches take.
             assert!(told || ["true", "false"].contains(&choice.get_name()), "{name}: {}", choice.get_name());
         }
+    }
+}
+
+/// Whether a file with this line alone can be used.
+fn accepted(line: &str) -> bool {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), line).unwrap();
+    Settings::load(Some(file.path()), &Flags::default()).is_ok()
+}
+
+#[test]
+fn a_duration_of_zero_is_refused_where_the_page_says_so_and_nowhere_else() {
+    let rows = rows();
+    let mut refused = 0;
+    for (name, default) in settings() {
+        let duration = default.as_str().filter(|text| accepted(&format!("drain_margin = {text:?}")));
+        if duration.is_none() {
+            continue;
+        }
+        let limit = cell(&rows[&name], 3);
+        let told = limit.contains("more than 0") || limit.contains("at least `staleness`");
+        assert_eq!(!accepted(&format!("{name} = \"0s\"")), told, "{name}: {limit}");
+        refused += u32::from(told);
+    }
+    assert!(refused >= 5, "{refused}");
+}
+
+#[test]
+fn numbers_and_lists_have_the_limits_of_the_page() {
+    let rows = rows();
+    for (setting, limit, inside, outside) in [
+        ("health_passes", "at least 1", "1", "0"),
+        ("fleet_rate", "at least 0.001", "0.001", "0.0009"),
+        ("reboot_command", "not empty", "[\"reboot\"]", "[]"),
+        ("health_url", "`http` or `https`", "\"http://127.0.0.1/\"", "\"ftp://127.0.0.1/\""),
+        ("in_flight_url", "`http` or `https`", "\"https://localhost/\"", "\"localhost\""),
+        ("instance_id", "8 to 17 hexadecimal digits", "\"i-01234567\"", "\"i-0123456\""),
+        ("lease_role_id", "16 to 128 upper-case", "\"AROA000000000000\"", "\"AROA00000000000\""),
+    ] {
+        assert!(cell(&rows[setting], 3).contains(limit), "{setting}: {limit}");
+        assert!(accepted(&format!("{setting} = {inside}")), "{setting} = {inside}");
+        assert!(!accepted(&format!("{setting} = {outside}")), "{setting} = {outside}");
     }
 }
 

@@ -1,4 +1,4 @@
-"""All checks: a process for each file and three at a time, as most of their time is waiting. Each is told as a whole, when it ends."""
+"""Runs all checks, one process per file and three at a time, because they mostly wait. Prints the output of each when it ends."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 AT_A_TIME = 3
-# These take longest.
+# The slowest ones.
 FIRST = ["test_fleet", "test_auto_scaling"]
 
 

@@ -1,4 +1,4 @@
-"""SSM documents: what schema 2.2 allows, and running one as the SSM agent does.
+"""SSM documents: what schema 2.2 allows, and a run of one as the SSM agent does it.
 
 Rules from the Systems Manager user guide (documents-schemas-features, documents-syntax-data-elements-parameters,
 documents-command-ssm-plugin-reference, send-commands-reboot) and from the SSM agent's pluginutil.go: a time-out outside of
@@ -24,19 +24,19 @@ def need(condition, what):
 
 
 def validated(text):
-    """The document, when AWS and the agent would take it."""
+    """Parses the document; fails unless AWS and the agent would accept it."""
     need(len(text.encode()) <= 64 * 1024, "longer than 64 KB")
     document = yaml.safe_load(text)
     need(document.get("schemaVersion") == "2.2", "schemaVersion")
     need(set(document) <= {"schemaVersion", "description", "parameters", "mainSteps"}, f"unknown keys in {set(document)}")
     parameters = document.get("parameters", {})
     for name, parameter in parameters.items():
-        need(parameter.get("type") in ("String", "StringList"), f"{name}: Command documents know String and StringList")
+        need(parameter.get("type") in ("String", "StringList"), f"{name}: Command documents have String and StringList only")
         need(set(parameter) <= {"type", "description", "default", "allowedValues", "allowedPattern"}, f"{name}: unknown key")
-        need("allowedValues" in parameter or "allowedPattern" in parameter, f"{name}: anything goes")
+        need("allowedValues" in parameter or "allowedPattern" in parameter, f"{name}: no restriction on its values")
         check_pattern(name, parameter.get("allowedPattern", ""))
-        need("default" in parameter, f"{name}: hooks are run without parameters")
-        need(accepts(parameter, parameter["default"]), f"{name}: its own default is refused")
+        need("default" in parameter, f"{name}: hooks run without parameters, so it needs a default")
+        need(accepts(parameter, parameter["default"]), f"{name}: its own default does not fit")
     need(document.get("mainSteps"), "no steps")
     names = [step["name"] for step in document["mainSteps"]]
     need(len(set(names)) == len(names) and all(re.fullmatch(r"[A-Za-z0-9_]{1,64}", name) for name in names), "step names")
@@ -45,7 +45,7 @@ def validated(text):
         need(set(step) <= {"action", "name", "precondition", "inputs", "onFailure", "finallyStep"}, f"unknown key in {set(step)}")
         need(step["action"] == "aws:runShellScript", "action")
         need(step.get("precondition") == {"StringEquals": ["platformType", "Linux"]}, "precondition")
-        need(set(step["inputs"]) == {"runCommand", "timeoutSeconds"}, "a time-out is said, not left to 3600")
+        need(set(step["inputs"]) == {"runCommand", "timeoutSeconds"}, "the timeout must be explicit, or the agent uses 3600")
         lines = step["inputs"]["runCommand"]
         need(isinstance(lines, list) and all(isinstance(line, str) for line in lines), "runCommand is a list of lines")
         timeout = step["inputs"]["timeoutSeconds"]
@@ -65,12 +65,12 @@ def check_pattern(name, pattern):
 def accepts(parameter, value):
     if "allowedValues" in parameter and value not in parameter["allowedValues"]:
         return False
-    # In Java and Go, unlike in Python, $ does not match before a line break at the end.
+    # In Java and Go, unlike in Python, $ does not match before a final line break.
     return "allowedPattern" not in parameter or bool(re.search(parameter["allowedPattern"][:-1] + r"\Z", value))
 
 
 def script_of(document, **values):
-    """The script of the first step, with its parameters in."""
+    """The script of the first step, with the parameters inserted."""
     parameters = document.get("parameters", {})
     for name, value in values.items():
         need(accepts(parameters[name], value), f"{name} refuses {value!r}")
@@ -80,9 +80,9 @@ def script_of(document, **values):
 
 
 def send_command(document, env, reboot_node, as_hook=False, **values):
-    """Runs a document as the SSM agent does: again from the top after each reboot that it asks for; its last exit code."""
+    """Runs a document as the SSM agent does, from the top after each reboot that it asks for. Returns the last run."""
     script = script_of(document, **values)
-    # An agent gives up after 15 runs.
+    # The SSM agent gives up after 15 runs.
     for _ in range(15):
         done = subprocess.run(["sh", "-c", script], env={**env, "SSM_COMMAND_ID": "11111111-2222-3333-4444-555555555555"}, capture_output=True, text=True)
         if done.returncode != REBOOT:

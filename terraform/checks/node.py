@@ -7,7 +7,7 @@ from pathlib import Path
 
 from programs import environment
 
-# What a check has no time for, and what needs the AWS CLI's endpoint.
+# Settings that would take too long here, or need another endpoint of the AWS CLI.
 LEFT_OUT = ("drain_floor", "notify_command")
 SHORTER = 'drain_floor = "1s"\nquiet_period = "500ms"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_poll = "200ms"\nhealth_interval = "100ms"\n'
 
@@ -19,7 +19,7 @@ def free_port():
 
 
 class Node:
-    """Lives until the check's end."""
+    """Runs until the check ends."""
 
     def __init__(self, check, aws, agent, service, instance_id, config):
         self.program = agent
@@ -40,6 +40,6 @@ class Node:
         )
 
     def agent(self, *arguments):
-        """One run of the agent; what it says is in stdout."""
+        """Runs the agent once; all of its output is in stdout."""
         argv = [str(argument) for argument in (self.program, *arguments)]
         return subprocess.run(argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180)

@@ -1,4 +1,4 @@
-"""Terraform, the AWS stand-in and the agent as programs of a check."""
+"""Terraform, the AWS stand-in and the agent, as the checks run them."""
 
 import atexit
 import base64
@@ -21,7 +21,7 @@ REGION = "eu-west-1"
 
 
 def environment(**more):
-    """Nothing of the user's own AWS settings."""
+    """The environment without the user's own AWS settings."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_", "NODE_AGENT_"))}
     return {
         **kept,
@@ -39,7 +39,7 @@ def environment(**more):
 
 
 def run(*argv, **options):
-    """Its output; on failure everything it said."""
+    """Runs a program and returns its output; on failure, raises with all of it."""
     done = subprocess.run([str(arg) for arg in argv], capture_output=True, text=True, **options)
     if done.returncode != 0:
         raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
@@ -69,7 +69,7 @@ class Terraform:
         return self.call("apply", "-auto-approve", "-input=false", self.state, *arguments)
 
     def changes(self, *arguments):
-        """What a plan would change; empty when nothing."""
+        """The changes that a plan would make; empty if there are none."""
         plan = f"{self.folder.name}/plan"
         self.call("plan", "-input=false", self.state, f"-out={plan}", *arguments)
         planned = json.loads(run("terraform", self.chdir, "show", "-json", plan, env=self.env))
@@ -92,7 +92,7 @@ class Aws:
         self.process = subprocess.Popen([sys.executable, HERE / "stand_in.py", self.folder.name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
         self.url, tls_url = (self.process.stdout.readline().strip() for _ in range(2))
         assert tls_url.startswith("https://127.0.0.1:"), "the stand-in for AWS did not start; it needs moto and openssl"
-        # For programs that move packages.
+        # For programs that upload and fetch packages.
         self.over_tls = {"AWS_ENDPOINT_URL": tls_url, "AWS_CA_BUNDLE": f"{self.folder.name}/ca.pem"}
 
     def cli(self, *arguments):
@@ -100,12 +100,12 @@ class Aws:
         return json.loads(output) if output.strip() else None
 
     def client(self, service):
-        """For whoever asks often."""
+        """A client, which is faster than the CLI for many calls."""
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
 
     @contextmanager
     def calls(self):
-        """A list that has the calls made meanwhile, once it is over."""
+        """Yields a list. After the block it contains the calls that were made within it."""
         calls = []
         self.recorder("start-recording", "POST")
         try:
@@ -129,6 +129,12 @@ class Aws:
         self.process.wait()
         self.process.stdout.close()
         self.folder.cleanup()
+
+
+def source_of(name):
+    """A file of the agent's source, in whichever folder it is."""
+    (path,) = (ROOT / "node-agent/src").rglob(name)
+    return path.read_text()
 
 
 def built(*packages):

@@ -1,4 +1,4 @@
-"""AWS on loopback: moto's server on two free ports, with the few calls that Terraform makes and moto does not know.
+"""AWS on loopback: moto's server on two free ports, with the few calls that Terraform makes and moto lacks.
 
 Run it with a folder; it prints its addresses, plain and with TLS, and serves until it is stopped. The certificate to trust is
 ca.pem in the folder.
@@ -26,7 +26,7 @@ ASSOCIATIONS = {}
 
 
 def matches(id_of):
-    """moto answers any filter with nothing; Terraform filters by id."""
+    """moto returns nothing for any filter, and Terraform filters by ID."""
 
     def match(filters, entry):
         return all(id_of(entry) in wanted["Values"] for wanted in filters or [])
@@ -68,7 +68,7 @@ def list_tags_for_resource(self, others=Ssm.list_tags_for_resource):
 
 
 def get_permission(self, action, resource, others=FakeBucket.get_permission):
-    """moto does not read conditions; the policies here have one, which denies what comes without TLS."""
+    """moto ignores conditions. The only condition of the policies here denies requests without TLS."""
     return PermissionResult.NEUTRAL if request.is_secure else others(self, action, resource)
 
 

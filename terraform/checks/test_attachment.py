@@ -1,4 +1,4 @@
-"""terraform apply while a node is out: Terraform registers it, and the agent takes it out again before it goes on."""
+"""terraform apply while a node is out: Terraform registers it, and the agent takes it out again before it continues."""
 
 import json
 import signal
@@ -43,7 +43,7 @@ tags = {{ "node-agent/managed" = "true" }}
             f'state_dir = "{self.folder}/state"\ndrain_floor = "1s"\nstaleness = "100ms"\nsettle = "200ms"\nhealth_interval = "100ms"\nquiet_period = "500ms"\nin_flight_url = "{self.counting_requests()}"\n'
             f'boot_id_path = "{self.folder}/boot_id"\nreboot_command = ["sh", "{self.folder}/reboot"]\n')
         (self.folder / "boot_id").write_text("first\n")
-        # A machine that goes down takes the agent with it.
+        # A reboot of the machine also ends the agent.
         (self.folder / "reboot").write_text(f"echo second >{self.folder}/boot_id\nkill -KILL $PPID\n")
         self.group = self.elb("describe-target-groups")["TargetGroups"][0]["TargetGroupArn"]
         self.until(lambda: self.states() == ["healthy", "healthy"])
@@ -55,7 +55,7 @@ tags = {{ "node-agent/managed" = "true" }}
         return process
 
     def counting_requests(self):
-        """The service's count of its requests: one while it is busy, which keeps a drain from ending."""
+        """The URL of the service's request count: 1 while it is busy, which keeps the drain from ending."""
         busy = self.busy = threading.Event()
 
         class Answer(BaseHTTPRequestHandler):
@@ -90,11 +90,11 @@ tags = {{ "node-agent/managed" = "true" }}
         return json.loads((self.folder / "state/record.json").read_text())["operation"]
 
     def phases(self):
-        """What was done before the reboot."""
+        """The phases before the reboot."""
         return [entry["phase"] for entry in self.before_the_reboot["history"]]
 
     def played(self, command, at):
-        """Maintains the node, with an apply in the middle."""
+        """Maintains the node, and applies in the middle of it."""
         target = json.dumps({"group": self.group, "id": NODE, "port": self.ports[0]})
         terraform = Terraform(HERE / "attachment", AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=self.url)
         terraform.apply(f"-var=target={target}")

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
 from node import Node
-from programs import ROOT, TERRAFORM, Aws, Terraform, built
+from programs import TERRAFORM, Aws, Terraform, built, source_of
 
 GROUP = "hello-scaling"
-# Nothing of these changes anything.
+# Calls that change nothing.
 READING = {"DescribeAutoScalingGroups", "DescribeAutoScalingInstances", "DescribeTags", "DescribeTargetGroupAttributes", "DescribeTargetGroups", "DescribeTargetHealth"}
 
 
@@ -37,7 +37,7 @@ class AutoScaling(unittest.TestCase):
         return cls.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"][0]
 
     def seen(self):
-        """Everything that a maintenance must leave as it was."""
+        """Everything that a maintenance must leave unchanged."""
         group = self.group()
         states = sorted((one["InstanceId"], one["LifecycleState"]) for one in group["Instances"])
         health = self.balancing.describe_target_health(TargetGroupArn=self.target_group)["TargetHealthDescriptions"]
@@ -47,7 +47,7 @@ class AutoScaling(unittest.TestCase):
         return group["MinSize"], group["DesiredCapacity"], states, targets, leases
 
     def maintain(self, *command):
-        """Maintains the first node; its end, and the calls that it made."""
+        """Maintains the first node. Returns how that ended and the calls that it made."""
         node = Node(self, self.aws, self.node_agent, self.hello_service, self.instance, self.fleet["config"])
         with self.aws.calls() as calls:
             done = node.agent("maintain", "--", *command)
@@ -82,7 +82,7 @@ class AutoScaling(unittest.TestCase):
 
     @contextmanager
     def playing_the_group(self):
-        """Who is in standby is deregistered, who is back is registered; yields what was done."""
+        """Deregisters an instance in standby and registers one that is back, as a group does. Yields what was done."""
         done, ended = [], threading.Event()
         target = {"Id": self.instance, "Port": 8080}
 
@@ -120,7 +120,7 @@ class AutoScaling(unittest.TestCase):
         self.assertEqual(entered["parameters"], {"AutoScalingGroupName": GROUP, "InstanceIds.member.1": self.instance, "ShouldDecrementDesiredCapacity": "true"})
 
     def allowed_on(self, arn):
-        """What of Auto Scaling the nodes' policy allows there; its statements have no condition, and none denies."""
+        """The Auto Scaling actions that the nodes' policy allows there. Its statements have no conditions, and none denies."""
         actions = set()
         for statement in json.loads(self.fleet["instance_policy_json"])["Statement"]:
             resources, named = ([entry] if isinstance(entry, str) else entry for entry in (statement["Resource"], statement["Action"]))
@@ -129,7 +129,7 @@ class AutoScaling(unittest.TestCase):
         return actions
 
     def test_5_the_policy_allows_these_calls_and_moves_nobody_in_other_groups(self):
-        called = {f"autoscaling:{call}" for call in re.findall(r'failed\("(\w+)"\)', (ROOT / "node-agent/src/auto_scaling.rs").read_text())}
+        called = {f"autoscaling:{call}" for call in re.findall(r'failed\("(\w+)"\)', source_of("auto_scaling.rs"))}
         moves = {"autoscaling:EnterStandby", "autoscaling:ExitStandby"}
         self.assertLess(moves, called)
         arn = self.group()["AutoScalingGroupARN"]

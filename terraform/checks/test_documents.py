@@ -1,4 +1,4 @@
-"""The SSM documents: valid, strict about their parameters, and doing what they say."""
+"""The SSM documents are valid, strict about their parameters, and do what they say."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from programs import TERRAFORM, built, environment
 
 DOCUMENTS = {path.stem: path.read_text() for path in (TERRAFORM / "modules/agent/documents").glob("*.yaml")}
 
-# A node-agent that notes how it was called, and asks for one reboot.
+# A fake node-agent that records its arguments and asks for one reboot.
 AGENT = """#!/usr/bin/env python3
 import json, os, sys
 calls = os.environ["CALLS"]
@@ -47,7 +47,7 @@ class Documents(unittest.TestCase):
         for text in DOCUMENTS.values():
             validated(text)
 
-    def test_an_invalid_one_is_told(self):
+    def test_an_invalid_document_is_refused(self):
         good = DOCUMENTS["drain"]
         for old, new in [("2.2", "2.1"), ("type: String", "type: Integer"), ("runCommand:", "runCommands:"), ('"14400"', '"60"'), ("{{ executionTimeout }}\"\n", "{{ timeout }}\"\n"), ("aws:runShellScript", "aws:runDocument")]:
             self.assertIn(old, good)

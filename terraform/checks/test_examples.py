@@ -1,4 +1,4 @@
-"""examples/existing-fleet and examples/patch-window against the stand-in for AWS, for a fleet that was there before them."""
+"""examples/existing-fleet and examples/patch-window against the stand-in for AWS, for a fleet that exists before them."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from node import Node
 from programs import REGION, TERRAFORM, Aws, Terraform, built, environment, run
 
 PACKAGE = TERRAFORM / "tests/node-agent.rpm"
-# Not yet installed, and then what was given.
+# rpm reports the package as not installed; dnf keeps what it was given.
 FAKES = {"rpm": "exit 1", "dnf": 'cp "${@: -1}" "$ROOT/installed"', "systemctl": "true"}
 
 

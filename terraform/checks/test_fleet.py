@@ -11,13 +11,13 @@ from pathlib import Path
 
 from documents import validated
 from node import Node
-from programs import HERE, REGION, ROOT, TERRAFORM, Aws, Terraform, built, environment, run
+from programs import HERE, REGION, ROOT, TERRAFORM, Aws, Terraform, built, environment, run, source_of
 
 PACKAGES = ["hello-service-1.rpm", "node-agent-1.rpm"]
 
 
 def documented_packages(root):
-    """What docs/deploy.md has Terraform upload, in a checkout where scripts/package has built these."""
+    """The packages that docs/deploy.md uploads, in a checkout where scripts/package has built these."""
     (root / "target/packages").mkdir(parents=True)
     (root / "terraform/examples/hello-world").mkdir(parents=True)
     for name in PACKAGES:
@@ -89,7 +89,7 @@ class Fleet(unittest.TestCase):
         self.tag("node-agent/lease/i-0123456789abcdef0", "v1 p=held e=1 t=1 s=0")
         self.tag("node-agent/paused", "release day")
         self.assertEqual(self.terraform.changes(*self.variables), {})
-        # The group's own tags change, and the others stay.
+        # The group's own tags change; leases and the pause stay.
         self.aws.cli("elbv2", "add-tags", "--resource-arns", self.group, "--tags", "Key=node-agent/max-unavailable,Value=2")
         self.terraform.apply(*self.variables)
         tags = self.tags()
@@ -129,7 +129,7 @@ class Fleet(unittest.TestCase):
     def test_8_the_policies_allow_what_is_needed_and_nothing_else(self):
         if not shutil.which("node"):
             self.skipTest("node not installed")
-        source = (ROOT / "node-agent/src/load_balancer.rs").read_text()
+        source = source_of("load_balancer.rs")
         calls = sorted(set(re.findall(r'failed\("(\w+)"\)', source)))
         self.assertIn("DeregisterTargets", calls)
         facts = {"calls": calls, "fleet": self.fleet}

@@ -1,4 +1,4 @@
-"""The pages that apply an example: the outputs and variables that they name are the example's own, and its release is pinned."""
+"""Each output and variable that a page names exists in the example that the page applies, and no release is latest."""
 
 import re
 import unittest
@@ -14,7 +14,7 @@ PARTS = re.compile(r"`(\w+)`\s+of\s+(?:the\s+)?output\s+`(\w+)`|`(\w+)`\s+of\s+`
 
 
 def examples_of(page):
-    """The examples that it applies, by changing into them."""
+    """The examples that the page applies: it changes into their folders."""
     return sorted(set(re.findall(r"^ +cd terraform/examples/([\w-]+)$", page, re.MULTILINE)))
 
 
@@ -28,7 +28,7 @@ def found(pattern, text):
 
 
 def module_of(output, folder):
-    """Where the module lives that is an output as a whole."""
+    """The folder of the module whose outputs this output passes on."""
     (name,) = re.findall(rf'output "{output}" {{[^}}]*value += module\.(\w+)\n', (folder / "outputs.tf").read_text())
     (source,) = re.findall(rf'module "{name}" {{\n  source += "([^"]+)"', (folder / "main.tf").read_text())
     return (folder / source).resolve()

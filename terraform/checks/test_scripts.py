@@ -1,4 +1,4 @@
-"""The installation and the clean-up of an image, run on a made-up root with made-up programs; the watch loop on a real server."""
+"""Runs the installation and the clean-up of an image on a fake root with fake programs, and the watch loop on a real server."""
 
 import base64
 import os

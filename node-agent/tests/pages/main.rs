@@ -9,5 +9,6 @@
 
 mod commands;
 mod facts;
+mod messages;
 mod names;
 mod page;

@@ -8,7 +8,7 @@ const SUFFIXES: [&str; 7] = [".rs", ".md", ".toml", ".tf", ".py", ".yaml", ".ser
 const ELSEWHERE: [&str; 3] = ["target/", "/", "~"];
 
 /// All files and folders of the project, by their path below its root.
-fn tree() -> Vec<String> {
+pub(crate) fn tree() -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -62,6 +62,18 @@ class Pages(unittest.TestCase):
                 for name in re.findall(r"""-var ["']?(\w+)=""", text):
                     self.assertIn(name, declared("variable", EXAMPLES / example), f"{page}, examples/{example}")
 
+    def test_the_permissions_on_the_pages_are_those_of_the_policy(self):
+        action = re.compile(r"\b((?!aws:)[a-z0-9]+:[A-Z]\w+)")
+        allowed = set(action.findall("".join((TERRAFORM / f"modules/agent/{name}.tf").read_text() for name in ("instance_policy", "operator_policy"))))
+        told = {page: set(action.findall(PAGES[page])) for page in PAGES}
+        of_the_nodes = {one for one in allowed if not one.startswith(("autoscaling:", "ec2:"))}
+        self.assertEqual(told["deploy.md"], of_the_nodes)
+        self.assertLessEqual(told["auto-scaling.md"], allowed)
+        self.assertIn("autoscaling:EnterStandby", told["auto-scaling.md"])
+        self.assertIn("ec2:DescribeInstances", told["lease.md"])
+        for page, actions in told.items():
+            self.assertLessEqual(actions, allowed, page)
+
     def test_nothing_upgrades_to_whatever_release_is_the_latest(self):
         files = [path for path in TERRAFORM.rglob("*") if path.suffix in (".tf", ".yaml", ".hcl")]
         texts = {**PAGES, **{str(path.relative_to(ROOT)): path.read_text() for path in files}}

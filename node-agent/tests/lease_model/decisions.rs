@@ -3,14 +3,17 @@
 use crate::rules::Rule;
 use crate::state::MOST_NODES;
 use crate::tag::{Tag, nonce};
-use node_agent::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
+use jiff::Timestamp;
 use node_agent::lease::capacity::{self, Allowance, GroupView, Shortage};
-use node_agent::lease::policy::Policy;
 use node_agent::lease::quarantine::{self, Restart, Restarted};
 use node_agent::lease::queue::{self, DEAD_AFTER, Move, Pace, Standing, Ticket, Watched};
 use node_agent::lease::{Claim, Leases, operator};
+use node_agent::lease::policy::Policy;
+use node_agent::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
+use node_agent::machine::time::Moment;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 const Q: Duration = Duration::from_secs(900);
@@ -136,6 +139,17 @@ pub fn restart(healthy: bool, q_has_passed: bool, without: Option<Rule>) -> Rest
     let uptime = if q_has_passed { Q } else { Duration::ZERO };
     let quarantine = if without == Some(Rule::RestartWaits) { Duration::ZERO } else { Q };
     quarantine::restart(Restarted { out: None, healthy, unresolved: None, uptime }, quarantine)
+}
+
+/// Whether a request that was sent before a boot counts as past right after it.
+pub fn known_past_after_boot(without: Option<Rule>) -> bool {
+    static SHIPPED: LazyLock<bool> = LazyLock::new(|| {
+        let sent = Moment { boot_id: "first".into(), uptime_ms: 0, utc: Timestamp::UNIX_EPOCH };
+        // What the clock says is not to be trusted.
+        let now = Moment { boot_id: "second".into(), uptime_ms: 0, utc: Timestamp::UNIX_EPOCH + 2 * Q };
+        quarantine::left([sent.at_least_until(&now)], Q).is_none()
+    });
+    without == Some(Rule::CountsFromBoot) || *SHIPPED
 }
 
 /// R2: whether a claim has to wait for an earlier write.

@@ -1,11 +1,12 @@
 //! Which steps can be taken. What a node has decided on a read is part of the step, so that reads which lead to the
 //! same decision are one step.
 
+use crate::crash::begins_anew;
 use crate::decisions::{Answer, Question, Seen, decide, may_claim, may_release, restart};
 use crate::rules::Rule;
 use crate::setup::Setup;
-use crate::state::{At, Intent, MOST_NODES, Node, Record, State};
-use crate::step::{Action, Step};
+use crate::state::{At, Intent, Leave, MOST_NODES, Node, Record, State};
+use crate::step::{Action, After, Step};
 use crate::tag::{NO_CLAIM, Tag, Tags};
 use node_agent::lease::quarantine::Restart;
 
@@ -54,7 +55,12 @@ fn own_steps(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)
             let question = Question::Validate { epoch: node.epoch, guard: setup.third_party, out };
             ask(question, setup.third_party).into_iter().for_each(|answer| add(Step::Validate(answer)));
         }
-        At::Leaving => leaving(setup, state, node, add),
+        At::Leaving => {
+            add(Step::Send);
+            add(Step::ReadsTooOld);
+            add(Step::TurnBack);
+        }
+        At::Deregistering => deregistering(setup, state, add),
         At::Left => {
             ask(Question::LookAgain, true).into_iter().for_each(|answer| add(Step::PostCheck(answer)));
         }
@@ -68,14 +74,26 @@ fn own_steps(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)
             }
         }
         At::Halted => add(Step::Resume),
-        At::Returning => add(Step::Back),
+        At::Returning => add(Step::Register),
+        At::Registered => {
+            add(Step::Back);
+            if state.left.halts > 0 {
+                add(Step::Halt);
+            }
+        }
         At::InService if may_release(node.unresolved_deregister, setup.without) => add(Step::Release),
         At::InService => (),
         At::Down(record) => {
-            add(Step::Restart { booted: record == Record::Lost });
-            if record == Record::Leaving {
-                add(Step::Restart { booted: true });
+            add(Step::Restart { after: After::Boot });
+            if record != Record::Lost {
+                add(Step::Restart { after: After::Crash });
+                if state.left.halts > 0 {
+                    add(Step::Restart { after: After::TooManyBoots });
+                }
             }
+        }
+        At::Restarted(_) if begins_anew(setup, node) => {
+            add(Step::RestartWithoutRecord { healthy: true });
         }
         At::Restarted(q_has_passed) => {
             for healthy in [node.in_service, node.in_service || node.health_stale] {
@@ -92,8 +110,11 @@ fn own_steps(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)
 fn begin(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
     let node = &state.nodes[me];
     let queued = node.at == At::Queued;
-    let may_claim =
-        may_claim(node.unresolved_tag, setup.without) && (!setup.snapshots || state.left.claims > 0);
+    // A maintenance begins with a healthy node.
+    let begins = queued || node.in_service;
+    let may_claim = begins
+        && may_claim(node.unresolved_tag, setup.without)
+        && (!setup.snapshots || state.left.claims > 0);
     let mut moves = Vec::new();
     if setup.queue {
         for long in [false, true] {
@@ -108,12 +129,12 @@ fn begin(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
     for answer in moves {
         match answer {
             Answer::Yes { k } if may_claim => add(Step::Claim { k }),
-            Answer::Join => add(Step::Join),
+            Answer::Join if begins => add(Step::Join),
             _ => (),
         }
     }
-    // Only a late write can have put it there.
-    if !queued && yes(&answers(setup, state, me, Question::Ghost, false)) {
+    // Only a late write can have put it there. It is looked for twice, so a stale read does not pass for one.
+    if !queued && node.tag.takes_slot() && yes(&answers(setup, state, me, Question::Ghost, false)) {
         add(Step::RemoveGhost);
     }
 }
@@ -127,8 +148,9 @@ fn smallest_k(seen: &Seen, me: usize) -> u8 {
     })
 }
 
-fn leaving(setup: &Setup, state: &State, node: &Node, add: &mut impl FnMut(Step)) {
+fn deregistering(setup: &Setup, state: &State, add: &mut impl FnMut(Step)) {
     add(Step::Deregistered);
+    add(Step::Rejected);
     if state.left.hidden_retries > 0 {
         add(Step::DeregisteredTwice);
     }
@@ -138,19 +160,14 @@ fn leaving(setup: &Setup, state: &State, node: &Node, add: &mut impl FnMut(Step)
             add(Step::DeregisterNoAnswer { landed: true });
         }
     }
-    if node.unresolved_deregister {
-        add(Step::TurnBack);
-    }
 }
 
 /// While out, a lease that somebody wiped is written again.
 fn keeping(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
     let node = &state.nodes[me];
-    let out = matches!(
-        node.at,
-        At::Leaving | At::Revalidating | At::Left | At::Out | At::Returning | At::InService
-    );
-    let holding = out && node.epoch != NO_CLAIM;
+    let awake =
+        !matches!(node.at, At::Writing(_) | At::Halted | At::Down(_) | At::Restarted(_) | At::Terminated);
+    let holding = awake && node.leave != Leave::NotYet && node.epoch != NO_CLAIM;
     // Looks are further apart than a read is stale, so a second one does not take what the first has mended for wiped;
     // unless that write had no answer, and has landed only now.
     let mended = node.tag != Tag::Absent && !(node.unresolved_tag && node.older == Tags::of(Tag::Absent));
@@ -170,7 +187,7 @@ fn crashes(state: &State, me: usize, add: &mut impl FnMut(Step)) {
     if matches!(at, At::Idle | At::Terminated) {
         return;
     }
-    let sending = matches!(at, At::Writing(_) | At::Leaving);
+    let sending = matches!(at, At::Writing(_) | At::Deregistering);
     for in_flight in [false, true].into_iter().filter(|in_flight| sending || !in_flight) {
         if state.left.terminations > 0 {
             add(Step::Terminate { in_flight });

@@ -28,6 +28,7 @@ fn when_an_operator_breaks_the_lease_of_a_living_node() {
 #[test]
 fn with_failed_and_halted_nodes() {
     holds(fleet("2 nodes, K 1: failure, halt", 2, 1).failures(1).halts(1));
+    holds(fleet("2 nodes, K 1: halt, crash", 2, 1).halts(1).crashes(1));
     holds(fleet("2 nodes, K 1, queue: failure, halt", 2, 1).queue().failures(1).halts(1));
 }
 

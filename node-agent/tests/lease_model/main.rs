@@ -24,6 +24,7 @@ mod model;
 mod next;
 mod people;
 mod progress;
+mod restart;
 mod rules;
 mod setup;
 mod state;

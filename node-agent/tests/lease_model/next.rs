@@ -5,7 +5,7 @@ use crate::decisions::Answer;
 use crate::enabled::value;
 use crate::people::{breaking, wipe};
 use crate::setup::Setup;
-use crate::state::{At, Intent, Node, State};
+use crate::state::{At, Intent, Leave, Node, State};
 use crate::step::{Action, Step};
 use crate::tag::{EPOCHS, NO_CLAIM, Tag, Tags};
 
@@ -38,6 +38,8 @@ pub fn next(setup: &Setup, before: &State, action: Action) -> State {
     if !setup.snapshots {
         (0..setup.nodes).for_each(|n| state.put_nonces_in_order(n));
     }
+    let asked_for_out = setup.budget.wipes > 0 || state.left.crashes > 0;
+    (0..setup.nodes).for_each(|n| state.nodes[n].forget_what_was_sent(asked_for_out));
     if setup.symmetric { state.sorted(setup.nodes) } else { state }
 }
 
@@ -54,7 +56,10 @@ fn own_step(setup: &Setup, state: &mut State, node: &mut Node, step: Step) {
         Step::SettledHalf | Step::Settled | Step::Confirm(_) | Step::Validate(_) => {
             acquire(state, node, step);
         }
-        Step::Deregistered
+        Step::ReadsTooOld
+        | Step::Send
+        | Step::Rejected
+        | Step::Deregistered
         | Step::DeregisteredTwice
         | Step::DeregisterNoAnswer { .. }
         | Step::DeregisterLands => {
@@ -82,8 +87,24 @@ fn begin(setup: &Setup, state: &mut State, node: &mut Node, step: Step) {
             At::Writing(Intent::Claim)
         }
         Step::Join => At::Writing(Intent::Queue),
-        _ => At::Writing(Intent::Release),
+        _ => {
+            take_claim_from_tag(state, node);
+            At::Writing(Intent::Release)
+        }
     };
+}
+
+/// Without a record whatever stands in the tag is taken for a claim, except the mark of a failure.
+pub fn take_claim_from_tag(state: &State, node: &mut Node) {
+    let k = match node.tag {
+        Tag::Absent | Tag::Failed => return,
+        Tag::Held { k, .. } | Tag::Halted { k } => k,
+        Tag::Waiting | Tag::Broken => 1,
+    };
+    node.leave = Leave::Found;
+    node.epoch = node.tag.epoch().unwrap_or_else(|| fresh_epoch(state, node));
+    // The model knows better under which K a node that is out has claimed.
+    node.k = if node.k == 0 { k } else { node.k };
 }
 
 fn fresh_epoch(state: &State, node: &Node) -> u8 {
@@ -136,7 +157,8 @@ fn tag_write(setup: &Setup, state: &mut State, node: &mut Node, step: Step) {
 fn acknowledged(setup: &Setup, state: &State, node: &mut Node, intent: Intent) {
     match intent {
         Intent::Queue => {
-            (node.epoch, node.k, node.at) = (NO_CLAIM, 0, At::Queued);
+            node.at = At::Queued;
+            forget_k(node);
         }
         Intent::Claim if setup.snapshots => node.at = At::Settled,
         Intent::Claim => {
@@ -145,12 +167,18 @@ fn acknowledged(setup: &Setup, state: &State, node: &mut Node, intent: Intent) {
         }
         Intent::Halt => node.at = At::Halted,
         Intent::Release => {
-            let still_to_come = node.late_deregister || !node.in_service;
             node.at = At::Idle;
-            (node.epoch, node.fading, node.unresolved_deregister, node.failed) =
-                (NO_CLAIM, Tags::EMPTY, false, false);
-            node.k = if still_to_come { node.k } else { 0 };
+            (node.epoch, node.leave, node.fading) = (NO_CLAIM, Leave::NotYet, Tags::EMPTY);
+            (node.unresolved_deregister, node.failed) = (false, false);
+            forget_k(node);
         }
+    }
+}
+
+/// Of a node that is out, or will be, all the same, it is still known under which K it claimed.
+pub fn forget_k(node: &mut Node) {
+    if node.in_service && !node.late_deregister {
+        node.k = 0;
     }
 }
 
@@ -179,8 +207,15 @@ fn acquire(state: &State, node: &mut Node, step: Step) {
         }
         (Step::Confirm(Answer::Yes { .. }), _) => At::Confirmed,
         (Step::Confirm(Answer::Broken), _) => At::Writing(Intent::Release),
-        (Step::Confirm(_), _) => At::Writing(Intent::Queue),
-        (Step::Validate(Answer::Yes { .. }), _) => At::Leaving,
+        (Step::Confirm(_), _) => {
+            // The claim goes off the record before `waiting` goes into the tag.
+            node.epoch = NO_CLAIM;
+            At::Writing(Intent::Queue)
+        }
+        (Step::Validate(Answer::Yes { .. }), _) => {
+            node.leave = node.leave.max(Leave::OnRecord);
+            At::Leaving
+        }
         (_, At::Revalidating) => At::Returning,
         _ => At::Writing(Intent::Release),
     };
@@ -198,17 +233,21 @@ fn deregister(setup: &Setup, state: &mut State, node: &mut Node, step: Step) {
             state.freed_while_out |= !node.tag.takes_slot() && !setup.third_party;
             leave(setup, node);
         }
+        Step::Send => node.at = At::Deregistering,
+        Step::Rejected => node.at = At::Leaving,
+        Step::ReadsTooOld if node.leave == Leave::Sent => node.at = At::Revalidating,
+        // Nothing was sent: `out` is taken back.
+        Step::ReadsTooOld => (node.at, node.leave) = (At::Confirmed, Leave::NotYet),
         Step::DeregisterNoAnswer { landed } => {
             state.left.lost_answers -= 1;
-            node.unresolved_deregister = true;
+            (node.unresolved_deregister, node.leave) = (true, Leave::Sent);
             lost_deregister(setup, node, landed);
             // More than T has passed.
-            if setup.third_party {
-                node.at = At::Revalidating;
-            }
+            node.at = if setup.third_party { At::Revalidating } else { At::Leaving };
         }
         _ => {
             leave(setup, node);
+            node.leave = Leave::Sent;
             node.at = if setup.post_check { At::Left } else { At::Out };
             if step == Step::DeregisteredTwice {
                 state.left.hidden_retries -= 1;
@@ -246,6 +285,7 @@ fn out_and_back(state: &mut State, node: &mut Node, step: Step) {
             state.left.halts -= 1;
             node.at = At::Writing(Intent::Halt);
         }
+        Step::Register => node.at = At::Registered,
         Step::Back => {
             (node.in_service, node.health_stale, node.at) = (true, false, At::InService);
         }

@@ -17,6 +17,12 @@ pub enum Rule {
     CombinedTest,
     /// A restart without a record waits until Q has passed since the boot.
     RestartWaits,
+    /// It waits even when it finds no tag of its own. What ships does not keep this rule yet.
+    RestartWaitsWithoutTag,
+    /// A node that boots with a claim gives it back only when it has been seen healthy.
+    SeenHealthy,
+    /// Of the time before a boot nothing is known: Q counts from the boot.
+    CountsFromBoot,
     /// Nobody ignores another's `held` because it is old.
     HeldDoesNotAge,
     /// Operators break one lease at a time.

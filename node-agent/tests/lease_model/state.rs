@@ -14,17 +14,31 @@ pub enum Intent {
     Halt,
 }
 
-/// What is on record of a node whose agent is down.
+/// What the record says of leaving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Leave {
+    NotYet,
+    /// `out` went on record with a lease that was found in the tag.
+    Found,
+    /// `out` is on record, and no DeregisterTargets.
+    OnRecord,
+    /// A DeregisterTargets is on record that was answered, or may have taken effect.
+    Sent,
+}
+
+/// The phase on record of a node whose agent is down. Claim, ticket and unresolved requests are the node's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Record {
     /// The file is gone, and the machine has booted: nothing else loses it.
     Lost,
-    /// A claim or a place in the queue, and not out.
-    Inside,
-    Leaving,
+    /// In the queue, or with a claim that is not confirmed.
+    Acquiring,
+    /// With a claim that is confirmed; out, or not yet.
+    Deregistering,
     Out,
     Returning,
-    InService,
+    Registered,
+    Releasing,
     Halted,
 }
 
@@ -42,13 +56,17 @@ pub enum At {
     Settled,
     /// Confirmed; everything slow is done, the validation is due.
     Confirmed,
-    /// `out` is on record, DeregisterTargets is due.
+    /// `out` is on record, DeregisterTargets is due: the first, or another after one without an answer.
     Leaving,
+    /// DeregisterTargets is on record as sent, and its answer is due.
+    Deregistering,
     /// Deregistered; the look after is due.
     Left,
     Out,
     Returning,
-    /// Healthy in the group again.
+    /// Registered; waits to be seen healthy.
+    Registered,
+    /// Seen healthy, or never out: the lease is given back as soon as no DeregisterTargets can land any more.
     InService,
     Halted,
     Down(Record),
@@ -79,6 +97,7 @@ pub struct Node {
     /// A tag write is on record whose outcome is unknown.
     pub unresolved_tag: bool,
     pub unresolved_deregister: bool,
+    pub leave: Leave,
     /// The claim: its nonce, and the K that it was made under.
     pub epoch: u8,
     pub k: u8,
@@ -100,6 +119,7 @@ impl Node {
         health_stale: false,
         unresolved_tag: false,
         unresolved_deregister: false,
+        leave: Leave::NotYet,
         epoch: NO_CLAIM,
         k: 0,
         failed: false,
@@ -116,9 +136,21 @@ impl Node {
         !self.late.is_empty() || self.late_deregister || self.unresolved_tag || self.unresolved_deregister
     }
 
-    /// Out because of us. What a terminated instance lacks is nobody's maintenance.
+    /// Out because of us, or booting in a slot of ours. What a terminated instance lacks is nobody's maintenance.
     pub fn is_out(&self) -> bool {
         !self.in_service && self.at != At::Terminated
+    }
+
+    /// Forgets what nobody asks for any more, so that there are fewer states. What was sent makes a difference only while
+    /// leaving. Later only a restart, or the look after a wiped lease, asks whether `out` is on record.
+    pub fn forget_what_was_sent(&mut self, asked_for_out: bool) {
+        match self.at {
+            At::Leaving | At::Deregistering | At::Left | At::Revalidating => (),
+            At::Down(Record::Deregistering) => (),
+            At::Down(_) => self.leave = self.leave.min(Leave::OnRecord),
+            _ if asked_for_out => self.leave = self.leave.min(Leave::OnRecord),
+            _ => self.leave = Leave::NotYet,
+        }
     }
 
     /// Replaces the tag's value; the old one may still be read.
@@ -202,7 +234,7 @@ impl State {
 
     /// Nodes that have validated, or left without being seen everywhere to have left.
     pub fn on_their_way(&self) -> u8 {
-        self.which(|node| node.at == At::Leaving || node.health_stale)
+        self.which(|node| matches!(node.at, At::Leaving | At::Deregistering) || node.health_stale)
     }
 
     /// Nodes that have left without being seen everywhere to have left.

@@ -12,6 +12,15 @@ pub struct Action {
     pub step: Step,
 }
 
+/// What a node restarts after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum After {
+    Crash,
+    Boot,
+    /// The last of so many boots in one maintenance that no other is put up with.
+    TooManyBoots,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     Claim { k: u8 },
@@ -24,19 +33,23 @@ pub enum Step {
     Settled,
     Confirm(Answer),
     Validate(Answer),
+    ReadsTooOld,
+    Send,
     Deregistered,
     DeregisteredTwice,
+    Rejected,
     DeregisterNoAnswer { landed: bool },
     TurnBack,
     PostCheck(Answer),
     Done { failed: bool },
     Halt,
     Resume,
+    Register,
     Back,
     Release,
     Keep { answered: bool },
     Crash { in_flight: bool, record_lost: bool },
-    Restart { booted: bool },
+    Restart { after: After },
     RestartWithoutRecord { healthy: bool },
     TagLands(Tag),
     DeregisterLands,
@@ -70,6 +83,9 @@ impl fmt::Display for Action {
             Step::Confirm(_) => write!(f, "{node} reads, and steps down"),
             Step::Validate(Answer::Yes { .. }) => write!(f, "{node} validates, and puts `out` on record"),
             Step::Validate(_) => write!(f, "{node} validates, and gives up"),
+            Step::ReadsTooOld => write!(f, "{node} is slow, and has to validate again"),
+            Step::Send => write!(f, "{node} puts DeregisterTargets on record, and sends it"),
+            Step::Rejected => write!(f, "{node}'s DeregisterTargets is rejected"),
             Step::Deregistered => write!(f, "{node} is deregistered"),
             Step::DeregisteredTwice => write!(f, "{node} is deregistered, a retry of it is still under way"),
             Step::DeregisterNoAnswer { landed: true } => {
@@ -85,7 +101,8 @@ impl fmt::Display for Action {
             Step::Done { failed: true } => write!(f, "{node}'s command fails"),
             Step::Halt => write!(f, "{node} halts"),
             Step::Resume => write!(f, "{node} is resumed"),
-            Step::Back => write!(f, "{node} is registered and healthy again"),
+            Step::Register => write!(f, "{node} is registered again"),
+            Step::Back => write!(f, "{node} is seen healthy"),
             Step::Release => write!(f, "{node} begins to release"),
             Step::Keep { answered: true } => write!(f, "{node} writes its wiped lease again"),
             Step::Keep { answered: false } => {
@@ -96,8 +113,11 @@ impl fmt::Display for Action {
                 let record = if record_lost { " and loses its record" } else { "" };
                 write!(f, "{node} crashes{request}{record}")
             }
-            Step::Restart { booted: false } => write!(f, "{node} goes on from its record"),
-            Step::Restart { booted: true } => write!(f, "{node} goes on from its record after a boot"),
+            Step::Restart { after: After::Crash } => write!(f, "{node} goes on from its record"),
+            Step::Restart { after: After::Boot } => write!(f, "{node} goes on from its record after a boot"),
+            Step::Restart { after: After::TooManyBoots } => {
+                write!(f, "{node} goes on from its record after too many boots")
+            }
             Step::RestartWithoutRecord { healthy: true } => {
                 write!(f, "{node} starts without a record, healthy")
             }

@@ -43,6 +43,22 @@ fn restart_waits_a_node_without_a_record_trusts_target_health() {
 }
 
 #[test]
+fn seen_healthy_a_booted_node_frees_its_slot_before_its_service_is_up() {
+    fails(fleet("2 nodes, K 1, a crash", 2, 1).crashes(1).without(Rule::SeenHealthy));
+}
+
+#[test]
+fn counts_from_boot_a_deregistration_from_before_a_boot_lands_after_the_release() {
+    fails(fleet("2 nodes, K 1, a crash", 2, 1).crashes(1).without(Rule::CountsFromBoot));
+}
+
+#[test]
+fn restart_waits_without_tag_a_late_entry_in_the_queue_frees_a_slot_in_use() {
+    let setup = fleet("2 nodes, K 1, queue, a record lost", 2, 1).queue().lost_records(1);
+    fails(setup.without(Rule::RestartWaitsWithoutTag));
+}
+
+#[test]
 fn held_does_not_age_a_paused_owner_is_taken_for_a_dead_one() {
     fails(fleet("2 nodes, K 1", 2, 1).without(Rule::HeldDoesNotAge));
 }

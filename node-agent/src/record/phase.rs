@@ -122,8 +122,10 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (ReleaseLease, Ended(Good)) => to(Done),
         (CheckHealth | Register | WaitInService, Ended(Failed)) => to(Halted),
         (Register, Restarted { booted: true }) => to(CheckHealth),
-        (WaitInService, Restarted { booted: true }) if facts.left => to(CheckHealth),
-        (ReleaseLease, Restarted { booted }) if facts.holds && (booted || facts.left) => to(WaitInService),
+        // Nobody has looked at the service since the boot, and the load balancer may not have noticed it.
+        (WaitInService, Restarted { booted: true }) => to(CheckHealth),
+        (ReleaseLease, Restarted { booted: true }) if facts.holds => to(CheckHealth),
+        (ReleaseLease, Restarted { booted: false }) if facts.holds && facts.left => to(WaitInService),
         (CheckHealth | Register | WaitInService | ReleaseLease, Restarted { .. }) => stay,
         (WaitInService, GoesDown(_)) if !facts.left => to(ReleaseLease),
         (ReleaseLease, GoesDown(_)) if !facts.left => stay,

@@ -139,10 +139,10 @@ impl Facts {
         !matches!(self.command, None | Some(CommandState::NotRun))
     }
 
-    /// From a maintenance that gives up before the node has left. Nobody has looked at the service since a boot, and a
-    /// slot is given back only by a node that is in service.
+    /// From a maintenance that gives up before the node has left. Nobody has looked at the service since a boot, the load
+    /// balancer may not have noticed it, and a slot is given back only by a node that is in service.
     pub(super) fn give_up(&self, booted: bool) -> Phase {
-        if booted && self.holds { Phase::WaitInService } else { Phase::ReleaseLease }
+        if booted && self.holds { Phase::CheckHealth } else { Phase::ReleaseLease }
     }
 
     /// What was asked for and will not be done now.

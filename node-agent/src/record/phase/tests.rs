@@ -66,7 +66,7 @@ fn as_long_as_nothing_was_sent_every_bad_end_only_releases_the_lease() {
         let restarted = follows(phase, RESTART, IN_SERVICE);
         assert_eq!((restarted.phase, restarted.why), (ReleaseLease, Some(Why::StoppedBeforeLeaving)));
         // Nobody has looked at the service since the boot.
-        assert_eq!(follows(phase, BOOT, IN_SERVICE).phase, WaitInService, "{phase}");
+        assert_eq!(follows(phase, BOOT, IN_SERVICE).phase, CheckHealth, "{phase}");
         assert_eq!(follows(phase, BOOT, Facts { holds: false, ..IN_SERVICE }).phase, ReleaseLease);
     }
     assert_eq!(ended(Validate, Blocked, IN_SERVICE), CheckGroup);

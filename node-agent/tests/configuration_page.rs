@@ -7,7 +7,7 @@
 )]
 
 use clap::Arg;
-use node_agent::policy::Policy;
+use node_agent::lease::policy::Policy;
 use node_agent::settings::{Flags, Settings};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,7 @@ use super::{Complaint, gather, resume};
 use crate::agent::lost_record::{Known, LostRecordError};
 use crate::aws::instance_metadata::Identity;
 use crate::exit;
+use crate::machine::time::Moment;
 use crate::record::Operation;
 use crate::record::journal::Journal;
 use crate::settings::Settings;
@@ -16,6 +17,7 @@ pub(super) async fn find(
     settings: &Settings,
 ) -> Result<Option<Operation>, Complaint> {
     let record_missing = journal.is_new();
+    journal.mind_what_was_lost(Moment { uptime_ms: 0, ..resume::moment(settings)? });
     let operation = match look(journal, identity, settings).await {
         Err(complaint) if !record_missing => {
             tracing::warn!("did not look for a lease of ours: {:#}", complaint.error);

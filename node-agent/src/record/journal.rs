@@ -1,12 +1,13 @@
 //! The record on disk: written whole before every side effect, and never by two processes at a time.
 
+use crate::machine::time::Moment;
 use crate::record::disk::{Disk, LocalDisk};
 use crate::record::mailbox::file_name;
 use crate::record::{Record, VERSION};
 use serde::Deserialize;
 use serde::de::Error;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +24,10 @@ pub struct Journal {
     /// What is, or will be at the next [`Journal::save`], on disk.
     pub record: Record,
     is_new: bool,
+    is_lost: bool,
     disk: Arc<dyn Disk>,
-    _lock: File,
+    /// Not empty once a record has been written beside it, so that one that is lost is missed.
+    lock: File,
 }
 
 /// Why the record cannot be used.
@@ -147,12 +150,21 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::Locked),
             Err(TryLockError::Error(cause)) => return Err(io_error("lock", &path)(cause)),
         }
-        Ok(Opened { found: read(dir)?, dir: dir.to_owned(), lock })
+        let found = read(dir)?;
+        let has_been = lock.metadata().is_ok_and(|lock| lock.len() > 0);
+        Ok(Opened { is_lost: has_been && found.is_none(), found, dir: dir.to_owned(), lock })
     }
 
     /// There was no record of this instance.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// What a record that is lost may have known of can still take effect: at the latest, it was sent right before the boot.
+    pub fn mind_what_was_lost(&mut self, boot: Moment) {
+        if self.is_lost {
+            self.record.calls_in_doubt.begin(boot);
+        }
     }
 
     /// The same journal on another disk.
@@ -166,6 +178,12 @@ impl Journal {
     /// [`JournalError::Io`]; the record on disk is the one before.
     pub fn save(&self) -> Result<(), JournalError> {
         let path = self.dir.join(RECORD);
+        if self.lock.metadata().is_ok_and(|lock| lock.len() == 0) {
+            let marked = (&self.lock)
+                .write_all(b"a record has been written here\n")
+                .and_then(|()| self.lock.sync_all());
+            marked.map_err(io_error("mark the lock beside", &path))?;
+        }
         let text = serde_json::to_vec_pretty(&self.record).map_err(io::Error::from);
         let written = text.and_then(|mut text| {
             text.push(b'\n');
@@ -180,6 +198,8 @@ impl Journal {
 pub struct Opened {
     /// The record, if there is one.
     pub found: Option<Record>,
+    /// There was one, and it is gone: an agent has worked here before.
+    pub is_lost: bool,
     dir: PathBuf,
     lock: File,
 }
@@ -191,6 +211,12 @@ impl Opened {
     /// # Errors
     /// [`JournalError::Io`] when it cannot be set aside.
     pub fn for_instance(self, instance_id: &str, region: &str) -> Result<Journal, JournalError> {
+        if self.is_lost {
+            tracing::warn!(
+                "the record of this node is missing from {}, and there was one",
+                self.dir.display()
+            );
+        }
         let own = self.found.as_ref().is_some_and(|record| record.instance_id == instance_id);
         let record = match self.found {
             Some(record) if own => record,
@@ -207,7 +233,14 @@ impl Opened {
             }
             None => Record::new(instance_id, region),
         };
-        Ok(Journal { dir: self.dir, record, is_new: !own, disk: Arc::new(LocalDisk), _lock: self.lock })
+        Ok(Journal {
+            dir: self.dir,
+            record,
+            is_new: !own,
+            is_lost: self.is_lost,
+            disk: Arc::new(LocalDisk),
+            lock: self.lock,
+        })
     }
 }
 
@@ -236,6 +269,23 @@ mod tests {
         journal(dir.path(), "i-1").save().unwrap();
         assert_eq!(read(dir.path()).unwrap(), Some(Record::new("i-1", "eu-west-1")));
         assert_eq!(journal(dir.path(), "i-1").record.instance_id, "i-1");
+    }
+
+    #[test]
+    fn a_record_that_was_there_and_is_gone_leaves_its_calls_in_doubt() {
+        let dir = tempfile::tempdir().unwrap();
+        let boot = Moment { boot_id: "boot".into(), uptime_ms: 0, utc: jiff::Timestamp::UNIX_EPOCH };
+        let doubts = || {
+            let mut journal = journal(dir.path(), "i-1");
+            journal.mind_what_was_lost(boot.clone());
+            !journal.record.calls_in_doubt.is_empty()
+        };
+        assert!(!doubts(), "there never was one");
+        assert!(!doubts(), "somebody has only looked");
+        journal(dir.path(), "i-1").save().unwrap();
+        assert!(!doubts(), "it is there");
+        std::fs::remove_file(dir.path().join(RECORD)).unwrap();
+        assert!(doubts());
     }
 
     #[test]

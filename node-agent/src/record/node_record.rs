@@ -26,10 +26,10 @@ pub struct Record {
     pub fleet_seen: usize,
     /// The maintenance under way.
     pub operation: Option<Operation>,
-    /// RegisterTargets without an answer: one that lands late must not find the node out again, so the next maintenance
-    /// waits until it cannot.
+    /// Calls of maintenances that are over which may still take effect: RegisterTargets without an answer, and whatever a
+    /// lost record knew of. The next maintenance waits until they cannot, holding nothing.
     #[serde(default)]
-    pub registers_in_doubt: InDoubt,
+    pub calls_in_doubt: InDoubt,
     /// The last finished ones, oldest first.
     pub finished: Vec<Finished>,
 }
@@ -53,7 +53,7 @@ impl Record {
             region: region.to_owned(),
             fleet_seen: 0,
             operation: None,
-            registers_in_doubt: InDoubt::default(),
+            calls_in_doubt: InDoubt::default(),
             finished: Vec::new(),
         }
     }

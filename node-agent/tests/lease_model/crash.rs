@@ -140,7 +140,9 @@ fn taken_up(setup: &Setup, node: &mut Node, record: Record, after: After) {
     node.at = match decided.phase {
         Phase::Deregister => At::Revalidating,
         Phase::Drain | Phase::RunCommand | Phase::Reboot => At::Out,
-        Phase::CheckHealth | Phase::WaitInService if setup.without == Some(Rule::SeenHealthy) => At::InService,
+        Phase::CheckHealth | Phase::WaitInService if setup.without == Some(Rule::SeenHealthy) => {
+            At::InService
+        }
         Phase::CheckHealth | Phase::Register => At::Returning,
         Phase::WaitInService => At::Registered,
         Phase::ReleaseLease => At::InService,

@@ -5,11 +5,11 @@ use crate::state::{Leave, Node};
 use crate::step::After;
 use crate::tag::{NO_CLAIM, nonce};
 use jiff::Timestamp;
+use node_agent::aws::target_group::{Attributes, HealthCheck, Target, TargetType};
+use node_agent::machine::time::Moment;
 use node_agent::record::phase::Phase;
 use node_agent::record::{ClaimOnRecord, Group, InDoubt, Operation, Request, TicketOnRecord};
 use node_agent::settings::Settings;
-use node_agent::aws::target_group::{Attributes, HealthCheck, Target, TargetType};
-use node_agent::machine::time::Moment;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -107,7 +107,9 @@ pub fn restarted(record: OnRecord) -> GoesOn {
             if record.after == After::TooManyBoots {
                 operation.boots = MANY_BOOTS;
             }
-            operation.restarts(&moment(if record.after == After::Crash { "first" } else { "second" })).unwrap();
+            operation
+                .restarts(&moment(if record.after == After::Crash { "first" } else { "second" }))
+                .unwrap();
             GoesOn { phase: operation.phase, out: operation.left.is_some() }
         })
     })

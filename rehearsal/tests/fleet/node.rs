@@ -13,6 +13,7 @@ use node_agent::aws::instance_metadata::Identity;
 use node_agent::aws::load_balancer::LoadBalancer;
 use node_agent::machine::ports::Machine;
 use node_agent::machine::systemd::GoingDown;
+use node_agent::machine::time::Moment;
 use node_agent::maintenance::before_shutdown;
 use node_agent::maintenance::context::{DriveError, Driver, End};
 use node_agent::maintenance::progress::Progress;
@@ -131,7 +132,11 @@ impl Node {
 
     pub fn journal(&self) -> Journal {
         let opened = Journal::open(&self.settings.state_dir).unwrap();
-        opened.for_instance(&self.identity.instance_id, "us-east-1").unwrap().on(self.disk.clone())
+        let mut journal =
+            opened.for_instance(&self.identity.instance_id, "us-east-1").unwrap().on(self.disk.clone());
+        let now = (&*self.machine as &dyn Machine).now().unwrap();
+        journal.mind_what_was_lost(Moment { uptime_ms: 0, ..now });
+        journal
     }
 
     fn put_together(&self, journal: Journal, operation: Operation) -> Driver {

@@ -119,3 +119,25 @@ async fn a_stale_read_of_a_lease_that_is_gone_is_not_believed() {
     }
     assert!(fleet.leases()[&node.identity.instance_id].contains("p=failed"));
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_write_that_a_lost_record_knew_of_cannot_land_on_the_next_claim() {
+    // Its agent dies as it writes its claim, and the record goes with it: no tag is to be seen yet.
+    let fleet = fleet().nodes(2).start().await;
+    let node = fleet.nodes[0].clone();
+    fleet.alb.script("AddTags", Fault::LandsLate(Duration::from_secs(600)), 1);
+    let doomed = node.clone();
+    let running = tokio::task::spawn_local(async move { doomed.finish(doomed.run(&["patch"])).await });
+    until(|| fleet.alb.calls().iter().any(|call| call.action == "AddTags")).await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    std::fs::remove_file(node.settings.state_dir.join("record.json")).unwrap();
+    assert!(node.lost().await.unwrap().is_none(), "no lease shows");
+    let booted = *node.machine.booted.lock().unwrap();
+    let next = node.clone();
+    let running = tokio::task::spawn_local(async move { next.finish(next.run(&["patch"])).await });
+    until(|| fleet.alb.calls().iter().filter(|call| call.action == "AddTags").count() > 1).await;
+    assert!(booted.elapsed() >= Q, "{:?}", booted.elapsed());
+    assert_eq!(running.await.unwrap().verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}

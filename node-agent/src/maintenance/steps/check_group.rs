@@ -71,8 +71,8 @@ async fn wait_out_registers(driver: &mut Driver) -> Step {
     let quarantine = driver.operation.request.settings.quarantine.0;
     loop {
         let now = driver.now()?;
-        let Some(left) = driver.journal.record.registers_in_doubt.left(&now, quarantine) else {
-            driver.journal.record.registers_in_doubt.forget();
+        let Some(left) = driver.journal.record.calls_in_doubt.left(&now, quarantine) else {
+            driver.journal.record.calls_in_doubt.forget();
             return Ok(());
         };
         driver.look_again(left, "an unanswered RegisterTargets that can no longer take effect").await?;

@@ -28,12 +28,12 @@ async fn register(driver: &mut Driver, index: usize) -> Step {
     loop {
         // Registering what is registered already changes nothing, so there is no need to look first.
         let now = driver.now()?;
-        let call = driver.journal.record.registers_in_doubt.begin(now);
+        let call = driver.journal.record.calls_in_doubt.begin(now);
         driver.save()?;
         let answer = driver.load_balancer.clone().register(&arn, &pairs).await;
         if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied()) {
             // The next write of the record takes it off.
-            driver.journal.record.registers_in_doubt.resolve(call);
+            driver.journal.record.calls_in_doubt.resolve(call);
         }
         let error = match answer {
             Ok(()) => return Ok(()),

@@ -1,35 +1,13 @@
 //! An Auto Scaling group beside the load balancer, as far as standby goes. It answers at once and acts later, as on AWS.
 
-use crate::LocalAlb;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{MutexGuard, PoisonError};
+use crate::load_balancer::LocalAlb;
+use crate::model::scaling_group::{AutoScalingGroup, Group};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// From an acknowledged call to what it does to the target groups.
 const LAG: Duration = Duration::from_secs(2);
-
-/// An Auto Scaling group: what it is made with, and what shows of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AutoScalingGroup {
-    /// It never has fewer instances.
-    pub min: usize,
-    /// It wants as many.
-    pub desired: usize,
-    /// Its processes that are suspended.
-    pub suspended: BTreeSet<String>,
-    /// The target groups attached to it.
-    pub target_groups: Vec<String>,
-    /// The life-cycle state of each instance, by id.
-    pub instances: BTreeMap<String, String>,
-}
-
-/// The group, and what its instances were registered with.
-#[derive(Debug, Default)]
-pub(crate) struct Group {
-    pub(crate) shown: AutoScalingGroup,
-    ports: BTreeMap<String, Vec<(String, u16)>>,
-}
 
 impl LocalAlb {
     /// Makes a group, or changes one as its owner may at any time.
@@ -43,10 +21,6 @@ impl LocalAlb {
     /// The group as it is.
     pub fn auto_scaling_group(&self, name: &str) -> Option<AutoScalingGroup> {
         self.scaling_groups().get(name).map(|group| group.shown.clone())
-    }
-
-    pub(crate) fn scaling_groups(&self) -> MutexGuard<'_, BTreeMap<String, Group>> {
-        self.0.scaling_groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// EnterStandby of one instance.

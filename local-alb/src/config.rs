@@ -1,6 +1,6 @@
 //! The binary's configuration file.
 
-use crate::AutoScalingGroup;
+use crate::model::scaling_group::AutoScalingGroup;
 use crate::settings::{Instance, Settings, TargetGroupSettings};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Making a target group: what is wrong with its settings is said before anything is made.
 
-use crate::LocalAlb;
+use crate::load_balancer::LocalAlb;
 use crate::model::TargetGroup;
 use crate::model::tags::{MOST_TAGS, is_legal};
 use crate::settings::TargetGroupSettings;

@@ -1,6 +1,6 @@
 //! What goes wrong with the API: on purpose, and by dice that the seed decides.
 
-use crate::settings::length;
+use crate::length::length;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use serde::Deserialize;

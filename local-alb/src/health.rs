@@ -1,6 +1,6 @@
 //! Health checks: one task for each registration, as long as it lasts.
 
-use crate::LocalAlb;
+use crate::load_balancer::{Inner, LocalAlb};
 use crate::model::{NewRegistration, TargetGroup};
 use crate::settings::{HealthCheck, Probe, Probes, Script};
 use axum::body::Body;
@@ -10,12 +10,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Checks a registration until it ends or the load balancer is dropped.
-pub(crate) async fn check(alb: std::sync::Weak<crate::Inner>, registration: NewRegistration) {
+async fn check(alb: Weak<Inner>, registration: NewRegistration) {
     let Some(lag) = alb.upgrade().map(|inner| LocalAlb(inner).model().settings.propagation_lag) else {
         return;
     };
@@ -68,6 +68,13 @@ enum ToCheck {
 }
 
 impl LocalAlb {
+    /// Starts the checks of these registrations in the current tokio runtime.
+    pub(crate) fn check_health_of(&self, registrations: Vec<NewRegistration>) {
+        for registration in registrations {
+            tokio::spawn(check(Arc::downgrade(&self.0), registration));
+        }
+    }
+
     /// What to check, and where; `None` once the registration is over.
     fn to_check(&self, registration: &NewRegistration) -> Option<ToCheck> {
         let model = self.model();

@@ -1,6 +1,6 @@
 //! The instance metadata service of one simulated node: IMDSv2 only.
 
-use crate::LocalAlb;
+use crate::load_balancer::LocalAlb;
 use crate::settings::Instance;
 use axum::Router;
 use axum::extract::{Path, State};

@@ -1,7 +1,8 @@
 //! What the load balancer is to be like. The same structs serve the library and the binary's configuration file.
 
 use crate::faults::Faults;
-use serde::{Deserialize, Deserializer};
+use crate::length::length;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -194,13 +195,4 @@ impl HealthCheck {
             range.is_some_and(|(low, high)| (low..=high).contains(&status))
         })
     }
-}
-
-/// Reads a length of time as people write it: `500ms`, `6s`, `2m`.
-pub(crate) fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok());
-    parsed.ok_or_else(|| {
-        serde::de::Error::custom(format!("{text:?} is not a length of time such as 500ms or 6s"))
-    })
 }

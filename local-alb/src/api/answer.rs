@@ -10,6 +10,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// What an action answers with: the inside of its `Result` element.
+pub(super) type Answer = Result<String, ApiError>;
+
 /// An error in AWS's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {

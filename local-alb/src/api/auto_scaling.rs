@@ -1,10 +1,11 @@
 //! DescribeAutoScalingInstances, DescribeAutoScalingGroups, EnterStandby, ExitStandby.
 
-use super::answer::{ApiError, text, within};
+use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
+use super::service::AUTO_SCALING;
 use super::targets::missing;
-use super::{AUTO_SCALING, Answer};
-use crate::{AutoScalingGroup, LocalAlb};
+use crate::load_balancer::LocalAlb;
+use crate::model::scaling_group::AutoScalingGroup;
 
 pub(super) fn act(alb: &LocalAlb, action: &str, query: &Query) -> Answer {
     match action {

@@ -1,7 +1,6 @@
 //! DescribeTargetGroups, their attributes, and DescribeLoadBalancers.
 
-use super::Answer;
-use super::answer::{ApiError, text, within};
+use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
 use super::targets::{group_arn, known_group, missing};
 use crate::model::{Model, TargetGroup};

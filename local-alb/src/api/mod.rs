@@ -4,36 +4,23 @@ mod answer;
 mod auto_scaling;
 mod groups;
 mod query;
+mod service;
 mod tags;
 mod targets;
 
 use crate::faults::Fault;
-use crate::{Call, LocalAlb};
-use answer::{ApiError, lost, success};
+use crate::load_balancer::{Call, LocalAlb};
+use answer::{Answer, ApiError, lost, success};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response};
 use query::Query;
+pub(crate) use service::{AUTO_SCALING, ELASTIC_LOAD_BALANCING, Service};
 use tokio::time::Instant;
-
-/// One of the two APIs: requests name its version, answers its namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Service {
-    version: &'static str,
-    namespace: &'static str,
-}
-
-pub(crate) const ELASTIC_LOAD_BALANCING: Service =
-    Service { version: "2015-12-01", namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/" };
-pub(crate) const AUTO_SCALING: Service =
-    Service { version: "2011-01-01", namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" };
 
 /// AWS limits bodies as well; ours carry some kilobytes at most.
 const LONGEST_BODY: usize = 1024 * 1024;
-
-/// What an action answers with: the inside of its `Result` element.
-type Answer = Result<String, ApiError>;
 
 /// One API of this load balancer.
 pub(crate) fn router(alb: LocalAlb, service: Service) -> Router {

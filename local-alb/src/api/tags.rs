@@ -1,7 +1,6 @@
 //! DescribeTags, AddTags, RemoveTags. No condition, no version, no previous value: the last writer wins.
 
-use super::Answer;
-use super::answer::{ApiError, text, within};
+use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
 use super::targets::{known_group, missing};
 use crate::model::Model;

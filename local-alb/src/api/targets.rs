@@ -1,7 +1,6 @@
 //! DescribeTargetHealth, RegisterTargets, DeregisterTargets.
 
-use super::Answer;
-use super::answer::{ApiError, text, within};
+use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
 use crate::faults::moment_seen;
 use crate::model::target::{Target, TargetHealth};

@@ -1,6 +1,7 @@
 //! The state of the load balancer. No I/O and no clock of its own: `now` comes in as an argument.
 
 pub(crate) mod attributes;
+pub(crate) mod scaling_group;
 pub(crate) mod tags;
 pub(crate) mod target;
 pub(crate) mod timeline;

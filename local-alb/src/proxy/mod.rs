@@ -3,7 +3,7 @@
 mod ending;
 mod headers;
 
-use crate::LocalAlb;
+use crate::load_balancer::LocalAlb;
 use crate::serve::Connection;
 use axum::Router;
 use axum::body::{Body, HttpBody};

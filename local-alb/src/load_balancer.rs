@@ -1,0 +1,123 @@
+//! The load balancer that all its faces share: the model behind a lock, the faults in force, and the calls so far.
+
+use crate::faults::{Fault, Faults};
+use crate::model::Model;
+use crate::model::scaling_group::Group;
+use crate::settings::Settings;
+use rand::RngExt;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How many API calls are remembered.
+const CALLS_KEPT: usize = 200_000;
+
+/// The load balancer. Clones share it; when the last is dropped its health checks stop.
+#[derive(Debug, Clone)]
+pub struct LocalAlb(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    model: Mutex<Model>,
+    calls: Mutex<VecDeque<Call>>,
+    auto_scaling: Mutex<BTreeMap<String, String>>,
+    scaling_groups: Mutex<BTreeMap<String, Group>>,
+}
+
+/// One API call, as it came in.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it was answered.
+    pub at: Instant,
+    /// The action, as written.
+    pub action: String,
+    /// All parameters, as written.
+    pub parameters: Vec<(String, String)>,
+    /// `ok`, an error code, or the name of the fault that ate the answer.
+    pub answer: String,
+    /// The header `amz-sdk-request`, where an SDK says which attempt this is.
+    pub sdk_request: Option<String>,
+}
+
+impl LocalAlb {
+    /// A load balancer without groups.
+    pub fn new(settings: Settings) -> LocalAlb {
+        LocalAlb(Arc::new(Inner {
+            model: Mutex::new(Model::new(settings)),
+            calls: Mutex::default(),
+            auto_scaling: Mutex::default(),
+            scaling_groups: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
+        // No code panics while it holds the lock; if one ever does, its test fails and the others go on.
+        self.0.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn fate_of(&self, action: &str) -> (Option<Fault>, Duration) {
+        let mut model = self.model();
+        let Model { fate, random, .. } = &mut *model;
+        (fate.decide(action, Instant::now(), random), fate.faults.latency)
+    }
+
+    /// From now on these faults are in force.
+    pub fn set_faults(&self, faults: Faults) {
+        self.model().fate.faults = faults;
+    }
+
+    /// From now on other faults are in force, besides those that were.
+    pub fn change_faults(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.model().fate.faults);
+    }
+
+    /// The next `times` calls of an action get this fault.
+    pub fn script(&self, action: &str, fault: Fault, times: usize) {
+        let mut model = self.model();
+        let queue = model.fate.scripted.entry(action.to_owned()).or_default();
+        queue.extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// No call has a scripted fault any more.
+    pub fn clear_script(&self) {
+        self.model().fate.scripted.clear();
+    }
+
+    /// The API calls so far, oldest first; the last 200,000.
+    pub fn calls(&self) -> Vec<Call> {
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    pub(crate) fn remember(&self, call: Call) {
+        let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() == CALLS_KEPT {
+            calls.pop_front();
+        }
+        calls.push_back(call);
+    }
+
+    pub(crate) fn request_id(&self) -> String {
+        let id = self.model().random.random::<u128>();
+        let hex = format!("{id:032x}");
+        let part = |from, to| hex.get(from..to).unwrap_or_default();
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+    }
+
+    /// What the metadata service says of Auto Scaling; `None`: the instance is in no group (404).
+    pub fn set_auto_scaling_state(&self, instance_id: &str, state: Option<&str>) {
+        let mut states = self.0.auto_scaling.lock().unwrap_or_else(PoisonError::into_inner);
+        match state {
+            Some(state) => states.insert(instance_id.to_owned(), state.to_owned()),
+            None => states.remove(instance_id),
+        };
+    }
+
+    pub(crate) fn auto_scaling_state(&self, instance_id: &str) -> Option<String> {
+        self.0.auto_scaling.lock().unwrap_or_else(PoisonError::into_inner).get(instance_id).cloned()
+    }
+
+    pub(crate) fn scaling_groups(&self) -> MutexGuard<'_, BTreeMap<String, Group>> {
+        self.0.scaling_groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -6,12 +6,7 @@ use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, PhaseRun, Record};
 use tokio::process::Command;
 
-use crate::{
-    clock::Clock,
-    node::{Place, this_program},
-    report,
-    summary::rounded,
-};
+use crate::{clock::Clock, place::Place, process::this_program, report, summary::rounded};
 
 /// The name of the one target group.
 pub(crate) const TARGET_GROUP: &str = "rehearsal";

@@ -1,17 +1,15 @@
-//! The command line: what to play, and what the exit code means.
+//! The program from its arguments to its exit code.
 
 use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
     sync::Mutex,
-    time::Duration,
 };
 
 use anyhow::Context;
-use clap::{Parser, ValueEnum, value_parser};
+use clap::Parser;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -19,68 +17,17 @@ use signal_hook::{
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::{chart, figures, process, promises, report, report::Report, scenario, scenario::Scenario, table};
+use crate::{
+    chart, figures, process, promises, report,
+    report::Report,
+    scenario,
+    scenario::Scenario,
+    settings::{Play, Settings},
+    table,
+};
 
 const EXIT_PROMISE_BROKEN: u8 = 1;
 const EXIT_INTERRUPTED: u8 = 130;
-
-/// Reboots every node of a small fleet behind a load balancer under load, and counts the requests that fail.
-///
-/// Everything runs on this machine: a load balancer, nodes with a service and an agent each, and a load generator.
-/// The report, the chart and all logs are written to the directory given with --directory.
-///
-/// Exit codes: 0 every promise was kept, 1 a promise was broken or the rehearsal itself failed, 2 wrong usage,
-/// 130 interrupted.
-#[derive(Debug, Parser)]
-#[command(name = "rehearsal", version)]
-pub(crate) struct Settings {
-    /// What to play
-    #[arg(value_enum, default_value_t = Play::Compare)]
-    play: Play,
-
-    /// Requests per second
-    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=5_000))]
-    pub rps: u32,
-
-    /// Seconds from a node's last sign of life to the start of its service
-    #[arg(long, default_value_t = 4, value_name = "SECONDS", value_parser = value_parser!(u32).range(0..=600))]
-    reboot_time: u32,
-
-    /// Number of nodes; with one alone nobody could stand in for it
-    #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(2..=9))]
-    pub nodes: u8,
-
-    /// Where the report, the chart, the logs and the state of the nodes go; what an earlier rehearsal left there is
-    /// replaced
-    #[arg(long, default_value = "target/rehearsal", value_name = "PATH")]
-    pub directory: PathBuf,
-}
-
-impl Settings {
-    pub(crate) fn reboot_time(&self) -> Duration {
-        Duration::from_secs(u64::from(self.reboot_time))
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Play {
-    /// Both, one after the other, side by side
-    Compare,
-    /// Reboot each node in turn without telling the load balancer
-    Naive,
-    /// `node-agent maintain --reboot` on all nodes at once
-    Graceful,
-}
-
-impl Play {
-    fn scenarios(self) -> &'static [Scenario] {
-        match self {
-            Self::Compare => &[Scenario::Naive, Scenario::Graceful],
-            Self::Naive => &[Scenario::Naive],
-            Self::Graceful => &[Scenario::Graceful],
-        }
-    }
-}
 
 /// The whole program. `args` begin with the program's name.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
@@ -162,7 +109,7 @@ async fn play_all(settings: &Settings) -> anyhow::Result<Report> {
         },
         ..Report::default()
     };
-    for &scenario in settings.play.scenarios() {
+    for &scenario in scenarios(settings.play) {
         let outcome = scenario::play(scenario, settings)
             .await
             .with_context(|| format!("failed to play the scenario {scenario}"))?;
@@ -172,6 +119,15 @@ async fn play_all(settings: &Settings) -> anyhow::Result<Report> {
         }
     }
     Ok(report)
+}
+
+/// What is played, in this order.
+fn scenarios(play: Play) -> &'static [Scenario] {
+    match play {
+        Play::Compare => &[Scenario::Naive, Scenario::Graceful],
+        Play::Naive => &[Scenario::Naive],
+        Play::Graceful => &[Scenario::Graceful],
+    }
 }
 
 /// Writes and prints the results. Returns the exit code they deserve.
@@ -213,7 +169,7 @@ mod tests {
     #[test]
     fn without_arguments_both_scenarios_are_compared() {
         let settings = parse("rehearsal").unwrap();
-        assert_eq!(settings.play.scenarios(), [Scenario::Naive, Scenario::Graceful]);
+        assert_eq!(scenarios(settings.play), [Scenario::Naive, Scenario::Graceful]);
         assert_eq!((settings.rps, settings.nodes, settings.reboot_time().as_secs()), (200, 3, 4));
     }
 

@@ -14,11 +14,12 @@ use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 
 use crate::{
     agent::TARGET_GROUP,
-    cli::Settings,
     clock::Clock,
     load::Tally,
-    node::{Node, Place},
+    node::Node,
+    place::Place,
     sampler::{self, Watched},
+    settings::Settings,
 };
 
 /// How long new nodes may take until the load balancer has them in service.

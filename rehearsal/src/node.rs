@@ -1,59 +1,18 @@
-//! One node: where it lives, its processes, and what a reboot does to them.
+//! One node: its processes, and what a reboot does to them.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    process::ExitStatus,
-    time::Duration,
-};
+use std::{io, process::ExitStatus, time::Duration};
 
 use anyhow::Context;
 use tokio::{net::TcpStream, process::Command, sync::watch, time::Instant};
 
-use crate::{agent, process::Process};
+use crate::{
+    agent,
+    place::Place,
+    process::{Process, this_program},
+};
 
 /// How often a condition is looked at that nothing tells us about.
 const POLL: Duration = Duration::from_millis(50);
-
-/// Where a node lives: its addresses and its files.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    /// `node-1`
-    pub name: String,
-    pub instance_id: String,
-    pub address: Ipv4Addr,
-    pub port: u16,
-    /// Everything the node has on disk.
-    pub directory: PathBuf,
-    /// The load balancer's API, shared by all nodes.
-    pub api_url: String,
-    /// The node's own instance metadata service.
-    pub imds_url: String,
-}
-
-impl Place {
-    pub(crate) fn service(&self) -> SocketAddr {
-        (self.address, self.port).into()
-    }
-
-    pub(crate) fn boot_id_path(&self) -> PathBuf {
-        self.directory.join("boot_id")
-    }
-
-    pub(crate) fn agent_log(&self) -> PathBuf {
-        self.directory.join("agent.log")
-    }
-
-    pub(crate) fn state_dir(&self) -> PathBuf {
-        self.directory.join("state")
-    }
-
-    /// The agent's reboot command creates this file; the node is rebooted when it appears.
-    pub(crate) fn reboot_request_path(&self) -> PathBuf {
-        self.directory.join("reboot-requested")
-    }
-}
 
 /// What a node is doing, seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,11 +163,6 @@ impl Node {
         self.service = Some(service);
         Ok(())
     }
-}
-
-/// The rehearsal itself, to be started again as a part of a node.
-pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
-    std::env::current_exe().context("failed to find the rehearsal's own executable")
 }
 
 /// Looks like the kernel's: a random UUID.

@@ -1,7 +1,13 @@
 //! A child process that leaves nothing behind: its own process group, its log file, SIGKILL when it is dropped.
 
-use std::{fs::OpenOptions, io, path::Path, process::ExitStatus};
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
 
+use anyhow::Context;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 use tokio::process::{Child, Command};
 
@@ -41,6 +47,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill_group();
     }
+}
+
+/// The rehearsal itself, to be started again as a part of a node.
+pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("failed to find the rehearsal's own executable")
 }
 
 /// Called first thing in a child: no way out of the rehearsal, SIGKILL included, leaves a service or an agent behind.

@@ -12,7 +12,8 @@ use crate::{
     agent,
     clock::Clock,
     load::Tally,
-    node::{Activity, Place},
+    node::Activity,
+    place::Place,
     summary::Span,
     view::{NodeView, Snapshot, View},
 };

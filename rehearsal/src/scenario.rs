@@ -16,13 +16,13 @@ use tokio::{
 
 use crate::{
     agent,
-    cli::Settings,
     clock::Clock,
     fleet::Fleet,
     load::{self, Request, Tally},
     node::{AgentEvent, Node},
     report,
     sampler::{self, Samples},
+    settings::Settings,
     summary::{self, Span, rounded, total},
     view::View,
 };

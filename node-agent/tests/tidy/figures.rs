@@ -46,6 +46,9 @@ fn print(tree: &Tree) {
     sleeps.sort_unstable();
     sleeps.dedup();
     line("files that sleep", sleeps.len(), &sleeps.join(", "));
+    if std::env::var_os("TIDY_ARROWS").is_some() {
+        arrows.all.keys().for_each(|(from, to)| println!("  {}", arrows.words(*from, *to)));
+    }
     if std::env::var_os("TIDY_FINDINGS").is_some() {
         for sentence in ALL.iter().flat_map(|what| check(&arrows, *what)) {
             println!("  {sentence}");

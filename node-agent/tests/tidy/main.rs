@@ -6,14 +6,15 @@
 //!
 //! A `mod.rs` is a file like any other, so a parent and its child that need each other are a circle. One thing is
 //! allowed: a folder's front door. `mod child;` and `pub use child::Thing;` in the parent are no arrow to the child, as
-//! long as the parent does not use `Thing` itself. A child that needs what its parent defines therefore has a parent that
-//! only shows it, never one that calls it.
+//! long as the parent does not use `Thing` itself. So a parent either calls its children, which then need nothing that it
+//! defines, or it defines what they need and only shows them.
 //!
 //! When one type's functions are spread over several files, whoever knows the type and calls such a function points to the
 //! file that has it, if no other type has a function of that name.
 //!
 //! `cargo test -p node-agent --test tidy figures -- --nocapture` prints the figures. `TIDY_SRC=other/src` prints those of
-//! another source tree; `TIDY_FINDINGS=1` adds every sentence of every check, of those too that are not in force.
+//! another source tree; `TIDY_ARROWS=1` adds the arrows, and `TIDY_FINDINGS=1` every sentence of every check, of those too
+//! that are not in force.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

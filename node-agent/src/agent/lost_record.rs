@@ -144,6 +144,7 @@ fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>)
         phase,
         reason: "the record of a maintenance is missing: what had been done of it is not known".to_owned(),
         configuration: false,
+        turned_back: None,
     });
     Some(Operation {
         phase,

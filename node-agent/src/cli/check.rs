@@ -103,7 +103,7 @@ fn text(findings: &Findings) -> String {
 
 /// What a failed call means here.
 pub(super) fn cannot_tell(error: &CallError) -> String {
-    format!("cannot tell: {error}; {}", error.advice())
+    format!("cannot tell: {error}")
 }
 
 /// Whether this node may go down now.

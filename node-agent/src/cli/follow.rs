@@ -4,12 +4,11 @@ use super::{Complaint, gather, signals, start, verdict};
 use crate::exit;
 use crate::machine::ports::Stop;
 use crate::maintenance::context::DriveError;
-use crate::maintenance::inbox::WANTED_BACK;
 use crate::maintenance::progress::{self, Progress};
 use crate::record::journal::{self, Journal, JournalError};
 use crate::record::mailbox::{Ask, Requests, Waits};
 use crate::record::phase::Phase;
-use crate::record::{Operation, Request};
+use crate::record::{Operation, Request, TurnedBack};
 use crate::settings::Settings;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -256,8 +255,7 @@ impl Followed<'_> {
         let Some(record) = read(self.settings)? else { return Ok(None) };
         if let Some(finished) = record.answer(&self.id) {
             let code = verdict::tell(finished);
-            let as_wanted = self.wants_it_back()
-                && finished.reason.as_ref().is_some_and(|reason| reason.ends_with(WANTED_BACK));
+            let as_wanted = self.wants_it_back() && finished.turned_back == Some(TurnedBack::WantedBack);
             return Ok(Some(if as_wanted { exit::DONE } else { code }));
         }
         let Some(operation) = record.operation.filter(|operation| operation.answers(&self.id)) else {

@@ -152,8 +152,8 @@ pub(super) fn driver_until(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Request;
     use crate::record::mailbox::Ask;
+    use crate::record::{Request, TurnedBack};
     use tokio::sync::watch;
 
     #[tokio::test]
@@ -171,6 +171,6 @@ mod tests {
         let mut driver =
             driver_until(stop, journal, operation, identity, load_balancer, &Progress::hidden()).unwrap();
         driver.hear().unwrap();
-        assert_eq!(driver.turn_back, Some("asked to stop"));
+        assert_eq!(driver.turn_back, Some(TurnedBack::Stopped));
     }
 }

@@ -131,5 +131,5 @@ impl Operator {
 /// A call that failed, with what can be done about it.
 pub(super) fn complaint(error: &CallError) -> Complaint {
     let code = if error.is_final() { exit::USAGE } else { exit::NOTHING_CHANGED };
-    Complaint::new(code, anyhow::anyhow!("{error}; {}", error.advice()))
+    Complaint::new(code, error.clone())
 }

@@ -153,7 +153,7 @@ async fn add_groups(
     for (arn, name) in groups {
         match read_group::read(load_balancer, &arn).await {
             Ok(reading) => status.groups.push(group_status(me, name, arn, &reading, status.at)),
-            Err(error) => status.problems.push(format!("{error}; {}", error.advice())),
+            Err(error) => status.problems.push(error.to_string()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::maintenance::progress::Progress;
 use crate::record::journal::{Journal, JournalError};
 use crate::record::mailbox::Requests;
 use crate::record::phase::{NoSuchWay, Phase};
-use crate::record::{Failure, Finished, Operation};
+use crate::record::{Failure, Finished, Operation, TurnedBack};
 use rand::rngs::StdRng;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ pub struct Driver {
     /// This process is not the one that was asked: it outlives those who wait for it, and stays while halted or drained.
     pub stays: bool,
     /// Why to turn back, or to stop the command: one of those who wait has asked for it.
-    pub turn_back: Option<&'static str>,
+    pub turn_back: Option<TurnedBack>,
     /// The line on the terminal.
     pub progress: Progress,
     /// For jitter and nonces.
@@ -110,7 +110,7 @@ pub enum StepError {
     Blocked(String),
     /// We were asked to stop, or nobody wants it any more.
     #[error("{0}")]
-    Cancelled(String),
+    Cancelled(TurnedBack),
     /// Leave, so that the SSM agent reboots the machine.
     #[error("a reboot by the SSM agent")]
     RebootMe,
@@ -130,8 +130,13 @@ pub type Step<T = ()> = Result<T, StepError>;
 
 impl Driver {
     /// Notes why the maintenance does not go as asked. The first reason is the one that counts.
-    pub(crate) fn fail(&mut self, phase: Phase, reason: &str, configuration: bool) {
-        let failure = Failure { phase, reason: format!("{phase}: {reason}"), configuration };
+    pub(crate) fn fail(&mut self, phase: Phase, ended: &StepError) {
+        let failure = Failure {
+            phase,
+            reason: format!("{phase}: {ended}"),
+            configuration: matches!(ended, StepError::Misconfigured(_)),
+            turned_back: if let StepError::Cancelled(why) = ended { Some(*why) } else { None },
+        };
         self.operation.failure.get_or_insert(failure);
     }
 

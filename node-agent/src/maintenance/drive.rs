@@ -44,12 +44,13 @@ impl Driver {
     /// Puts the outcome of a phase and the phase that follows on record, in one write.
     async fn end_phase(&mut self, phase: Phase, ended: Step) -> Result<(), DriveError> {
         let now = self.now()?;
-        let (outcome, reason) = match &ended {
-            Ok(()) => (Outcome::Ok, None),
-            Err(StepError::Blocked(reason)) => (Outcome::Blocked, Some(reason.clone())),
-            Err(error @ StepError::Cancelled(_)) => (Outcome::Cancelled, Some(error.to_string())),
-            Err(error) => (Outcome::Failed, Some(error.to_string())),
+        let outcome = match &ended {
+            Ok(()) => Outcome::Ok,
+            Err(StepError::Blocked(_)) => Outcome::Blocked,
+            Err(StepError::Cancelled(_)) => Outcome::Cancelled,
+            Err(_) => Outcome::Failed,
         };
+        let reason = ended.as_ref().err().map(ToString::to_string);
         let began = self.operation.phase_entered;
         let seconds = now.utc.duration_since(began).as_secs_f64().max(0.0);
         match &reason {
@@ -58,9 +59,10 @@ impl Driver {
                 tracing::warn!(phase = phase.name(), seconds, %outcome, "{phase} {outcome} after {seconds:.1} s: {why}");
             }
         }
-        if let (Outcome::Failed | Outcome::Cancelled, Some(reason)) = (outcome, &reason) {
-            let configuration = matches!(ended, Err(StepError::Misconfigured(_)));
-            self.fail(phase, reason, configuration);
+        if let Err(error) = &ended
+            && outcome != Outcome::Blocked
+        {
+            self.fail(phase, error);
         }
         self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
         self.operation.meets(Event::Ended(outcome), &now)?;

@@ -1,18 +1,13 @@
 //! What others ask of the driver while it works, and whether anybody still wants what it does.
 
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
-use crate::record::Request;
 use crate::record::mailbox::{Ask, Requests};
 use crate::record::phase::Stage;
+use crate::record::{Request, TurnedBack};
 use std::time::Duration;
 
 /// How often it listens while it waits.
 pub(crate) const HEAR_EVERY: Duration = Duration::from_millis(500);
-
-/// Why a phase was cancelled.
-pub(crate) const STOPPED: &str = "asked to stop";
-/// The same, by `rejoin`.
-pub const WANTED_BACK: &str = "asked to come back before it had drained";
 
 impl Driver {
     /// Takes what was asked since the last time. True when somebody wants this node back.
@@ -29,7 +24,7 @@ impl Driver {
                     tracing::warn!(
                         "asked to stop: turning back, or going on to the end if the machine may have changed"
                     );
-                    self.turn_back = Some(STOPPED);
+                    self.turn_back = Some(TurnedBack::Stopped);
                 }
             }
         }
@@ -41,7 +36,7 @@ impl Driver {
         let leaving = matches!(self.operation.phase.stage(), Stage::InService | Stage::Leaving);
         if self.operation.request.stay_out && leaving {
             tracing::warn!("asked to come back before the node has drained: turning back");
-            self.turn_back = Some(WANTED_BACK);
+            self.turn_back = Some(TurnedBack::WantedBack);
         }
     }
 
@@ -68,21 +63,18 @@ impl Driver {
     pub(crate) fn still_wanted(&self) -> Step {
         // Nobody turns back a machine that goes down.
         let may_turn_back = self.operation.phase.can_be_cancelled() && self.operation.going_down.is_none();
-        if let Some(why) = self.turn_back.filter(|_| may_turn_back) {
-            return Err(StepError::Cancelled(why.to_owned()));
-        }
-        if may_turn_back && *self.stop.borrow() {
-            return Err(StepError::Cancelled(STOPPED.to_owned()));
+        let asked = self.turn_back.or(self.stop.borrow().then_some(TurnedBack::Stopped));
+        if let Some(why) = asked.filter(|_| may_turn_back) {
+            return Err(StepError::Cancelled(why));
         }
         if self.operation.has_to_come_back() {
             return Ok(());
         }
         if self.operation.request.not_after.is_some_and(|limit| self.machine.utc() > limit) {
-            return Err(StepError::Cancelled("the time given by --not-after has passed".to_owned()));
+            return Err(StepError::Cancelled(TurnedBack::WindowOver));
         }
         if self.stays && self.requests.as_ref().is_some_and(|requests| !requests.is_waited_for()) {
-            let gone = "whoever asked for it has gone, so the node stays in service";
-            return Err(StepError::Cancelled(gone.to_owned()));
+            return Err(StepError::Cancelled(TurnedBack::AskerGone));
         }
         Ok(())
     }

@@ -5,7 +5,9 @@
 pub mod before_shutdown;
 pub mod context;
 pub mod drive;
-pub mod inbox;
+mod inbox;
+mod last_look;
+mod lease_claim;
 mod lease_writer;
 mod notify;
 mod parked;
@@ -13,3 +15,4 @@ pub mod progress;
 pub mod read_group;
 mod steps;
 mod wait;
+mod way;

@@ -52,7 +52,6 @@ impl Driver {
     }
 
     async fn stay(&mut self) -> Result<Stayed, DriveError> {
-        let mut stop = self.stop.clone();
         let mut told = Instant::now();
         let halted = self.operation.phase == Phase::Halted;
         if self.turn_back.is_some() && !halted {
@@ -75,9 +74,9 @@ impl Driver {
                 self.notify("halted", &self.operation.why_halted()).await;
                 told = Instant::now();
             }
-            tokio::select! {
-                () = tokio::time::sleep(HEAR_EVERY) => (),
-                Ok(_) = stop.wait_for(|asked| *asked) => return Ok(Stayed::Leave),
+            self.doze(HEAR_EVERY).await;
+            if *self.stop.borrow() {
+                return Ok(Stayed::Leave);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::aws::load_balancer::{CallError, LoadBalancer};
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
-use crate::maintenance::inbox::{HEAR_EVERY, STOPPED};
+use crate::maintenance::inbox::HEAR_EVERY;
 use crate::maintenance::lease_writer::KEEP_EVERY;
 use crate::maintenance::progress::rounded;
 use crate::record::phase::{Phase, Stage};
@@ -16,6 +16,14 @@ const THROTTLED_FIRST: Duration = Duration::from_secs(2);
 const FAILED_FIRST: Duration = Duration::from_millis(500);
 /// No back-off is longer.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// How often a command at work, or a driver that is parked, is looked after.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// Until it is time to look after what goes on meanwhile.
+pub(crate) async fn time_to_look_after() {
+    tokio::time::sleep(LOOK_AFTER).await;
+}
 
 /// Somebody else may move our target this often before we stop arguing.
 pub(crate) const MOST_INTERFERENCES: u32 = 3;
@@ -76,11 +84,10 @@ impl Driver {
         self.pause(left.map_or(after, |left| after.min(left))).await
     }
 
-    /// Lets time pass. Meanwhile it hears what others ask, and looks after the lease while out: one look may take the whole
-    /// quarantine.
+    /// Lets time pass. Meanwhile it takes what others ask, and looks after the lease while out: one look may take the whole
+    /// quarantine. Only sleeps end early; a call that was begun is awaited.
     async fn pause(&mut self, length: Duration) -> Step {
         let until = Instant::now() + length;
-        let mut stop = self.stop.clone();
         loop {
             self.hear()?;
             self.still_wanted()?;
@@ -91,16 +98,34 @@ impl Driver {
             if self.operation.left.is_some() {
                 self.keep_lease().await?;
             }
-            let hear = if self.requests.is_some() { HEAR_EVERY } else { left };
-            let pause = tokio::time::sleep(left.min(hear).min(KEEP_EVERY));
-            if !self.operation.phase.can_be_cancelled() {
-                pause.await;
-                continue;
+            self.doze(left.min(KEEP_EVERY)).await;
+        }
+    }
+
+    /// Lets time pass where nothing ends the wait: a lease is given back until the API acknowledges it. What others ask is
+    /// taken meanwhile.
+    pub(crate) async fn rest(&mut self, length: Duration) -> Result<(), DriveError> {
+        let until = Instant::now() + length;
+        loop {
+            self.hear()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
             }
-            tokio::select! {
-                () = pause => (),
-                Ok(_) = stop.wait_for(|asked| *asked) => return Err(StepError::Cancelled(STOPPED.to_owned())),
-            }
+            self.doze(left).await;
+        }
+    }
+
+    /// Sleeps until it is time to listen again, or until this process is asked to end in a phase that can turn back.
+    pub(crate) async fn doze(&mut self, at_most: Duration) {
+        let nap = if self.requests.is_some() { at_most.min(HEAR_EVERY) } else { at_most };
+        let sleep = tokio::time::sleep(nap);
+        if *self.stop.borrow() || !self.operation.phase.can_be_cancelled() {
+            return sleep.await;
+        }
+        tokio::select! {
+            () = sleep => (),
+            Ok(_) = self.stop.wait_for(|asked| *asked) => (),
         }
     }
 
@@ -122,7 +147,7 @@ impl Driver {
                 Err(error) => error,
             };
             if error.is_final() && !self.operation.has_to_come_back() {
-                return Err(StepError::Misconfigured(format!("{error}; {}", error.advice())));
+                return Err(StepError::Misconfigured(error.to_string()));
             }
             self.back_off(&error, failures).await?;
             failures += 1;
@@ -135,10 +160,9 @@ impl Driver {
         index: usize,
         call: impl AsyncFn(&LoadBalancer, &str) -> Result<T, CallError>,
     ) -> Step<Option<T>> {
-        let Some(group) = self.operation.groups.get(index).filter(|group| !group.gone) else {
-            return Ok(None);
-        };
-        let (arn, coming_back) = (group.arn.clone(), self.operation.has_to_come_back());
+        let coming_back = self.operation.has_to_come_back();
+        let Some(group) = self.operation.live_group(index) else { return Ok(None) };
+        let arn = group.arn.clone();
         let answer = self
             .ask(async |load_balancer| match call(load_balancer, &arn).await {
                 Err(error) if error.is_group_gone() && coming_back => Ok(None),
@@ -163,8 +187,8 @@ impl Driver {
     /// Waits after a failed call: full jitter below a bound that doubles.
     pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
         let pause = self.backing_off(error, failures);
-        tracing::warn!("{error}; trying again in {:.1} s; {}", pause.as_secs_f64(), error.advice());
-        self.look_again(pause, &format!("the API to do as asked: {error}; {}", error.advice())).await
+        tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
+        self.look_again(pause, &format!("the API to do as asked: {error}")).await
     }
 
     /// How long to wait after this many failures.

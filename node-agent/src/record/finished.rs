@@ -1,6 +1,7 @@
 //! How a maintenance ended, and how each of its phases did.
 
 use super::phase::{Outcome, Phase};
+use super::turned_back::TurnedBack;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,6 +63,9 @@ pub struct Finished {
     pub at: Timestamp,
     /// Why it did not go as asked.
     pub reason: Option<String>,
+    /// It was given up, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned_back: Option<TurnedBack>,
     /// Its phases.
     pub phases: Vec<PhaseRun>,
     /// How many boots it saw.

@@ -11,6 +11,7 @@ pub mod node_record;
 pub mod operation;
 pub mod phase;
 pub mod request;
+pub mod turned_back;
 
 pub use command::CommandState;
 pub use finished::{Finished, PhaseRun, Verdict};
@@ -19,3 +20,4 @@ pub use in_doubt::{CallId, InDoubt};
 pub use node_record::{Record, VERSION};
 pub use operation::{Failure, Operation, RebootAsked, Standby};
 pub use request::{RebootWhen, Request};
+pub use turned_back::TurnedBack;

@@ -7,6 +7,7 @@ use super::finished::{PhaseRun, Verdict};
 use super::group::Group;
 use super::in_doubt::InDoubt;
 use super::request::{RebootWhen, Request};
+use super::turned_back::TurnedBack;
 use crate::machine::systemd::GoingDown;
 use crate::machine::time::Moment;
 use crate::record::phase::{self, Event, Facts, NoSuchWay, Outcome, Phase, Stage, Why};
@@ -81,6 +82,9 @@ pub struct Failure {
     pub reason: String,
     /// Only a change of the configuration helps.
     pub configuration: bool,
+    /// Nothing failed: it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned_back: Option<TurnedBack>,
 }
 
 /// A reboot that was asked for.
@@ -172,7 +176,12 @@ impl Operation {
             self.command = CommandState::Failed;
         }
         let reason = format!("{}: {why}", self.phase);
-        self.failure.get_or_insert(Failure { phase: self.phase, reason, configuration: false });
+        self.failure.get_or_insert(Failure {
+            phase: self.phase,
+            reason,
+            configuration: false,
+            turned_back: None,
+        });
         if next == Phase::Halted {
             self.history.push(PhaseRun {
                 phase: self.phase,

@@ -8,7 +8,7 @@ const LONGEST_TEXT: usize = 1000;
 
 /// How a call failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("failed to call {call}: {kind}")]
+#[error("failed to call {call}: {kind}; {}", self.advice())]
 pub struct CallError {
     /// The API action.
     pub call: &'static str,
@@ -72,7 +72,7 @@ impl CallError {
     }
 
     /// What a person can do about it, where that is known.
-    pub fn advice(&self) -> &'static str {
+    fn advice(&self) -> &'static str {
         match &self.kind {
             CallErrorKind::Throttled(_) => "wait, or find out who else calls the API this often",
             CallErrorKind::Unknown(_) if self.is_of_auto_scaling() => {

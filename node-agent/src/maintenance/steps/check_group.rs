@@ -1,7 +1,6 @@
 //! check_group: we are a healthy member of our target groups, and they can spare us.
 
 use super::acquire_lease::pace;
-use super::standby;
 use crate::aws::auto_scaling::undecided;
 use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{Attributes, TargetState};
@@ -9,11 +8,17 @@ use crate::lease::Hold;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
 use crate::machine::systemd::GoingDown;
 use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::last_look::refused;
 use crate::maintenance::read_group;
+use crate::maintenance::way::standby;
 use crate::record::{Group, InDoubt};
 use crate::settings::AutoScaling;
 use rand::RngExt;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// The targets of each group, by its ARN, where they were read a moment ago.
+type JustRead = BTreeMap<String, Vec<TargetState>>;
 
 /// After a block the next attempt waits up to this, doubling each time.
 const BLOCKED_FIRST: Duration = Duration::from_secs(1);
@@ -34,9 +39,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
     spread_the_start(driver).await?;
     wait_out_registers(driver).await?;
-    let mut targets = find_groups(driver).await?;
+    let mut just_read = find_groups(driver).await?;
     let mut told = None;
-    while let Some(why) = not_now(driver, std::mem::take(&mut targets)).await? {
+    while let Some(why) = not_now(driver, std::mem::take(&mut just_read)).await? {
         if told.as_ref() != Some(&why) {
             tracing::warn!("not now: {why}");
         }
@@ -47,7 +52,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     Ok(())
 }
 
-async fn not_now(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<Option<String>> {
+async fn not_now(driver: &mut Driver, just_read: JustRead) -> Step<Option<String>> {
     match standby::may_begin(driver).await? {
         None => blocked(driver, just_read).await,
         why => Ok(why),
@@ -91,7 +96,7 @@ fn refuse_auto_scaling(driver: &Driver) -> Step {
 }
 
 /// Puts our target groups and our registrations there on record. Returns what else was seen there.
-async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
+async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
     let named = driver.operation.request.settings.target_groups.clone();
     let identity = driver.identity.clone();
     let find = async |lb: &_| match own_groups::find(lb, &identity, &named).await {
@@ -108,14 +113,16 @@ async fn find_groups(driver: &mut Driver) -> Step<Vec<Vec<TargetState>>> {
         return Err(StepError::Misconfigured(nowhere.to_string()));
     }
     let mut groups = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = JustRead::new();
     for mut membership in found {
         let attributes = driver.ask(async |lb| lb.attributes(&membership.group.arn).await).await?;
-        seen.push(std::mem::take(&mut membership.targets));
-        groups.push(on_record(driver, membership, attributes, seen.last().map_or(0, Vec::len)));
+        let targets = std::mem::take(&mut membership.targets);
+        let arn = membership.group.arn.clone();
+        groups.push(on_record(driver, membership, attributes, targets.len()));
+        seen.insert(arn, targets);
     }
     driver.operation.groups = groups;
-    driver.journal.record.fleet_seen = seen.iter().map(Vec::len).max().unwrap_or(0);
+    driver.journal.record.fleet_seen = seen.values().map(Vec::len).max().unwrap_or(0);
     driver.save()?;
     Ok(seen)
 }
@@ -143,16 +150,13 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
 }
 
 /// Why not to begin now; `None` when nothing speaks against it. Target health that was just read is not read again.
-async fn blocked(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<Option<String>> {
-    let mut just_read = just_read.into_iter();
+async fn blocked(driver: &mut Driver, mut just_read: JustRead) -> Step<Option<String>> {
     let identity = driver.identity.clone();
     let settings = driver.operation.request.settings.clone();
     for index in 0..driver.operation.groups.len() {
-        let Some(attributes) = driver.operation.live_group(index).map(|group| group.attributes.clone())
-        else {
-            continue;
-        };
-        let reading = match just_read.next() {
+        let Some(group) = driver.operation.live_group(index) else { continue };
+        let (arn, attributes) = (group.arn.clone(), group.attributes.clone());
+        let reading = match just_read.remove(&arn) {
             Some(targets) => {
                 driver.group_tags(index).await?.map(|tags| GroupSnapshot::of(attributes, &tags, targets))
             }
@@ -165,7 +169,7 @@ async fn blocked(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<
             }
         };
         let Some(reading) = reading else { continue };
-        let Some(group) = driver.operation.groups.get_mut(index) else { continue };
+        let Some(group) = driver.operation.live_group(index) else { continue };
         let own = reading.leases.of(&identity.instance_id);
         group.failed_before |= own.is_some_and(|own| own.hold() == Some(Hold::Failed));
         match reading.may_begin(identity.own_ids(group.target_type), &settings) {
@@ -175,14 +179,4 @@ async fn blocked(driver: &mut Driver, just_read: Vec<Vec<TargetState>>) -> Step<
         }
     }
     Ok(None)
-}
-
-/// A refusal that time alone does not lift.
-pub(super) fn refused(group: &str, refusal: &Refusal) -> StepError {
-    let why = format!("in target group {group}, {refusal}");
-    match refusal {
-        Refusal::NotNow(_) => StepError::Blocked(why),
-        Refusal::Stopped(_) => StepError::Failed(why),
-        Refusal::Policy(_) => StepError::Misconfigured(why),
-    }
 }

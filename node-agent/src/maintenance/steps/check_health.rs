@@ -24,9 +24,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             }
         };
         match driver.look_again(settings.health_interval.0, &why).await {
-            Err(StepError::Failed(error)) if settings.on_unhealthy == OnUnhealthy::Register => {
+            Err(error @ StepError::Failed(_)) if settings.on_unhealthy == OnUnhealthy::Register => {
                 tracing::warn!("{error}; registering all the same, as --on-unhealthy register says");
-                driver.fail(driver.operation.phase, &error, false);
+                driver.fail(driver.operation.phase, &error);
                 return Ok(());
             }
             Err(StepError::Failed(error)) => {

@@ -6,6 +6,7 @@
 
 use crate::aws::target_group::{TargetHealth, TargetState, TargetType};
 use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::last_look::own_states;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -70,13 +71,6 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
     }
     driver.out_seen = Some(Instant::now());
     Ok(gone)
-}
-
-/// The states of our own pairs in one group. `None`: the group is gone.
-pub(super) async fn own_states(driver: &mut Driver, index: usize) -> Step<Option<Vec<TargetState>>> {
-    let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
-    let pairs = group.pairs.clone();
-    driver.ask_group(index, async |lb, arn| lb.target_health_of(arn, &pairs).await).await
 }
 
 /// No pair of ours is registered in any group, as far as a read of this moment can tell.

@@ -3,6 +3,7 @@
 use crate::aws::load_balancer::CallError;
 use crate::lease::{Hold, Leases, Reading};
 use crate::maintenance::context::{DriveError, Driver};
+use crate::maintenance::lease_writer::Sent;
 use std::time::Duration;
 
 /// `held` holds the slot as well as `halted` does, so the change of word is tried this often; a driver that stays tries it
@@ -12,33 +13,35 @@ const TRIES: u32 = 5;
 /// Marks the lease in every group as halted.
 pub(crate) async fn mark(driver: &mut Driver) -> Result<(), DriveError> {
     for index in 0..driver.operation.groups.len() {
-        let live =
-            driver.operation.groups.get(index).is_some_and(|group| group.claim.is_some() && !group.gone);
+        let live = driver.operation.live_group(index).is_some_and(|group| group.claim.is_some());
         let mut pause = Duration::from_secs(1);
         for _ in 0..if live { TRIES } else { 0 } {
             match mark_one(driver, index).await? {
-                Ok(()) => break,
-                Err(error) => tracing::warn!("failed to mark the lease as halted: {error}"),
+                None => break,
+                Some(error) => tracing::warn!("failed to mark the lease as halted: {error}"),
             }
-            tokio::time::sleep(pause).await;
+            driver.rest(pause).await?;
             pause *= 2;
         }
     }
     driver.save()
 }
 
-/// An operator's `broken` is left alone.
-async fn mark_one(driver: &mut Driver, index: usize) -> Result<Result<(), CallError>, DriveError> {
-    let Some(arn) = driver.operation.groups.get(index).map(|group| group.arn.clone()) else {
-        return Ok(Ok(()));
+/// Why it could not be done. An operator's `broken` is left alone.
+async fn mark_one(driver: &mut Driver, index: usize) -> Result<Option<CallError>, DriveError> {
+    let Some(arn) = driver.operation.live_group(index).map(|group| group.arn.clone()) else {
+        return Ok(None);
     };
     let tags = match driver.load_balancer.tags(std::slice::from_ref(&arn)).await {
         Ok(tags) => tags.get(&arn).cloned().unwrap_or_default(),
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Some(error)),
     };
     let shown = Leases::from_tags(&tags).of(&driver.identity.instance_id).and_then(Reading::hold);
     if shown == Some(Hold::Broken) {
-        return Ok(Ok(()));
+        return Ok(None);
     }
-    driver.send_tag(index, Some(Hold::Halted)).await
+    Ok(match driver.send_tag(index, Some(Hold::Halted)).await? {
+        Sent::Applied => None,
+        Sent::NotApplied(error) | Sent::InDoubt(error) => Some(error),
+    })
 }

@@ -10,7 +10,6 @@ mod reboot;
 mod register;
 mod release_lease;
 mod run_command;
-mod standby;
 mod validate;
 mod wait_in_service;
 

@@ -31,7 +31,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             return Err(error);
         }
         // A reboot now would lose requests; come back without it.
-        return Err(StepError::Cancelled(format!("not rebooted: {error}")));
+        return Err(StepError::Failed(format!("not rebooted: {error}")));
     }
     // This moment, not the one when the phase began: the look before may have taken minutes.
     let asked = RebootAsked { at: driver.now()?, times: 1 };

@@ -3,12 +3,9 @@
 use super::drain::still_out;
 use crate::machine::ports::CommandEnd;
 use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::wait::time_to_look_after;
 use crate::record::CommandState;
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// How often to look after the lease, and to hear what others ask, while the command runs.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     match driver.operation.command {
@@ -49,7 +46,7 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
             Ok(_) = stop.wait_for(|asked| *asked), if !*ask.borrow() => {
                 ask.send_replace(true);
             }
-            () = tokio::time::sleep(LOOK_AFTER) => (),
+            () = time_to_look_after() => (),
         }
         driver.hear()?;
         if driver.turn_back.is_some() {

@@ -1,8 +1,8 @@
 //! wait_in_service: until the load balancer calls us healthy, seen twice, further apart than a read can be stale.
 
-use super::drain::own_states;
 use crate::aws::target_group::TargetHealth;
 use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::last_look::own_states;
 use tokio::time::Instant;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {

@@ -47,8 +47,9 @@ fn group_left() -> Group {
 
 #[test]
 fn the_exit_code_follows_the_verdict() {
-    let failed =
-        |configuration| Some(Failure { phase: Phase::CheckGroup, reason: "no".into(), configuration });
+    let failed = |configuration| {
+        Some(Failure { phase: Phase::CheckGroup, reason: "no".into(), configuration, turned_back: None })
+    };
     let code = |out: bool, failure| {
         Operation { left: out.then(|| moment("boot")), failure, ..operation() }.exit_code()
     };

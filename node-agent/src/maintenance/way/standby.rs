@@ -1,10 +1,9 @@
-//! Leaving and coming back by the Auto Scaling group: EnterStandby and ExitStandby. The group then deregisters and
-//! registers; both of us doing it would race.
+//! Leaving and coming back by the Auto Scaling group: EnterStandby and ExitStandby.
 
-use super::drain::own_states;
 use crate::aws::auto_scaling::{Member, NoStandby};
 use crate::aws::load_balancer::CallError;
 use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::last_look::{fresh_reads, own_states};
 use crate::record::{InDoubt, Standby};
 use crate::settings::AutoScaling;
 use std::time::Duration;
@@ -19,7 +18,7 @@ const REGISTERS_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// [`StepError::Misconfigured`] when only a person can change what is in the way.
-pub(super) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
+pub(crate) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
     driver.operation.standby = None;
     if driver.operation.request.settings.asg != AutoScaling::Standby || driver.operation.forced {
         return Ok(None);
@@ -50,39 +49,51 @@ async fn ask_member(driver: &mut Driver) -> Step<Option<Member>> {
     driver.ask(async |_| api.member(&id).await).await
 }
 
-/// What is to be done to leave.
-pub(super) enum Leave {
-    /// EnterStandby.
-    Enter,
-    /// Nothing: the group has been told, or was told by an earlier process.
-    AlreadySo,
-    /// DeregisterTargets: there is no time for the group.
-    ByOurselves,
+/// Has the group take us out. False: it is for us to do.
+pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
+    if driver.operation.standby.is_none() {
+        return Ok(false);
+    }
+    let mut failures = 0;
+    loop {
+        match ask_member(driver).await? {
+            // The group has been told, or was told by an earlier process.
+            Some(member) if member.is_leaving_or_out() => break,
+            // The machine goes down in a moment.
+            _ if driver.operation.forced => return Ok(false),
+            Some(member) if member.state == "InService" => {
+                fresh_reads(driver).await?;
+                if enter(driver, failures).await? {
+                    break;
+                }
+                failures += 1;
+            }
+            Some(member) => {
+                return Err(StepError::Failed(format!(
+                    "the Auto Scaling group {} has this instance as {}, not as InService",
+                    member.group, member.state
+                )));
+            }
+            None => {
+                return Err(StepError::Failed(
+                    "this instance is in no Auto Scaling group any more".to_owned(),
+                ));
+            }
+        }
+    }
+    taken_out(driver).await.map(|()| true)
 }
 
-/// How this node leaves now.
-pub(super) async fn how(driver: &mut Driver) -> Step<Leave> {
-    if driver.operation.standby.is_none() {
-        return Ok(Leave::ByOurselves);
-    }
-    match ask_member(driver).await? {
-        Some(member) if member.is_leaving_or_out() => Ok(Leave::AlreadySo),
-        // The machine goes down in a moment.
-        _ if driver.operation.forced => Ok(Leave::ByOurselves),
-        Some(member) if member.state == "InService" => Ok(Leave::Enter),
-        Some(member) => Err(StepError::Failed(format!(
-            "the Auto Scaling group {} has this instance as {}, not as InService",
-            member.group, member.state
-        ))),
-        None => Err(StepError::Failed("this instance is in no Auto Scaling group any more".to_owned())),
-    }
+/// Has the group bring us back. False: it does not register us, or not everywhere.
+pub(super) async fn come_back(driver: &mut Driver) -> Step<bool> {
+    Ok(exit(driver).await? && registered(driver).await?)
 }
 
 /// Sends EnterStandby, on record as sent before it is. True once it is acknowledged.
 ///
 /// One without an answer may still land: while this node is out it is rejected, but after ExitStandby it would take the
 /// node out again, so it stays on record until it no longer can.
-pub(super) async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
+async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
     let now = driver.now()?;
     let Some(standby) = &mut driver.operation.standby else { return Ok(true) };
     let (group, call) = (standby.group.clone(), standby.in_doubt.begin(now));
@@ -108,13 +119,13 @@ pub(super) async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
 
 /// Nothing was changed by what was rejected, unless something was sent before.
 fn rejected(driver: &Driver, error: &CallError) -> StepError {
-    let why = format!("{error}; {}", error.advice());
+    let why = error.to_string();
     if driver.operation.has_sent() { StepError::Failed(why) } else { StepError::Misconfigured(why) }
 }
 
 /// The group is taking us out: waits until our target groups show it. Time counts from there, as the group
 /// deregisters some time after it said that it would.
-pub(super) async fn taken_out(driver: &mut Driver) -> Step {
+async fn taken_out(driver: &mut Driver) -> Step {
     if let Some(standby) = driver.operation.standby.as_mut().filter(|standby| standby.entered.is_none()) {
         // Seen to have been applied.
         standby.in_doubt.resolve_oldest();
@@ -149,11 +160,8 @@ fn entered(driver: &mut Driver) -> Step {
 }
 
 /// Undoes a standby, whoever asked for it. True when the group registers us; otherwise it is for us to do.
-pub(super) async fn exit(driver: &mut Driver) -> Step<bool> {
+async fn exit(driver: &mut Driver) -> Step<bool> {
     let ours = driver.operation.standby.clone();
-    if ours.is_none() && driver.operation.request.settings.asg != AutoScaling::Standby {
-        return Ok(false);
-    }
     settle(driver, ours.as_ref()).await?;
     let id = driver.identity.instance_id.clone();
     // A record that was lost, or a machine that went down: the group is the one who knows.
@@ -206,7 +214,7 @@ async fn settle(driver: &mut Driver, ours: Option<&Standby>) -> Step {
 
 /// Waits until the group has registered us everywhere. False when it does not: somebody deregistered us by hand, which
 /// no group makes good.
-pub(super) async fn registered(driver: &mut Driver) -> Step<bool> {
+async fn registered(driver: &mut Driver) -> Step<bool> {
     let began = Instant::now();
     for index in 0..driver.operation.groups.len() {
         while let Some(states) = own_states(driver, index).await? {

@@ -1,0 +1,133 @@
+//! Claiming a slot, queueing for one, and giving it back: writes of our lease tags with the patience that they need
+//! (docs/lease.md, rule R2).
+
+use crate::lease::Hold;
+use crate::maintenance::context::{DriveError, Driver, Step, StepError};
+use crate::maintenance::lease_writer::Sent;
+use crate::record::{ClaimOnRecord, TicketOnRecord};
+use std::collections::BTreeMap;
+
+impl Driver {
+    /// The tags of one group.
+    pub(crate) async fn group_tags(&mut self, index: usize) -> Step<Option<BTreeMap<String, String>>> {
+        let tags = self.ask_group(index, async |lb, arn| lb.tags(&[arn.to_owned()]).await).await?;
+        Ok(tags.and_then(|mut all| all.pop_first()).map(|(_, tags)| tags))
+    }
+
+    /// Claims a slot: the claim goes on record, then into the tag. Returns the claim's epoch once the write is
+    /// acknowledged.
+    pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
+        self.wait_out_unresolved(index).await?;
+        let mut failures = 0;
+        loop {
+            // Each attempt is a claim of its own: should an earlier one land after a wipe, when others have not seen
+            // it settle, it must not pass for ours.
+            let epoch = self.nonce();
+            let claim = ClaimOnRecord { epoch: epoch.clone(), max_unavailable, at: self.machine.utc() };
+            if let Some(group) = self.operation.live_group(index) {
+                group.claim = Some(claim);
+            }
+            let error = match self.send_tag(index, Some(Hold::Held)).await? {
+                Sent::Applied => return Ok(epoch),
+                Sent::NotApplied(error) if error.is_too_many_tags() => {
+                    self.forget_lease(index)?;
+                    let reason = "the target group has its 50 tags, there is no room for a lease; remove some, or run \
+                                  `node-agent lease gc` if they are leases of terminated instances";
+                    return Err(StepError::Blocked(reason.to_owned()));
+                }
+                Sent::NotApplied(error) if error.is_final() => {
+                    self.forget_lease(index)?;
+                    return Err(StepError::Misconfigured(error.to_string()));
+                }
+                Sent::NotApplied(error) | Sent::InDoubt(error) => error,
+            };
+            self.back_off(&error, failures).await?;
+            failures += 1;
+        }
+    }
+
+    /// Takes a place in the queue, or shows there that we live. False: the group has no room for another tag.
+    pub(crate) async fn queue_up(&mut self, index: usize, number: u64) -> Step<bool> {
+        let now = self.now()?;
+        let epoch = self.nonce();
+        let Some(group) = self.operation.live_group(index) else { return Ok(true) };
+        let first = group.ticket.is_none() && group.claim.is_none() && group.tags_in_doubt.is_empty();
+        let before = group.ticket.take().filter(|ticket| ticket.number == number);
+        group.ticket = Some(match before {
+            Some(ticket) => ticket.shown_alive(now),
+            None => TicketOnRecord { number, epoch, sequence: 0, written: now },
+        });
+        group.claim = None;
+        let mut failures = 0;
+        loop {
+            match self.send_tag(index, Some(Hold::Waiting)).await? {
+                Sent::Applied => return Ok(true),
+                Sent::NotApplied(error) if error.is_too_many_tags() => {
+                    self.forget_lease(index)?;
+                    return Ok(false);
+                }
+                Sent::NotApplied(error) if error.is_final() => {
+                    if first && failures == 0 {
+                        // There is no tag to remove, and without the permission there would be no way to.
+                        self.forget_lease(index)?;
+                    }
+                    return Err(StepError::Misconfigured(error.to_string()));
+                }
+                Sent::NotApplied(error) | Sent::InDoubt(error) => self.back_off(&error, failures).await?,
+            }
+            failures += 1;
+        }
+    }
+
+    /// Gives our lease back, or our place in the queue, or leaves `failed` behind. Goes on until the API acknowledges it.
+    pub(crate) async fn give_back(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
+        let group = self.operation.live_group(index);
+        if group.is_some_and(|group| group.claim.is_some() || group.ticket.is_some()) {
+            self.write_off(index, leave).await?;
+        }
+        self.forget_lease(index)
+    }
+
+    /// Removes our tag, or leaves `failed` behind, whatever is on record.
+    pub(crate) async fn write_off(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.send_tag(index, leave).await? {
+                Sent::Applied => return Ok(()),
+                Sent::NotApplied(error) if error.is_group_gone() => return self.group_is_gone(index),
+                Sent::NotApplied(error) | Sent::InDoubt(error) => error,
+            };
+            let pause = self.backing_off(&error, failures);
+            let seconds = pause.as_secs_f64();
+            tracing::warn!("failed to give the lease back: {error}; trying again in {seconds:.1} s");
+            self.progress.waiting(self.operation.phase.name(), "the API to take the lease back", None);
+            self.rest(pause).await?;
+            failures += 1;
+        }
+    }
+
+    /// Gives every lease back, the last one taken first. A node that had failed before stays marked as failed.
+    pub(crate) async fn give_back_all(&mut self) -> Result<(), DriveError> {
+        for index in (0..self.operation.groups.len()).rev() {
+            let failed_before = self.operation.groups.get(index).is_some_and(|group| group.failed_before);
+            self.give_back(index, failed_before.then_some(Hold::Failed)).await?;
+        }
+        Ok(())
+    }
+
+    /// R2: after a write with unknown outcome no new claim until that write can no longer land.
+    /// True when there was such a write: it may have landed, even if its time passed while nobody of us was running.
+    pub(crate) async fn wait_out_unresolved(&mut self, index: usize) -> Step<bool> {
+        let quarantine = self.operation.request.settings.quarantine.0;
+        let had_some = self.operation.live_group(index).is_some_and(|group| !group.tags_in_doubt.is_empty());
+        loop {
+            let now = self.now()?;
+            let Some(group) = self.operation.live_group(index) else { return Ok(had_some) };
+            let Some(left) = group.tags_in_doubt.left(&now, quarantine) else {
+                group.tags_in_doubt.forget();
+                return Ok(had_some);
+            };
+            self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;
+        }
+    }
+}

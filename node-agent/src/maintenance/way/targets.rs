@@ -1,0 +1,104 @@
+//! Leaving and coming back by ourselves: DeregisterTargets and RegisterTargets with the exact (id, port) pairs.
+
+use crate::aws::target_group::{TargetHealth, TargetType};
+use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::last_look::{fresh_reads, own_states};
+
+/// DeregisterTargets in every group, each call on record before it is sent.
+pub(super) async fn deregister(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        let mut failures = 0;
+        loop {
+            fresh_reads(driver).await?;
+            let now = driver.now()?;
+            let Some(group) = driver.operation.live_group(index) else { break };
+            let (arn, pairs) = (group.arn.clone(), group.pairs.clone());
+            let call = group.deregisters_in_doubt.begin(now);
+            driver.save()?;
+            let answer = driver.load_balancer.clone().deregister(&arn, &pairs).await;
+            let now = driver.now()?;
+            let Some(group) = driver.operation.groups.get_mut(index) else { break };
+            let error = match answer {
+                Ok(()) => {
+                    group.deregisters_in_doubt.resolve(call);
+                    group.deregistered = Some(now);
+                    driver.save()?;
+                    break;
+                }
+                Err(error) => error,
+            };
+            if !error.may_have_been_applied() {
+                group.deregisters_in_doubt.resolve(call);
+                driver.save()?;
+            }
+            if error.is_group_gone() {
+                driver.group_is_gone(index)?;
+                break;
+            }
+            if error.is_final() {
+                let why = error.to_string();
+                let out = driver.operation.has_sent();
+                return Err(if out { StepError::Failed(why) } else { StepError::Misconfigured(why) });
+            }
+            driver.back_off(&error, failures).await?;
+            failures += 1;
+        }
+    }
+    Ok(())
+}
+
+/// RegisterTargets in every group.
+pub(super) async fn register(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        register_in(driver, index).await?;
+    }
+    Ok(())
+}
+
+async fn register_in(driver: &mut Driver, index: usize) -> Step {
+    let Some(group) = driver.operation.live_group(index) else { return Ok(()) };
+    let (arn, pairs, kind) = (group.arn.clone(), group.pairs.clone(), group.target_type);
+    if kind == TargetType::Ip {
+        wait_until_drained(driver, index).await?;
+    }
+    let mut failures = 0;
+    loop {
+        // Registering what is registered already changes nothing, so there is no need to look first.
+        let now = driver.now()?;
+        let call = driver.journal.record.calls_in_doubt.begin(now);
+        driver.save()?;
+        let answer = driver.load_balancer.clone().register(&arn, &pairs).await;
+        if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied()) {
+            // The next write of the record takes it off.
+            driver.journal.record.calls_in_doubt.resolve(call);
+        }
+        let error = match answer {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if error.is_group_gone() {
+            driver.group_is_gone(index)?;
+            return Ok(());
+        }
+        // Nothing is final here: the node is out, and the only way into service is this call.
+        driver.back_off(&error, failures).await.map_err(|ended| match ended {
+            StepError::Failed(_) => StepError::Failed(format!("{error}; then run `node-agent resume`")),
+            other => other,
+        })?;
+        failures += 1;
+    }
+}
+
+/// An address that drains cannot be registered before the delay is over.
+async fn wait_until_drained(driver: &mut Driver, index: usize) -> Step {
+    while let Some(states) = own_states(driver, index).await? {
+        let Some(draining) = states.iter().find(|state| state.health == TargetHealth::Draining) else {
+            break;
+        };
+        let what =
+            format!("the deregistration delay of {} before it can be registered again", draining.target);
+        let pause = driver.health_poll();
+        driver.look_again(pause, &what).await?;
+    }
+    Ok(())
+}

@@ -11,7 +11,10 @@ pub(super) fn begin(format: LogFormat, terminal: bool) -> Progress {
     let filter =
         EnvFilter::try_from_env("NODE_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("node_agent=info"));
     let above = AboveTheLine(progress.clone());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || above.clone());
+    // What cannot be written is nobody's affair: with its terminal closed the program goes on, and a second attempt, to
+    // complain of the first, would be a panic.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    let log = log.with_env_filter(filter).with_writer(move || above.clone());
     // A second start in one process, as in a test, keeps the first log.
     let _ = match format {
         LogFormat::Json => log.json().with_timer(Utc).flatten_event(true).try_init(),

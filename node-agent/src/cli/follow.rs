@@ -1,14 +1,15 @@
 //! Following a driver that is another process: what was asked of it, how far it is, how it ends.
 
-use super::{Complaint, gather, signals, start, verdict};
+use super::signals::{Asked, Heard};
+use super::verdict::End;
+use super::{Complaint, gather, signals, start};
 use crate::exit;
-use crate::machine::ports::Stop;
 use crate::maintenance::context::DriveError;
 use crate::maintenance::progress::{self, Progress};
 use crate::record::journal::{self, Journal, JournalError};
 use crate::record::mailbox::{Ask, Requests, Waits};
 use crate::record::phase::Phase;
-use crate::record::{Operation, Request, TurnedBack};
+use crate::record::{Operation, Request};
 use crate::settings::Settings;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -26,6 +27,8 @@ const SEE_ITS_LOG: &str = "see why with `journalctl -u node-agent`";
 /// What is followed.
 struct Followed<'a> {
     settings: &'a Settings,
+    /// What starts the driver. `None`: it is at work, and nothing starts another.
+    start: Option<&'a [String]>,
     requests: Requests,
     /// What to ask of the driver; `None`: it works on it already.
     ask: Option<Ask>,
@@ -40,30 +43,34 @@ struct Followed<'a> {
     boot_id: String,
 }
 
-/// Has the driver do what was requested, and ends as it does. `None`: this process is to drive.
-pub(super) async fn begin(request: &Request, progress: &Progress) -> Result<Option<u8>, Complaint> {
+/// The end of what is asked for, if it has ended before anybody does anything about it.
+pub(super) fn already(request: &Request) -> Result<Option<End>, Complaint> {
+    let Some(record) = read(&request.settings)? else { return Ok(None) };
+    if let Some(finished) = record.answer(&request.id) {
+        return Ok(Some(End::Finished(finished.clone())));
+    }
+    let drained = record.operation.filter(|operation| operation.phase == Phase::Drained && request.stay_out);
+    Ok(drained.map(|operation| End::DrainedAlready(Box::new(operation))))
+}
+
+/// Has the driver do what was requested, and ends as it does. `None`: it has gone, and nothing starts another.
+pub(super) async fn begin(
+    request: &Request,
+    start: Option<&[String]>,
+    progress: &Progress,
+) -> Result<Option<End>, Complaint> {
     let settings = &request.settings;
-    let record = read(settings)?;
-    if let Some(finished) = record.as_ref().and_then(|record| record.answer(&request.id)) {
-        return Ok(Some(verdict::tell(finished)));
-    }
-    let operation = record.and_then(|record| record.operation);
-    if let Some(code) = operation.as_ref().and_then(|operation| already_so(operation, request)) {
-        return Ok(Some(code));
-    }
-    let driven = journal::is_driven(&settings.state_dir);
-    if !driven && start::command(settings).is_none() {
-        return Ok(None);
-    }
+    let operation = read(settings)?.and_then(|record| record.operation);
     let on_record = operation.as_ref().is_some_and(|operation| operation.answers(&request.id));
     if let Some(operation) = operation.as_ref().filter(|other| !on_record && !other.may_be_joined_by(request))
     {
-        return Err(in_the_way(operation, driven));
+        return Err(in_the_way(operation, journal::is_driven(&settings.state_dir)));
     }
     let boot_id = boot_id(settings)?;
     let asked = operation.as_ref().and_then(|operation| operation.reboot.as_ref());
     let followed = Followed {
         settings,
+        start,
         requests: Requests::beside(&settings.state_dir),
         ask: (!on_record).then(|| Ask::Begin(Box::new(request.clone()))),
         counts: true,
@@ -86,25 +93,18 @@ pub(super) fn in_the_way(operation: &Operation, driven: bool) -> Complaint {
     Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason))
 }
 
-/// `drain`, and the node is drained.
-fn already_so(operation: &Operation, request: &Request) -> Option<u8> {
-    let drained = operation.phase == Phase::Drained && request.stay_out;
-    drained.then(|| {
-        super::say("already so: ");
-        verdict::tell_drained(operation)
-    })
-}
-
-/// Follows a driver that goes on with what is on record, and has it bring the node back if that is asked for. `None`: this
-/// process is to drive.
+/// Follows a driver that goes on with what is on record, and has it bring the node back if that is asked for. `None`: it
+/// has gone, and nothing starts another.
 pub(super) async fn go_on(
     operation: &Operation,
     ask: Option<Ask>,
     settings: &Settings,
+    start: Option<&[String]>,
     progress: &Progress,
-) -> Result<Option<u8>, Complaint> {
+) -> Result<Option<End>, Complaint> {
     let followed = Followed {
         settings,
+        start,
         requests: Requests::beside(&settings.state_dir),
         ask,
         counts: false,
@@ -126,24 +126,17 @@ fn boot_id(settings: &Settings) -> Result<String, Complaint> {
 }
 
 impl Followed<'_> {
-    async fn to_the_end(&self, progress: &Progress) -> Result<Option<u8>, Complaint> {
-        let mut stop = None;
+    async fn to_the_end(&self, progress: &Progress) -> Result<Option<End>, Complaint> {
+        // Before anything is asked for: what is asked for has to be taken back when a signal says so.
+        let mut listening = Listening { heard: signals::listen()?, passed_on: Asked::Nothing };
         for _ in 0..STARTS {
-            let start = start::command(self.settings);
-            if start.is_none() && !journal::is_driven(&self.settings.state_dir) {
-                // Nobody drives, and nothing starts a driver: this process is to be it.
-                return Ok(None);
-            }
             let _waits = self.leave()?;
-            if let Some(argv) = start {
-                self.start(&argv).await?;
+            if let Some(argv) = self.start {
+                self.start(argv).await?;
             }
-            let stop = match &mut stop {
-                Some(stop) => stop,
-                none => none.insert(signals::listen()?),
-            };
-            if let Some(code) = self.until_it_ends_or_dies(stop, progress).await? {
-                return Ok(Some(code));
+            let end = self.until_it_ends_or_dies(&mut listening, progress).await?;
+            if end.is_some() || self.start.is_none() {
+                return Ok(end);
             }
         }
         Err(self.give_up("failed to follow the maintenance: its driver does not stay", SEE_ITS_LOG))
@@ -221,14 +214,14 @@ impl Followed<'_> {
     /// `None`: the driver is not there any more, and it is not over.
     async fn until_it_ends_or_dies(
         &self,
-        stop: &mut Stop,
+        listening: &mut Listening,
         progress: &Progress,
-    ) -> Result<Option<u8>, Complaint> {
-        let (mut gone_since, mut shown, mut asked_to_stop) = (None, None, false);
+    ) -> Result<Option<End>, Complaint> {
+        let (mut gone_since, mut shown) = (None, None);
         loop {
-            if let Some(code) = self.look(&mut shown, progress)? {
+            if let Some(end) = self.look(&mut shown, progress)? {
                 progress.end();
-                return Ok(Some(code));
+                return Ok(Some(end));
             }
             if journal::is_driven(&self.settings.state_dir) {
                 gone_since = None;
@@ -237,38 +230,50 @@ impl Followed<'_> {
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => (),
-                Ok(_) = stop.wait_for(|asked| *asked), if !asked_to_stop => {
-                    asked_to_stop = true;
-                    if let Err(error) = self.requests.leave(&Ask::Stop) {
-                        tracing::warn!("failed to ask the driver to stop: {error}");
-                    }
-                }
+                asked = listening.more() => self.pass_on(asked)?,
             }
         }
     }
 
-    /// One look at the record: the exit code, once it is over for whoever waits here.
-    fn look(&self, shown: &mut Option<Phase>, progress: &Progress) -> Result<Option<u8>, Complaint> {
+    /// Asks the driver to stop. It needs no terminal, so once the node has left, a closed one is no reason to cut off what it
+    /// does there.
+    fn pass_on(&self, asked: Asked) -> Result<(), Complaint> {
+        let record = read(self.settings)?;
+        if record.as_ref().is_some_and(|record| record.answer(&self.id).is_some()) {
+            // It is over, and the driver's next work is somebody else's.
+            return Ok(());
+        }
+        let operation = record.and_then(|record| record.operation);
+        let has_left = operation.is_some_and(|operation| operation.answers(&self.id) && operation.left.is_some());
+        if asked == Asked::TerminalClosed && has_left {
+            tracing::info!("the terminal was closed, and the node has left service: the driver goes on");
+        } else if let Err(error) = self.requests.leave(&Ask::Stop) {
+            tracing::warn!("failed to ask the driver to stop: {error}");
+        }
+        Ok(())
+    }
+
+    /// One look at the record: the end, once it is over for whoever waits here.
+    fn look(&self, shown: &mut Option<Phase>, progress: &Progress) -> Result<Option<End>, Complaint> {
         if let Some(refused) = self.requests.refused(&self.id) {
             return Err(Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason)));
         }
         let Some(record) = read(self.settings)? else { return Ok(None) };
         if let Some(finished) = record.answer(&self.id) {
-            let code = verdict::tell(finished);
-            let as_wanted = self.wants_it_back() && finished.turned_back == Some(TurnedBack::WantedBack);
-            return Ok(Some(if as_wanted { exit::DONE } else { code }));
+            let end = End::Finished(finished.clone());
+            return Ok(Some(if self.wants_it_back() { end.of_rejoin() } else { end }));
         }
         let Some(operation) = record.operation.filter(|operation| operation.answers(&self.id)) else {
             return Ok(None);
         };
         let anew = self.begun_in != Some(operation.phase_entered);
         match operation.phase {
-            Phase::Halted if anew => return Ok(Some(verdict::tell_halted(&operation))),
+            Phase::Halted if anew => return Ok(Some(End::Halted(Box::new(operation)))),
             Phase::Drained if anew && !self.wants_it_back() => {
-                return Ok(Some(verdict::tell_drained(&operation)));
+                return Ok(Some(End::Drained(Box::new(operation))));
             }
             Phase::Reboot if self.answers_reboot && self.is_asked_for(&operation) => {
-                return Ok(Some(verdict::tell_reboot()));
+                return Ok(Some(End::RebootAsked));
             }
             _ => (),
         }
@@ -284,5 +289,25 @@ impl Followed<'_> {
     /// The SSM agent is to reboot the machine, and has not been told so before.
     fn is_asked_for(&self, operation: &Operation) -> bool {
         operation.reboot.as_ref().is_some_and(|asked| asked.at.boot_id == self.boot_id && asked.times == 1)
+    }
+}
+
+/// What the signals ask for, each once.
+struct Listening {
+    heard: Heard,
+    passed_on: Asked,
+}
+
+impl Listening {
+    /// Waits until they ask for more than has been passed on.
+    async fn more(&mut self) -> Asked {
+        match self.heard.asked.wait_for(|asked| *asked > self.passed_on).await {
+            Ok(asked) => {
+                self.passed_on = *asked;
+                *asked
+            }
+            // The thread that listens does not end before the process.
+            Err(_) => std::future::pending().await,
+        }
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn driver(
     load_balancer: LoadBalancer,
     progress: &Progress,
 ) -> Result<Driver, Complaint> {
-    let stop = signals::listen()?;
+    let stop = signals::listen()?.stop;
     Requests::beside(&operation.request.settings.state_dir).forget_stop();
     driver_until(stop, journal, operation, identity, load_balancer, progress)
 }

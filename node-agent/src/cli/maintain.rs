@@ -1,9 +1,11 @@
-//! `maintain` and `drain`: a new operation, driven by the driver of this node, or in this process where there is none.
+//! `maintain` and `drain`: a new operation.
 
-use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, resume, say, start, verdict};
+use super::drives::Drives;
+use super::verdict::{self, End};
+use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, resume, say};
 use crate::exit;
 use crate::maintenance::progress::Progress;
-use crate::record::journal::{Journal, JournalError, Opened};
+use crate::record::journal::Opened;
 use crate::record::phase::Phase;
 use crate::record::{Operation, RebootWhen, Request};
 use crate::settings::Settings;
@@ -52,27 +54,32 @@ fn under_ssm(request: Request) -> Request {
     }
 }
 
-/// Has the driver do it, where one is installed or at work; otherwise this process drives.
+/// Has whoever drives do it, and says how it ended.
 async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
-    let request = under_ssm(request);
-    if start::command(&request.settings).is_some() && !follow::is_on_record(&request)? {
-        // What is wrong with the configuration is better told here than in the driver's log. What is begun or over needs
-        // no answer from anybody: right after a boot there may be none.
-        gather::node(&request.settings).await?;
-    }
+    Ok(end_of(under_ssm(request), progress).await?.tell())
+}
+
+async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint> {
     loop {
-        if let Some(code) = follow::begin(&request, progress).await? {
-            return Ok(code);
+        if let Some(end) = follow::already(&request)? {
+            return Ok(end);
         }
-        match Journal::open(&request.settings.state_dir) {
-            // Somebody was faster.
-            Err(JournalError::Locked) => (),
-            opened => return drive(opened.map_err(gather::journal_complaint)?, request, progress).await,
+        let start = match Drives::decided(&request.settings)? {
+            Drives::ThisProcess(opened) => return drive(*opened, request, progress).await,
+            Drives::Another { start } => start,
+        };
+        if start.is_some() && !follow::is_on_record(&request)? {
+            // What is wrong with the configuration is better told here than in the driver's log. What is begun needs no
+            // answer from anybody: right after a boot there may be none.
+            gather::node(&request.settings).await?;
+        }
+        if let Some(end) = follow::begin(&request, start.as_deref(), progress).await? {
+            return Ok(end);
         }
     }
 }
 
-async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<u8, Complaint> {
+async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<End, Complaint> {
     let node = gather::node(&request.settings).await?;
     let mut journal =
         opened.for_instance(&node.identity.instance_id, &node.region).map_err(gather::journal_complaint)?;

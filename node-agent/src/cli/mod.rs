@@ -3,6 +3,7 @@
 mod check;
 mod check_scaling;
 mod check_start;
+mod drives;
 mod follow;
 mod gather;
 mod idle;

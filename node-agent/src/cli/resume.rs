@@ -1,32 +1,36 @@
 //! `resume` and `rejoin`: go on from the record.
 
-use super::{Complaint, follow, gather, lost, say, verdict, who};
+use super::drives::Drives;
+use super::verdict::{self, End};
+use super::{Complaint, follow, gather, lost, say, who};
 use crate::aws::instance_metadata::Identity;
 use crate::exit;
 use crate::machine::time::Moment;
 use crate::maintenance::context::{DriveError, Driver};
 use crate::maintenance::progress::Progress;
 use crate::record::Operation;
-use crate::record::journal::{self, Journal};
+use crate::record::journal::{self, Journal, Opened};
 use crate::record::mailbox::Ask;
 use crate::record::phase::{Event, NoSuchWay, Outcome, Phase};
 use crate::settings::Settings;
 
-/// Drives whatever is unfinished, or has the driver go on with it. Never takes a node out.
+/// Has whoever drives go on with what is unfinished. Never takes a node out.
 pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    if let Some(operation) = on_record(&settings)? {
-        if operation.stays_drained(&moment(&settings)?) {
-            say("drained: out of service until `node-agent rejoin`\n");
-            return Ok(exit::DONE);
-        }
-        // A drain under way is gone on with; it is `rejoin` that turns it back.
-        let stays = matches!(operation.phase, Phase::Halted | Phase::Drained);
-        let ask = stays.then_some(Ask::ComeBack);
-        if let Some(code) = follow::go_on(&operation, ask, &settings, progress).await? {
-            return Ok(code);
-        }
+    if let Some(operation) = on_record(&settings)?
+        && operation.stays_drained(&moment(&settings)?)
+    {
+        say("drained: out of service until `node-agent rejoin`\n");
+        return Ok(exit::DONE);
     }
-    let (mut journal, identity) = open(&settings).await?;
+    // A drain under way is gone on with; it is `rejoin` that turns it back.
+    let ask = |operation: &Operation| {
+        matches!(operation.phase, Phase::Halted | Phase::Drained).then_some(Ask::ComeBack)
+    };
+    let opened = match follow_or_open(&settings, ask, progress).await? {
+        Turn::Theirs(end) => return Ok(end.tell()),
+        Turn::Ours(opened) => opened,
+    };
+    let (mut journal, identity) = identified(*opened, &settings).await?;
     let operation = match journal.record.operation.take() {
         Some(operation) => taken_up(operation, false, &moment(&settings)?)?,
         None => match lost::find(&mut journal, &identity, &settings).await? {
@@ -37,17 +41,17 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
             }
         },
     };
-    verdict::drive(driver(journal, operation, identity, progress).await?).await
+    let driver = driver(journal, operation, identity, progress).await?;
+    Ok(verdict::drive(driver).await?.tell())
 }
 
 /// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
 pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    if let Some(operation) = on_record(&settings)?
-        && let Some(code) = follow::go_on(&operation, Some(Ask::ComeBack), &settings, progress).await?
-    {
-        return Ok(code);
-    }
-    let (mut journal, identity) = open(&settings).await?;
+    let opened = match follow_or_open(&settings, |_| Some(Ask::ComeBack), progress).await? {
+        Turn::Theirs(end) => return Ok(end.tell()),
+        Turn::Ours(opened) => opened,
+    };
+    let (mut journal, identity) = identified(*opened, &settings).await?;
     let Some(operation) = journal.record.operation.take() else {
         say("already so: this node has no maintenance to come back from\n");
         return Ok(exit::DONE);
@@ -55,7 +59,7 @@ pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8
     let operation = taken_up(operation, true, &moment(&settings)?)?;
     let mut driver = driver(journal, operation, identity, progress).await?;
     driver.wanted_back();
-    verdict::drive(driver).await
+    Ok(verdict::drive(driver).await?.of_rejoin().tell())
 }
 
 /// Goes on from the record in this process. A person runs this, so a halted node is looked at again; from a drain only
@@ -74,6 +78,34 @@ fn taken_up(mut operation: Operation, rejoin: bool, now: &Moment) -> Result<Oper
 /// A record that leads nowhere.
 pub(super) fn no_way(error: NoSuchWay) -> Complaint {
     Complaint::new(exit::HALTED, DriveError::from(error))
+}
+
+/// Whose turn it is.
+enum Turn {
+    /// Somebody else drove, and this is how it ended.
+    Theirs(End),
+    /// This process is to drive.
+    Ours(Box<Opened>),
+}
+
+/// Follows whoever drives what is on record. With nothing there, nobody has anything to be followed in.
+async fn follow_or_open(
+    settings: &Settings,
+    ask: impl Fn(&Operation) -> Option<Ask>,
+    progress: &Progress,
+) -> Result<Turn, Complaint> {
+    while let Some(operation) = on_record(settings)? {
+        let start = match Drives::decided(settings)? {
+            Drives::ThisProcess(opened) => return Ok(Turn::Ours(opened)),
+            Drives::Another { start } => start,
+        };
+        let ask = ask(&operation);
+        if let Some(end) = follow::go_on(&operation, ask, settings, start.as_deref(), progress).await? {
+            return Ok(Turn::Theirs(end));
+        }
+    }
+    let opened = Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?;
+    Ok(Turn::Ours(Box::new(opened)))
 }
 
 fn on_record(settings: &Settings) -> Result<Option<Operation>, Complaint> {
@@ -99,7 +131,11 @@ async fn driver(
 }
 
 pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
-    let opened = Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?;
+    identified(Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?, settings).await
+}
+
+/// The journal of this instance.
+async fn identified(opened: Opened, settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     let identity = who::who(settings, opened.found.as_ref(), &moment(settings)?).await?;
     let region = opened.found.as_ref().map(|found| found.region.clone()).unwrap_or_default();
     let journal = opened.for_instance(&identity.instance_id, &region).map_err(gather::journal_complaint)?;

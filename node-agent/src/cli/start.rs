@@ -13,7 +13,7 @@ const UNIT_DIRS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", 
 /// systemd answers in milliseconds; a machine in trouble must not keep the SSM agent waiting for ever.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What starts the driver; `None`: whoever asks drives.
+/// What starts the driver, where one is installed.
 pub(super) fn command(settings: &Settings) -> Option<Vec<String>> {
     match &settings.start_driver {
         Some(argv) => Some(argv.clone()).filter(|argv| !argv.is_empty()),

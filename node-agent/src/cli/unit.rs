@@ -20,7 +20,7 @@ use tokio::time::Instant;
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(settings: Settings) -> Result<u8, Complaint> {
-    let stop = signals::listen()?;
+    let stop = signals::listen()?.stop;
     let progress = Progress::written_to(&settings.state_dir);
     let (mut journal, identity) = open(&settings).await?;
     let requests = Requests::beside(&settings.state_dir);

@@ -1,12 +1,12 @@
 //! What a person at a terminal may rely on.
 
-use crate::estate::{NODE, serve, until};
+use crate::estate::{Estate, NODE, serve, until};
 use crate::machine::{machine, machine_with, signal};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
-use node_agent::record::Verdict;
+use node_agent::record::{TurnedBack, Verdict};
 use node_agent::record::mailbox::{Ask, Requests};
 use node_agent::record::phase::Phase;
 use rustix::process::Signal;
@@ -33,6 +33,18 @@ async fn drained_the_driver_stays_until_rejoin() {
     machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
     machine.assert_restored();
     machine.agent(&["rejoin"]).await.says(0, &["already so"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_rejoin_turns_back_has_failed_and_the_rejoin_has_not() {
+    let slow = |estate: Estate| estate.configured_instead("drain_floor = \"500ms\"", "drain_floor = \"60s\"");
+    let machine = machine_with(slow).await;
+    let mut drain = machine.command(&["drain"]).stdout(Stdio::null()).spawn().unwrap();
+    machine.until_at(Phase::Drain).await;
+    machine.agent(&["rejoin"]).await.says(0, &["drain: asked to come back before it had drained"]);
+    assert_eq!(drain.wait().await.unwrap().code(), Some(1), "{}", machine.log());
+    assert_eq!(machine.finished()[0].turned_back, Some(TurnedBack::WantedBack));
+    machine.assert_restored();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -244,7 +244,8 @@ impl Followed<'_> {
             return Ok(());
         }
         let operation = record.and_then(|record| record.operation);
-        let has_left = operation.is_some_and(|operation| operation.answers(&self.id) && operation.left.is_some());
+        let has_left =
+            operation.is_some_and(|operation| operation.answers(&self.id) && operation.left.is_some());
         if asked == Asked::TerminalClosed && has_left {
             tracing::info!("the terminal was closed, and the node has left service: the driver goes on");
         } else if let Err(error) = self.requests.leave(&Ask::Stop) {

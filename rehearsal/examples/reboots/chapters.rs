@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
+use node_agent::record::{TurnedBack, Verdict};
 
 use crate::estate::Estate;
 use crate::node::{Node, expect};
@@ -32,6 +32,12 @@ impl Story<'_> {
         self.chapter("maintain -- apt-get install a newer node-agent", self.upgrade(two)).await?;
         self.chapter("SIGKILL of the driver while a command runs", self.killed_in_command(three)).await?;
         self.chapter("SIGKILL of the driver while it drains", self.killed_in_drain(three)).await?;
+        self.chapter("the terminal is closed while it waits for its turn", self.closed_in_service(three))
+            .await?;
+        for phase in [Phase::Drain, Phase::RunCommand] {
+            let title = format!("the terminal is closed in {phase}");
+            self.chapter(&title, self.closed_while_out(three, phase)).await?;
+        }
         self.chapter("removal, refused and then granted", self.removal(three)).await
     }
 
@@ -154,6 +160,34 @@ impl Story<'_> {
             Ok(())
         })
         .await?
+    }
+
+    /// Whoever asked has closed the terminal, and the node is still in service: it stays there.
+    async fn closed_in_service(&self, node: &Node) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        let lease = "node-agent/lease/i-0c000000000000099";
+        self.estate.alb.set_tag(&self.estate.group, lease, "v1 p=held e=1 k=1");
+        let mut maintain = node.on_terminal(&["maintain", "--", "true"])?;
+        node.at(Phase::AcquireLease).await?;
+        maintain.close();
+        node.has_finished(count + 1).await?;
+        self.estate.alb.remove_tag(&self.estate.group, lease);
+        let ended = node.finished().pop().map(|finished| (finished.verdict, finished.turned_back));
+        let expected = Some((Verdict::NothingChanged, Some(TurnedBack::Stopped)));
+        ensure!(ended == expected, "{ended:?} on record");
+        Ok(())
+    }
+
+    /// The unit needs no terminal: it finishes as asked.
+    async fn closed_while_out(&self, node: &Node, phase: Phase) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        let mut maintain = node.on_terminal(&[&["maintain"][..], &UNTIL_GO_ON[..]].concat())?;
+        node.at(phase).await?;
+        maintain.close();
+        node.machine.said(&["touch", GO_ON]).await?;
+        node.has_finished(count + 1).await?;
+        node.succeeded(count)?;
+        node.machine.said(&["rm", GO_ON]).await.map(drop)
     }
 
     async fn removal(&self, node: &Node) -> anyhow::Result<()> {

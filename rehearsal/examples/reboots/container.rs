@@ -75,13 +75,19 @@ impl Container {
 
     /// A process in the container, outside of systemd's care.
     pub(crate) async fn inside(&self, argv: &[&str]) -> anyhow::Result<Output> {
+        let mut command = self.command(argv)?;
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command.output().await.with_context(|| format!("failed to run {argv:?} in {}", self.root.display()))
+    }
+
+    /// What starts such a process.
+    pub(crate) fn command(&self, argv: &[&str]) -> anyhow::Result<Command> {
         let Power::On(leader) = self.power() else { bail!("{} is not running", self.root.display()) };
         let leader = leader.to_string();
         let mut command = Command::new("nsenter");
         command.args(["-t", &leader, "-m", "-u", "-i", "-p", "-C", "-r", "-w", "--"]).args(argv);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        command.output().await.with_context(|| format!("failed to run {argv:?} in {}", self.root.display()))
+        Ok(command)
     }
 
     /// The standard output of a process that has to succeed.

@@ -22,6 +22,17 @@ mod clock;
 #[path = "../../src/load.rs"]
 mod load;
 
+// The terminal of the tests, unchanged.
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the tests use more of it"
+)]
+#[path = "../../tests/terminal/pty.rs"]
+mod pty;
+
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use node_agent::record::{Finished, Record, Verdict};
 use crate::container::{Container, Power};
 use crate::estate::{Address, TARGET_GROUP};
 use crate::patience::{in_time, until};
+use crate::pty::OnTerminal;
 
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -90,6 +91,13 @@ fleet_rate = 20.0
             .chain(arguments.iter().copied())
             .collect();
         in_time(&format!("node-agent {arguments:?}"), self.machine.inside(&argv)).await?
+    }
+
+    /// `node-agent ARGUMENTS`, as a person at a terminal runs it.
+    pub(crate) fn on_terminal(&self, arguments: &[&str]) -> anyhow::Result<OnTerminal> {
+        let shell = "set -a; . /etc/node-agent/environment; exec /usr/bin/node-agent \"$@\"";
+        let argv = [&["sh", "-c", shell, "sh"], arguments].concat();
+        Ok(OnTerminal::start(&self.machine.command(&argv)?, None))
     }
 
     /// A whole maintenance that has to end well.

@@ -1,6 +1,5 @@
 //! The terminal is closed in every phase.
 
-use crate::gate::At;
 use crate::pty::OnTerminal;
 use crate::stage::{Drives, LIMIT, Stage};
 use node_agent::record::phase::Phase;
@@ -31,21 +30,21 @@ const FINISHED: Left =
     Left { verdict: Verdict::Succeeded, exit_code: 0, command: (1, 1), was_out: true, lease: None };
 
 /// Every phase in which something is done, and what is left where this process drives, and where a unit does.
-const TABLE: [(At, Left, Left); 11] = [
-    (At::Phase(Phase::CheckGroup), UNTOUCHED, UNTOUCHED),
-    (At::Phase(Phase::AcquireLease), UNTOUCHED, UNTOUCHED),
-    (At::LeaseHeld, UNTOUCHED, UNTOUCHED),
-    (At::Phase(Phase::Deregister), TURNED_BACK, FINISHED),
-    (At::Phase(Phase::Drain), TURNED_BACK, FINISHED),
-    (At::Phase(Phase::RunCommand), STOPPED, FINISHED),
-    (At::Phase(Phase::Reboot), FINISHED, FINISHED),
-    (At::Phase(Phase::CheckHealth), FINISHED, FINISHED),
-    (At::Phase(Phase::Register), FINISHED, FINISHED),
-    (At::Phase(Phase::WaitInService), FINISHED, FINISHED),
-    (At::Phase(Phase::ReleaseLease), FINISHED, FINISHED),
+const TABLE: [(Phase, Left, Left); 11] = [
+    (Phase::CheckGroup, UNTOUCHED, UNTOUCHED),
+    (Phase::AcquireLease, UNTOUCHED, UNTOUCHED),
+    (Phase::Validate, UNTOUCHED, UNTOUCHED),
+    (Phase::Deregister, TURNED_BACK, FINISHED),
+    (Phase::Drain, TURNED_BACK, FINISHED),
+    (Phase::RunCommand, STOPPED, FINISHED),
+    (Phase::Reboot, FINISHED, FINISHED),
+    (Phase::CheckHealth, FINISHED, FINISHED),
+    (Phase::Register, FINISHED, FINISHED),
+    (Phase::WaitInService, FINISHED, FINISHED),
+    (Phase::ReleaseLease, FINISHED, FINISHED),
 ];
 
-async fn closed(at: At, drives: Drives, left: Left) {
+async fn closed(at: Phase, drives: Drives, left: Left) {
     let stage = Stage::new(at, drives).await;
     let mut program = OnTerminal::start(&stage.maintain(), None);
     let ended = tokio::time::timeout(LIMIT, stage.close(&mut program)).await;
@@ -54,12 +53,12 @@ async fn closed(at: At, drives: Drives, left: Left) {
     let finished = stage.finished();
     assert_eq!((code, finished.verdict), (Some(left.exit_code), left.verdict), "{here}: {finished:?}");
     assert_eq!((stage.lines("began"), stage.lines("ended")), left.command, "{here}: the command");
-    assert_eq!(stage.lines("reboots"), usize::from(at == At::Phase(Phase::Reboot)), "{here}: reboots");
+    assert_eq!(stage.lines("reboots"), usize::from(at == Phase::Reboot), "{here}: reboots");
     assert_eq!(stage.was_out(), left.was_out, "{here}");
     let turned_back = left.exit_code != 0 && left.command == (0, 0);
     assert_eq!(finished.turned_back, turned_back.then_some(TurnedBack::Stopped), "{here}: {finished:?}");
     let reason = finished.reason.unwrap_or_default();
-    assert_eq!(reason.starts_with(at.phase().name()), left.exit_code != 0, "{here}: {reason:?}");
+    assert_eq!(reason.starts_with(at.name()), left.exit_code != 0, "{here}: {reason:?}");
     stage.is_in_service().await;
     let lease = stage.machine.estate.lease_of(1);
     assert_eq!(lease.is_some(), left.lease.is_some(), "{here}: {lease:?}");
@@ -90,7 +89,7 @@ fn the_table_has_every_phase_in_which_something_is_done() {
     let working: Vec<_> = Phase::ALL.into_iter().filter(|phase| !resting.contains(phase)).collect();
     let phases = TABLE.into_iter().filter_map(|(at, ..)| match at {
         At::Phase(phase) => Some(phase),
-        At::LeaseHeld => None,
+        Phase::Validate => None,
     });
     assert_eq!(phases.collect::<Vec<_>>(), working);
 }

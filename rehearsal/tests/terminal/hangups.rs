@@ -1,18 +1,17 @@
 //! What else comes with a closed terminal.
 
 use crate::estate::until;
-use crate::gate::At;
 use crate::machine::signal;
 use crate::pty::OnTerminal;
 use crate::stage::{Drives, Stage, ended};
-use node_agent::record::phase::Phase;
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use tokio::process::Command;
 
-const IN_THE_COMMAND: At = At::Phase(Phase::RunCommand);
+const IN_THE_COMMAND: Phase = Phase::RunCommand;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_second_request_of_a_person_ends_the_program_at_once() {
@@ -37,7 +36,7 @@ async fn only_a_second_request_of_a_person_ends_the_program_at_once() {
     let status = ended(&mut program.child).await;
     assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{}", std::fs::read_to_string(&log).unwrap());
     assert!(
-        stage.machine.operation().is_some_and(|operation| operation.out),
+        stage.machine.operation().is_some_and(|operation| operation.left.is_some()),
         "the record is left for `resume`"
     );
 }

@@ -1,14 +1,14 @@
 //! One node and a maintenance of it that stays in the phase in which the terminal is to be closed.
 
 use crate::estate::{NODE, lease_key, serve, until};
-use crate::gate::{At, Gate};
+use crate::gate::Gate;
 use crate::machine::{Machine, machine_with};
 use crate::pty::OnTerminal;
 use axum::Router;
 use axum::routing::get;
 use local_alb::TargetHealth;
-use node_agent::record::phase::Phase;
 use node_agent::record::Finished;
+use node_agent::record::phase::Phase;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -33,7 +33,7 @@ pub(crate) enum Drives {
 pub(crate) struct Stage {
     pub(crate) machine: Machine,
     pub(crate) drives: Drives,
-    at: At,
+    at: Phase,
     gate: Gate,
 }
 
@@ -47,12 +47,12 @@ fn configure(machine: &Machine, line: &str) {
 }
 
 impl Stage {
-    pub(crate) async fn new(at: At, drives: Drives) -> Stage {
+    pub(crate) async fn new(at: Phase, drives: Drives) -> Stage {
         let mut machine = machine_with(|estate| {
             let reboot = format!("echo asked >> {}", estate.dir.path().join("reboots").display());
             let estate = estate.configured_instead("[\"false\"]", &format!("[\"sh\", \"-c\", {reboot:?}]"));
             // Turned back at once it does not matter how long it would take; a driver that goes on has to get through.
-            let slow = drives == Drives::ThisProcess && at == At::Phase(Phase::Drain);
+            let slow = drives == Drives::ThisProcess && at == Phase::Drain;
             let floor = if slow { "60s" } else { "200ms" };
             let estate = estate.configured("quarantine = \"2s\"\nhealth_passes = 1");
             estate.configured_instead("drain_floor = \"500ms\"", &format!("drain_floor = \"{floor}\""))
@@ -75,11 +75,11 @@ impl Stage {
     async fn block(&self) {
         let estate = &self.machine.estate;
         match self.at {
-            At::Phase(Phase::CheckGroup) => {
+            Phase::CheckGroup => {
                 estate.services[1].abort();
                 until(|| estate.alb.instances_out(&estate.arn) == 1).await;
             }
-            At::Phase(Phase::AcquireLease) => {
+            Phase::AcquireLease => {
                 estate.alb.set_tag(&estate.arn, &lease_key(2), "v1 p=held e=1 k=1");
             }
             _ => (),
@@ -93,8 +93,8 @@ impl Stage {
         let script = format!(
             "cd {dir} && echo >> began && while [ -e began ] && [ ! -e may_end ]; do sleep 0.05; done; echo >> ended"
         );
-        let reboot: &[&str] = if self.at == At::Phase(Phase::Reboot) { &["--reboot"] } else { &[] };
-        if self.at != At::Phase(Phase::RunCommand) {
+        let reboot: &[&str] = if self.at == Phase::Reboot { &["--reboot"] } else { &[] };
+        if self.at != Phase::RunCommand {
             self.let_the_command_end();
         }
         self.machine.command(&[&["maintain"], reboot, &["--", "sh", "-c", &script]].concat())
@@ -107,8 +107,8 @@ impl Stage {
     pub(crate) async fn is_reached(&self) {
         // The record says what is about to be begun; here it has begun.
         let has_begun = || match self.at {
-            At::Phase(Phase::RunCommand) => self.lines("began") == 1,
-            At::Phase(Phase::Reboot) => self.lines("reboots") == 1,
+            Phase::RunCommand => self.lines("began") == 1,
+            Phase::Reboot => self.lines("reboots") == 1,
             _ => true,
         };
         until(|| self.gate.is_reached() && has_begun()).await;
@@ -120,9 +120,9 @@ impl Stage {
         program.close();
         self.gate.open();
         match (self.drives, self.at) {
-            (Drives::Unit, At::Phase(Phase::RunCommand)) => self.let_the_command_end(),
-            (Drives::Unit, At::Phase(Phase::Reboot)) => self.machine.reboot().await,
-            (Drives::ThisProcess, At::Phase(Phase::Reboot)) => return self.reboot(program).await,
+            (Drives::Unit, Phase::RunCommand) => self.let_the_command_end(),
+            (Drives::Unit, Phase::Reboot) => self.machine.reboot().await,
+            (Drives::ThisProcess, Phase::Reboot) => return self.reboot(program).await,
             _ => (),
         }
         program.child.wait().await.unwrap().code()

@@ -16,9 +16,9 @@ const IN_THE_COMMAND: Phase = Phase::RunCommand;
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_second_request_of_a_person_ends_the_program_at_once() {
     let stage = Stage::new(IN_THE_COMMAND, Drives::ThisProcess).await;
-    // It does not end when it is told to, so that there is time to ask again.
-    let began = stage.machine.file("began");
-    let stubborn = format!("trap '' TERM; echo >> {}; while :; do sleep 1; done", began.display());
+    // It does not end when it is told to, so that there is time to ask again; it ends with the estate.
+    let began = stage.machine.file("began").display().to_string();
+    let stubborn = format!("trap '' TERM; echo >> {began}; while [ -e {began} ]; do sleep 0.1; done");
     let maintain = stage.machine.command(&["maintain", "--", "sh", "-c", &stubborn]);
     let log = stage.machine.file("log");
     let says = |words: &str| std::fs::read_to_string(&log).unwrap().contains(words);

@@ -9,14 +9,14 @@
 
 mod fleet;
 
-use fleet::{Builder, Fleet, Node, finished, fleet, until};
+use fleet::{Builder, Fleet, Node, finished, fleet, until, within};
 use local_alb::{AutoScalingGroup, Fault};
 use node_agent::machine::systemd::GoingDown;
 use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Verdict};
 use node_agent::settings::AutoScaling;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const GROUP: &str = "fleet";
 
@@ -273,5 +273,90 @@ async fn outside_of_a_group_it_leaves_by_itself() {
     let finished = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
     assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
     assert_eq!((calls(&fleet, "DeregisterTargets"), calls(&fleet, "EnterStandby")), (1, 0));
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_group_that_cannot_spare_it_any_more_when_its_turn_comes_is_waited_for() {
+    let fleet = scaled(standby()).await;
+    fleet.alb.set_tag(&fleet.arn, "node-agent/lease/i-other", "v1 p=held e=1 k=1");
+    let running = fleet.nodes[0].begun(fleet.nodes[0].run(&["patch"]), Phase::AcquireLease).await;
+    // Meanwhile somebody moves another instance to standby.
+    let another = fleet.nodes[2].identity.instance_id.clone();
+    change(&fleet, |group| {
+        group.desired = 2;
+        group.instances.insert(another.clone(), "Standby".into());
+    });
+    fleet.alb.remove_tag(&fleet.arn, "node-agent/lease/i-other");
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!((calls(&fleet, "EnterStandby"), fleet.leases().len()), (0, 0));
+    assert_eq!(fleet.nodes[0].phase(), Some(Phase::CheckGroup));
+    change(&fleet, |group| {
+        group.desired = 3;
+        group.instances.insert(another, "InService".into());
+    });
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    as_before(&fleet);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_enter_standby_that_is_not_permitted_changes_nothing() {
+    let fleet = scaled(standby()).await;
+    fleet.alb.script("EnterStandby", Fault::AccessDenied, 1000);
+    let began = Instant::now();
+    let refused = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
+    assert_eq!((refused.verdict, refused.exit_code), (Verdict::NothingChanged, 2), "{refused:?}");
+    assert!(refused.reason.unwrap().contains("AccessDenied"));
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    as_before(&fleet);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_standby_that_is_known_to_have_come_does_not_keep_the_lease() {
+    for fault in [None, Some(Fault::Throttled), Some(Fault::LostAnswer)] {
+        let fleet = scaled(standby()).await;
+        if let Some(fault) = fault {
+            fleet.alb.script("EnterStandby", fault, 1);
+        }
+        let began = Instant::now();
+        let ended = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
+        assert_eq!(ended.verdict, Verdict::Succeeded, "{fault:?}");
+        // What has no answer and may still come is waited for, for 15 minutes.
+        assert!(began.elapsed() < Duration::from_secs(300), "{fault:?}: {:?}", began.elapsed());
+        as_before(&fleet);
+        fleet.assert_restored();
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_floor_counts_from_when_the_group_has_deregistered_the_node() {
+    // Without a deregistration delay the floor is all that is waited for.
+    let fleet = scaled(standby().attribute("deregistration_delay.timeout_seconds", "0")).await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::AcquireLease).await;
+    until(|| calls(&fleet, "EnterStandby") == 1).await;
+    // A group that takes half a minute until it deregisters the node.
+    until(|| fleet.pairs(0)[0].1 == "unused").await;
+    fleet.alb.register(&fleet.arn, &node.target_id, fleet::PORT);
+    sleep(Duration::from_secs(25)).await;
+    fleet.alb.deregister(&fleet.arn, &node.target_id, fleet::PORT);
+    let out = within(Duration::from_secs(120), || !node.machine.ran.lock().unwrap().is_empty()).await;
+    assert!((30..33).contains(&out.as_secs()), "{out:?}");
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    as_before(&fleet);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn what_the_group_does_not_register_the_node_registers_itself() {
+    let fleet = scaled(standby()).await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::WaitInService).await;
+    // The group has done its part. Somebody deregisters the node, which no group makes good.
+    until(|| state(&fleet) == "InService").await;
+    fleet.alb.deregister(&fleet.arn, &node.target_id, fleet::PORT);
+    within(Duration::from_secs(120), || running.is_finished()).await;
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    assert_eq!(calls(&fleet, "RegisterTargets"), 1);
     fleet.assert_restored();
 }

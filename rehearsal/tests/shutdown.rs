@@ -9,7 +9,7 @@
 
 mod fleet;
 
-use fleet::{Fleet, PORT, finished, fleet};
+use fleet::{Fleet, PORT, finished, fleet, until};
 use local_alb::Fault;
 use node_agent::machine::systemd::GoingDown;
 use node_agent::maintenance::context::End;
@@ -211,4 +211,23 @@ async fn it_leaves_the_groups_that_it_is_in_when_others_are_named_too() {
     node.leave_before(GoingDown::Reboot).await;
     assert_drained(&fleet, 0);
     boots_and_is_back(&fleet, 0).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_claim_that_was_given_up_for_the_shutdown_is_removed_if_it_lands_after_the_boot() {
+    let fleet = fleet().start().await;
+    let node = fleet.nodes[0].clone();
+    fleet.alb.script("AddTags", Fault::LandsLate(Duration::from_secs(600)), 1);
+    let leaving = tokio::task::spawn_local(async move { node.leave_before(GoingDown::Reboot).await });
+    // The claim stands. Then the group cannot spare the node, and there is no time to wait.
+    until(|| fleet.lease(0).is_some()).await;
+    fleet.alb.deregister(&fleet.arn, &fleet.nodes[2].identity.instance_id, PORT);
+    assert!(leaving.await.unwrap().unwrap().forced);
+    assert_drained(&fleet, 0);
+    assert!(fleet.leases().is_empty());
+    fleet.alb.register(&fleet.arn, &fleet.nodes[2].identity.instance_id, PORT);
+    boots_and_is_back(&fleet, 0).await;
+    tokio::time::sleep(Duration::from_secs(900)).await;
+    fleet.assert_restored();
+    assert_eq!(fleet.nodes[0].journal().record.finished.len(), 1, "one shutdown, one entry");
 }

@@ -10,7 +10,7 @@
 
 mod fleet;
 
-use fleet::{Fleet, Node, finished, fleet, until};
+use fleet::{Fleet, Node, finished, fleet, until, within};
 use local_alb::Fault;
 use node_agent::maintenance::context::End;
 use node_agent::record::mailbox::{Ask, Requests};
@@ -229,4 +229,39 @@ async fn a_halt_leaves_an_operators_break_alone() {
     until(|| node.phase() == Some(Phase::Halted)).await;
     sleep(Duration::from_secs(120)).await;
     assert!(lease(&fleet).contains("p=broken"), "{}", lease(&fleet));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn told_to_stop_while_it_stays_the_driver_ends_and_leaves_everything_as_it_is() {
+    for halted in [true, false] {
+        let fleet = fleet().start().await;
+        let node = &fleet.nodes[0];
+        let request = if halted { node.run(&["patch"]) } else { Request { stay_out: true, ..node.run(&[]) } };
+        let running = driven(node, request);
+        if halted {
+            until(|| node.phase() == Some(Phase::CheckHealth)).await;
+            node.service.set(Some(503));
+        }
+        let stays = if halted { Phase::Halted } else { Phase::Drained };
+        until(|| node.phase() == Some(stays)).await;
+        sleep(Duration::from_secs(60)).await;
+        let (before, operation) = (lease(&fleet), node.operation());
+        node.ask_to_stop();
+        within(Duration::from_secs(1), || running.is_finished()).await;
+        let end = running.await.unwrap();
+        assert!(matches!(end, End::Halted(_)) == halted && matches!(end, End::Drained) != halted, "{end:?}");
+        assert_eq!((lease(&fleet), node.operation()), (before, operation));
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_rejoin_does_not_turn_back_a_maintenance() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = driven(node, node.run(&["patch"]));
+    until(|| node.phase() == Some(Phase::Drain)).await;
+    requests(node).leave(&Ask::ComeBack).unwrap();
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    assert_eq!(node.machine.ran.lock().unwrap().len(), 1);
+    fleet.assert_restored();
 }

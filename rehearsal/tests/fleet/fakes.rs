@@ -1,8 +1,10 @@
 //! The machine and the service of a node, made by the test.
 
 use async_trait::async_trait;
+use axum::http::Uri;
 use jiff::Timestamp;
 use node_agent::machine::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -127,13 +129,15 @@ impl Machine for FakeMachine {
 /// A service that answers health checks with what the test says.
 pub struct FakeService {
     status: Mutex<Option<u16>>,
+    /// Ports that answer otherwise.
+    ports: Mutex<BTreeMap<u16, Option<u16>>>,
     /// What the in-flight count says; negative: it does not answer.
     pub in_flight: AtomicI64,
 }
 
 impl Default for FakeService {
     fn default() -> FakeService {
-        FakeService { status: Mutex::new(Some(200)), in_flight: 0.into() }
+        FakeService { status: Mutex::new(Some(200)), ports: Mutex::default(), in_flight: 0.into() }
     }
 }
 
@@ -143,15 +147,22 @@ impl FakeService {
         *self.status.lock().unwrap() = status;
     }
 
-    pub fn status(&self) -> Option<u16> {
-        *self.status.lock().unwrap()
+    /// One port answers otherwise from now on.
+    pub fn set_port(&self, port: u16, status: Option<u16>) {
+        self.ports.lock().unwrap().insert(port, status);
+    }
+
+    pub fn status_of(&self, port: u16) -> Option<u16> {
+        let of_port = self.ports.lock().unwrap().get(&port).copied();
+        of_port.unwrap_or_else(|| *self.status.lock().unwrap())
     }
 }
 
 #[async_trait]
 impl Service for FakeService {
-    async fn probe(&self, _: &str, _: Duration) -> Result<u16, ServiceError> {
-        self.status().ok_or_else(|| ServiceError("connection refused".into()))
+    async fn probe(&self, url: &str, _: Duration) -> Result<u16, ServiceError> {
+        let port = url.parse::<Uri>().ok().and_then(|uri| uri.port_u16()).unwrap_or_default();
+        self.status_of(port).ok_or_else(|| ServiceError("connection refused".into()))
     }
 
     async fn in_flight(&self, _: &str) -> Result<u64, ServiceError> {

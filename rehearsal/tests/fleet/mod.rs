@@ -9,11 +9,11 @@ mod fakes;
 mod node;
 
 use fakes::{FakeMachine, FakeService};
-use local_alb::{HealthCheck, Instance, LocalAlb, Probe, Probes, TargetGroupSettings};
+use local_alb::{Call, HealthCheck, Instance, LocalAlb, Probe, Probes, TargetGroupSettings};
 use node_agent::aws::instance_metadata::Identity;
-use node_agent::machine::time::Length;
 use node_agent::maintenance::context::End;
 use node_agent::record::Finished;
+use node_agent::record::disk::LocalDisk;
 use node_agent::record::disk::LocalDisk;
 use node_agent::settings::Settings;
 use std::collections::BTreeMap;
@@ -123,9 +123,9 @@ impl Builder {
         let by_address = self.target_type == "ip";
         let services: Arc<Mutex<BTreeMap<String, Arc<FakeService>>>> = Arc::default();
         let known = services.clone();
-        let probes = Probes::Scripted(Arc::new(move |id: &str, _| {
+        let probes = Probes::Scripted(Arc::new(move |id: &str, port| {
             let service = known.lock().unwrap().get(id).cloned();
-            match service.map(|service| service.status()) {
+            match service.map(|service| service.status_of(port)) {
                 Some(Some(status)) => Probe::Status(status),
                 _ => Probe::Failed,
             }
@@ -202,6 +202,21 @@ impl Fleet {
         leases.collect()
     }
 
+    /// The lease tag of one node, as it is.
+    pub fn lease(&self, node: usize) -> Option<String> {
+        self.leases().remove(&self.nodes[node].identity.instance_id)
+    }
+
+    /// The key of that tag.
+    pub fn lease_key(&self, node: usize) -> String {
+        format!("node-agent/lease/{}", self.nodes[node].identity.instance_id)
+    }
+
+    /// The calls of one action so far, oldest first.
+    pub fn calls(&self, action: &str) -> Vec<Call> {
+        self.alb.calls().into_iter().filter(|call| call.action == action).collect()
+    }
+
     /// The registered pairs and how they are, as words.
     pub fn pairs(&self, node: usize) -> Vec<(u16, String)> {
         let id = &self.nodes[node].target_id;
@@ -263,11 +278,17 @@ pub fn finished(end: End) -> Finished {
 
 /// Waits for a condition, for a day of the paused clock at most.
 pub async fn until(condition: impl Fn() -> bool) {
+    within(Duration::from_secs(86_400), condition).await;
+}
+
+/// Waits for a condition, for so long at most. Returns how long it took.
+pub async fn within(limit: Duration, condition: impl Fn() -> bool) -> Duration {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(86_400), "a condition that never came to hold");
+        assert!(begun.elapsed() < limit, "a condition that never came to hold");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    begun.elapsed()
 }
 
 /// A length of time for settings.

@@ -1,7 +1,8 @@
 //! The command and the reboot, and how they end.
 
-use crate::fleet::fleet;
+use crate::fleet::{finished, fleet, seconds, within};
 use node_agent::maintenance::context::End;
+use node_agent::record::phase::Phase;
 use node_agent::record::{RebootWhen, Verdict};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,4 +57,17 @@ async fn a_reboot_that_never_comes_is_asked_for_twice_and_then_halts() {
     let End::Halted(reason) = node.maintain(node.reboot()).await else { panic!("not halted") };
     assert_eq!(reason, "gave up after 15m of waiting for the machine to go down");
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_command_that_takes_too_long_is_ended_and_the_node_comes_back() {
+    let fleet = fleet().settings(|s| s.command_limit = seconds(600)).start().await;
+    let node = &fleet.nodes[0];
+    *node.machine.command.lock().unwrap() = (Duration::from_secs(7200), 0);
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    let took = within(Duration::from_secs(900), || node.phase() != Some(Phase::RunCommand)).await;
+    assert!((599..=601).contains(&took.as_secs()), "{took:?}");
+    let ended = finished(running.await.unwrap());
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::FailedButRestored, 1), "{ended:?}");
+    assert!(fleet.lease(0).unwrap().contains("p=failed"));
 }

@@ -1,7 +1,8 @@
 //! How long a node drains, and which of its targets.
 
-use crate::fleet::{finished, fleet, seconds, until};
+use crate::fleet::{finished, fleet, seconds, until, within};
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use node_agent::record::phase::Phase;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -44,6 +45,21 @@ async fn a_busy_service_is_waited_for() {
     // Idle for the quiet period, without waiting for the rest of the delay.
     let passed = began.elapsed();
     assert!((Duration::from_secs(55)..Duration::from_secs(57)).contains(&passed), "{passed:?}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_request_in_between_begins_the_quiet_period_anew() {
+    let fleet = fleet().settings(|s| s.in_flight_url = Some("http://service/in-flight".into())).start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::Drain).await;
+    // Idle so far. One comes shortly before the floor is over, and ends as it is.
+    sleep(Duration::from_secs(18)).await;
+    node.service.in_flight.store(1, Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    node.service.in_flight.store(0, Ordering::Relaxed);
+    let idle = within(Duration::from_secs(60), || !node.machine.ran.lock().unwrap().is_empty()).await;
+    assert!((5..7).contains(&idle.as_secs()), "{idle:?}");
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

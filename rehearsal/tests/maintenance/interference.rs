@@ -1,9 +1,9 @@
 //! Somebody else moves our target or removes our tag.
 
-use crate::fleet::{PORT, finished, fleet};
+use crate::fleet::{PORT, finished, fleet, until};
 use local_alb::Fault;
-use node_agent::record::Verdict;
 use node_agent::record::phase::{Outcome, Phase};
+use node_agent::record::{RebootWhen, Verdict};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -39,6 +39,38 @@ async fn registered_again_and_again_it_turns_back_unrebooted() {
     assert!(finished.reason.unwrap().contains("although we deregistered it, for the 4th time"));
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 0);
     fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn registered_by_somebody_else_during_the_command_it_drains_again_before_the_reboot() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
+    let request = node.request(RebootWhen::Always, &["patch"]);
+    let running = node.begun(request, Phase::RunCommand).await;
+    sleep(Duration::from_secs(120)).await;
+    fleet.alb.register(&fleet.arn, &node.target_id, PORT);
+    until(|| node.machine.reboots.load(Ordering::Relaxed) == 1).await;
+    assert_eq!(fleet.pairs(0), [(PORT, "unused".to_owned())]);
+    assert_eq!(fleet.calls("DeregisterTargets").len(), 2);
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    assert_eq!(node.machine.ran.lock().unwrap().len(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn registered_by_somebody_else_while_too_few_are_left_it_stays_and_gives_up() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::Drain).await;
+    sleep(Duration::from_secs(20)).await;
+    fleet.alb.deregister(&fleet.arn, &fleet.nodes[2].target_id, PORT);
+    fleet.alb.register(&fleet.arn, &node.target_id, PORT);
+    let ended = finished(running.await.unwrap());
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::FailedButRestored, 1), "{ended:?}");
+    assert_eq!(fleet.calls("DeregisterTargets").len(), 1);
+    assert!(node.machine.ran.lock().unwrap().is_empty());
+    assert_eq!((fleet.pairs(0), fleet.lease(0)), (vec![(PORT, "healthy".to_owned())], None));
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -44,10 +44,15 @@ impl Request {
         (self.stay_out, self.reboot, &self.command) == (other.stay_out, other.reboot, &other.command)
     }
 
-    /// A short name for what is asked for, the same in every version of this program (FNV-1a).
+    /// A short name for what is asked for (FNV-1a). The words are part of it: they are the same in every version.
     pub fn work_hash(&self) -> u32 {
-        let how = [self.stay_out.to_string(), format!("{:?}", self.reboot)];
-        let words = how.iter().chain(&self.command);
+        let stay_out = if self.stay_out { "true" } else { "false" };
+        let reboot = match self.reboot {
+            RebootWhen::Never => "Never",
+            RebootWhen::IfRequired => "IfRequired",
+            RebootWhen::Always => "Always",
+        };
+        let words = [stay_out, reboot].into_iter().chain(self.command.iter().map(String::as_str));
         let bytes = words.flat_map(|word| word.bytes().chain([0]));
         bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
@@ -63,4 +68,28 @@ pub enum RebootWhen {
     IfRequired,
     /// Always.
     Always,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_run_under_ssm_is_the_same_in_every_version() {
+        let hash = |stay_out, reboot, command: &[&str]| {
+            let command = command.iter().map(ToString::to_string).collect();
+            let empty = Request::new("one".to_owned(), Settings::default());
+            format!("{:08x}", Request { stay_out, reboot, command, ..empty }.work_hash())
+        };
+        assert_eq!(
+            [
+                hash(true, RebootWhen::Never, &[]),
+                hash(false, RebootWhen::Always, &[]),
+                hash(false, RebootWhen::IfRequired, &["dnf", "-y", "upgrade"]),
+                hash(false, RebootWhen::Never, &["a b"]),
+                hash(false, RebootWhen::Never, &["a", "b"]),
+            ],
+            ["387b0f61", "3737d02f", "b928dccc", "3d69c015", "dff4bc75"]
+        );
+    }
 }

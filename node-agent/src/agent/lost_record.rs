@@ -7,7 +7,7 @@ use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, MembershipError};
 use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
-use crate::lease::quarantine::{Restart, Restarted, restart};
+use crate::lease::quarantine::{Restart, restart};
 use crate::lease::{Hold, LeaseTag, Leases, Reading};
 use crate::machine::time::Moment;
 use crate::record::phase::Phase;
@@ -126,13 +126,9 @@ fn on_record(
 fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>) -> Option<Operation> {
     let id = held.first().map(|(.., id)| id.clone())?;
     let healthy = held.iter().flat_map(|(_, own, _)| own).all(|state| state.health == TargetHealth::Healthy);
-    let restarted = Restarted {
-        out: (!known.record_missing).then_some(false),
-        healthy,
-        unresolved: None,
-        uptime: std::time::Duration::from_millis(known.now.uptime_ms),
-    };
-    let decided = restart(restarted, known.settings.quarantine.0);
+    let since_boot = std::time::Duration::from_millis(known.now.uptime_ms);
+    let since_sent = known.record_missing.then_some(since_boot);
+    let decided = restart(healthy, since_sent, known.settings.quarantine.0);
     let phase = if decided == Restart::ComeBack { Phase::CheckHealth } else { Phase::ReleaseLease };
     let boot = Moment { uptime_ms: 0, ..known.now.clone() };
     if known.record_missing && decided != Restart::Remove {

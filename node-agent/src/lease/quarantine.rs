@@ -21,26 +21,13 @@ pub enum Restart {
     Remove,
 }
 
-/// What is known at a restart.
-#[derive(Debug, Clone, Copy)]
-pub struct Restarted {
-    /// `out` is on record; `None`: there is no record.
-    pub out: Option<bool>,
-    /// Our target is registered and healthy.
-    pub healthy: bool,
-    /// How long a request of the former life may still take effect.
-    pub unresolved: Option<Duration>,
-    /// Time since boot: without a record, nothing older than the boot can be known to be past.
-    pub uptime: Duration,
-}
-
-/// Target health alone cannot be trusted at a restart: a deregistration may be on its way.
-pub fn restart(known: Restarted, quarantine: Duration) -> Restart {
-    match known.out {
-        Some(true) => Restart::ComeBack,
-        _ if !known.healthy => Restart::ComeBack,
-        Some(false) => known.unresolved.map_or(Restart::Remove, Restart::Wait),
-        None => left([known.uptime], quarantine).map_or(Restart::Remove, Restart::Wait),
+/// Target health alone cannot be trusted at a restart: a deregistration may be on its way. `since_sent` is the time since
+/// the last request that is not known to be over: without a record that is the time since the boot. `None`: there is none.
+pub fn restart(healthy: bool, since_sent: Option<Duration>, quarantine: Duration) -> Restart {
+    match left(since_sent, quarantine) {
+        _ if !healthy => Restart::ComeBack,
+        Some(left) => Restart::Wait(left),
+        None => Restart::Remove,
     }
 }
 
@@ -60,12 +47,11 @@ mod tests {
 
     #[test]
     fn a_restart_trusts_target_health_only_when_nothing_is_on_its_way() {
-        let known = Restarted { out: Some(false), healthy: true, unresolved: None, uptime: Duration::ZERO };
-        assert_eq!(restart(known, Q), Restart::Remove);
-        assert_eq!(restart(Restarted { out: Some(true), ..known }, Q), Restart::ComeBack);
-        assert_eq!(restart(Restarted { healthy: false, ..known }, Q), Restart::ComeBack);
-        assert_eq!(restart(Restarted { unresolved: Some(Q), ..known }, Q), Restart::Wait(Q));
-        assert_eq!(restart(Restarted { out: None, ..known }, Q), Restart::Wait(Q));
-        assert_eq!(restart(Restarted { out: None, uptime: Q, ..known }, Q), Restart::Remove);
+        assert_eq!(restart(true, None, Q), Restart::Remove);
+        assert_eq!(restart(true, Some(Q), Q), Restart::Remove);
+        assert_eq!(restart(true, Some(Duration::ZERO), Q), Restart::Wait(Q));
+        for since_sent in [None, Some(Duration::ZERO), Some(Q)] {
+            assert_eq!(restart(false, since_sent, Q), Restart::ComeBack);
+        }
     }
 }

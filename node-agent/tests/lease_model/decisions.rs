@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use node_agent::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
 use node_agent::lease::capacity::{self, Allowance, GroupView, Shortage};
 use node_agent::lease::policy::Policy;
-use node_agent::lease::quarantine::{self, Restart, Restarted};
+use node_agent::lease::quarantine::{self, Restart};
 use node_agent::lease::queue::{self, DEAD_AFTER, Move, Pace, Standing, Ticket, Watched};
 use node_agent::lease::{Claim, Leases, operator};
 use node_agent::machine::time::Moment;
@@ -138,7 +138,7 @@ fn spared(leases: &Leases, policy: &Policy, seen: &Seen, out: bool, without: Opt
 pub fn restart(healthy: bool, q_has_passed: bool, without: Option<Rule>) -> Restart {
     let uptime = if q_has_passed { Q } else { Duration::ZERO };
     let quarantine = if without == Some(Rule::RestartWaits) { Duration::ZERO } else { Q };
-    quarantine::restart(Restarted { out: None, healthy, unresolved: None, uptime }, quarantine)
+    quarantine::restart(healthy, Some(uptime), quarantine)
 }
 
 /// Whether a request that was sent before a boot counts as past right after it.

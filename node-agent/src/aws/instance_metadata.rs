@@ -2,6 +2,7 @@
 
 use crate::aws::response_limit::{Bound, BoundedClient};
 use crate::aws::target_group::{OwnIds, TargetType};
+use crate::machine::causes::causes;
 use crate::settings::{Settings, is_instance_id};
 use aws_config::imds;
 use aws_config::imds::client::ImdsResponseRetryClassifier;
@@ -157,13 +158,6 @@ async fn ask(client: &imds::Client, item: &Item) -> Result<Option<String>, Strin
             (item.is_one)(text).then(|| Some(text.to_owned())).ok_or_else(wrong)
         }
         Err(ImdsError::ErrorResponse(answer)) if answer.response().status().as_u16() == 404 => Ok(None),
-        Err(error) => Err(innermost(&error)),
-    }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => innermost(cause),
-        None => error.to_string(),
+        Err(error) => Err(causes(&error)),
     }
 }

@@ -5,6 +5,7 @@ use crate::aws::auto_scaling::AutoScalingGroups;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::exit;
+use crate::machine::causes::causes;
 use crate::machine::linux::Linux;
 use crate::machine::local_service::HttpService;
 use crate::machine::ports::{Machine, Service, Stop};
@@ -48,9 +49,9 @@ pub(super) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String),
     };
     if let Some(provider) = config.credentials_provider() {
         provider.provide_credentials().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            // The rest lists every place that was looked at.
-            let cause = cause.lines().next().unwrap_or_default().trim_end_matches(" Attempted:");
+            // Its own text says no more than that it failed.
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), |e| causes(e));
+            let cause = cause.trim_end_matches(". Attempted:");
             usage(anyhow::anyhow!(
                 "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set a profile \
                  or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

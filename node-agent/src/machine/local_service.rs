@@ -1,5 +1,6 @@
 //! Health checks and the in-flight count over HTTP.
 
+use crate::machine::causes::causes;
 use crate::machine::ports::{Service, ServiceError};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -63,15 +64,4 @@ impl Service for HttpService {
         let count = text.and_then(|text| text.trim().parse().ok());
         count.ok_or_else(|| ServiceError(format!("{url} did not answer with a whole number")))
     }
-}
-
-/// The causes in one line; reqwest's own text leaves out the innermost, which is the one that helps.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

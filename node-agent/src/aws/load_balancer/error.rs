@@ -1,5 +1,6 @@
 //! How a call failed, and what that says about the change that it asked for.
 
+use crate::machine::causes::causes;
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_elasticloadbalancingv2::operation::RequestId;
 
@@ -125,7 +126,7 @@ where
                 let code = printable(service.err().code().unwrap_or("a server error"));
                 CallErrorKind::Unknown(format!("{code}{status}"))
             }
-            _ => CallErrorKind::Unknown(printable(&innermost(&error))),
+            _ => CallErrorKind::Unknown(printable(&causes(&error))),
         };
         CallError { call, kind }
     }
@@ -139,20 +140,6 @@ pub(super) fn printable(text: &str) -> String {
 /// The answer came, and is not one to this question.
 pub(super) fn odd(call: &'static str, what: &str) -> CallError {
     CallError { call, kind: CallErrorKind::Unknown(format!("the answer makes no sense: {what}")) }
-}
-
-/// The causes of an error in one line, without the SDK's debug output.
-fn innermost<E: std::error::Error>(error: &E) -> String {
-    let mut causes: Vec<String> = Vec::new();
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if causes.last().is_none_or(|last| !last.contains(&text)) {
-            causes.push(text);
-        }
-        next = cause.source();
-    }
-    causes.join(": ")
 }
 
 /// The HTTP status of an answer that came.

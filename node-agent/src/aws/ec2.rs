@@ -1,10 +1,11 @@
 //! What EC2 says of instances, asked through the AWS CLI: one question that an operator asks now and then is not worth
 //! an SDK many times the size of this program.
 
+use crate::machine::program::{self, NotEnded};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 
 /// No answer takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -38,12 +39,9 @@ impl fmt::Display for Fate {
 /// Why EC2 could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Ec2Error {
-    /// There is no AWS CLI.
+    /// There is no AWS CLI, or it took too long.
     #[error("failed to run `aws`: {0}")]
-    NoCli(std::io::Error),
-    /// It took too long.
-    #[error("failed to ask EC2: `aws` did not end within {} s", LIMIT.as_secs())]
-    TooLong,
+    NotRun(#[from] NotEnded),
     /// The CLI said no.
     #[error("failed to ask EC2: `aws` ended with {code}: {said}")]
     Refused {
@@ -73,10 +71,9 @@ pub async fn fates(
     ids: &[&str],
     quarantine: Duration,
 ) -> Result<BTreeMap<String, Fate>, Ec2Error> {
-    let mut aws = Command::new("aws");
-    aws.args(arguments(region, ids)).env("AWS_PAGER", "").kill_on_drop(true);
-    let output = tokio::time::timeout(LIMIT, aws.output()).await.map_err(|_| Ec2Error::TooLong)?;
-    let output = output.map_err(Ec2Error::NoCli)?;
+    let mut aws = program::command(&["aws"]);
+    aws.args(arguments(region, ids)).env("AWS_PAGER", "").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = program::run(&mut aws, "", LIMIT).await?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(Ec2Error::Refused { code: output.status.to_string(), said });

@@ -4,6 +4,7 @@ use super::drives::Drives;
 use super::verdict::{self, End};
 use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, resume, say};
 use crate::exit;
+use crate::machine::program::shown;
 use crate::maintenance::progress::Progress;
 use crate::record::journal::Opened;
 use crate::record::phase::Phase;
@@ -102,7 +103,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
 async fn dry_run(request: &Request) -> Result<u8, Complaint> {
     let mut plan = String::from("check_group, acquire_lease, validate, deregister, drain");
     if !request.command.is_empty() {
-        plan += &format!(", run_command `{}`", request.command.join(" "));
+        plan += &format!(", run_command `{}`", shown(&request.command));
     }
     match request.reboot {
         RebootWhen::Never => (),

@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// Leaves the target groups and drains, if the machine is going down.
 pub(super) async fn run(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    let Some(how) = systemd::going_down() else {
+    let Some(how) = systemd::going_down().await else {
         tracing::info!("the machine is not going down: nothing to do");
         return Ok(exit::DONE);
     };

@@ -10,6 +10,7 @@ use crate::machine::systemd;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::{Mutex, PoisonError};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 /// What the signals have asked for so far: never less than before.
@@ -47,15 +48,14 @@ fn begin() -> Result<Heard, Complaint> {
     let (tell, asked) = watch::channel(Asked::Nothing);
     let (end, stop) = watch::channel(false);
     let listened = [SIGTERM, SIGINT].into_iter().chain(Some(SIGHUP).filter(|signal| !is_ignored(*signal)));
-    let mut signals = Signals::new(listened).map_err(|error| {
-        Complaint::new(
-            exit::NOTHING_CHANGED,
-            anyhow::Error::new(error).context("failed to listen for signals"),
-        )
-    })?;
+    let failed = |error| anyhow::Error::new(error).context("failed to listen for signals");
+    let failed = |error| Complaint::new(exit::NOTHING_CHANGED, failed(error));
+    let mut signals = Signals::new(listened).map_err(failed)?;
+    // The driver's own may be stuck, and a second signal has to end it then.
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if systemd::going_down().is_some() {
+            if runtime.block_on(systemd::going_down()).is_some() {
                 // A dying node is never registered; the guard sees to what is left, and the next boot goes on.
                 tracing::warn!("asked to stop, and the machine goes down: leaving the rest on record");
                 std::process::exit(i32::from(exit::NOTHING_CHANGED));

@@ -1,10 +1,9 @@
 //! The driver as a process of its own: it outlives whoever asked for a maintenance.
 
+use crate::machine::program::{self, shown};
 use crate::settings::Settings;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 
 /// The unit that the packages install.
 const UNIT: &str = "node-agent.service";
@@ -29,15 +28,6 @@ fn is_installed(settings: &Settings) -> bool {
 
 /// Starts it, unless it runs. The error says what failed and why.
 pub(super) async fn start(argv: &[String]) -> Result<(), String> {
-    let failed = |cause: String| format!("failed to start the driver with `{}`: {cause}", argv.join(" "));
-    let Some((program, arguments)) = argv.split_first() else { return Ok(()) };
-    let mut command = Command::new(program);
-    let started =
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).status();
-    match tokio::time::timeout(LIMIT, started).await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(failed(status.to_string())),
-        Ok(Err(cause)) => Err(failed(cause.to_string())),
-        Err(_) => Err(failed(format!("no answer within {} s", LIMIT.as_secs()))),
-    }
+    let started = program::succeeds(argv, "", LIMIT).await;
+    started.map_err(|cause| format!("failed to start the driver with `{}`: {cause}", shown(argv)))
 }

@@ -4,5 +4,6 @@ pub mod causes;
 pub mod linux;
 pub mod local_service;
 pub mod ports;
+pub mod program;
 pub mod systemd;
 pub mod time;

@@ -1,7 +1,8 @@
 //! What systemd knows: whether the machine is going down, and which way.
 
+use crate::machine::program;
 use serde::{Deserialize, Serialize};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// Which way the machine goes down.
@@ -16,56 +17,34 @@ pub enum GoingDown {
 
 /// How often a question that was cut off is asked again. As a unit is stopped, systemd signals what we have just started, too:
 /// once, so that the next one lives.
-const ASKED: u32 = 10;
+const ASKED: usize = 10;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// systemd answers in milliseconds. A second signal is not heard before it has.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Which way the machine is going down; `None` when it is not, or when there is no systemd to ask.
-///
-/// Blocks for the few milliseconds that systemd takes to answer.
-pub fn going_down() -> Option<GoingDown> {
+pub async fn going_down() -> Option<GoingDown> {
     // Its exit code says "not running" in many states; only the word tells them apart.
-    let state = ask(|| answer("systemctl", &["is-system-running"]))?;
+    let state = ask(&["systemctl", "is-system-running"]).await?;
     if state.trim() != "stopping" {
         return None;
     }
-    let jobs = ask(|| answer("systemctl", &["list-jobs", "--plain", "--no-legend"]));
+    let jobs = ask(&["systemctl", "list-jobs", "--plain", "--no-legend"]).await;
     Some(which_way(&jobs.unwrap_or_default()))
 }
 
-/// What a program said, or how it came not to.
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Said(String),
-    /// Somebody ended it by a signal.
-    CutOff,
-    /// It cannot be started.
-    Nobody,
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the thread that hears signals, or a process that does nothing else yet"
-)]
-fn ask(question: impl Fn() -> Answer) -> Option<String> {
+/// What a program says, whatever its exit code; `None`: it cannot be started, or does not end.
+async fn ask(argv: &[&str]) -> Option<String> {
     for _ in 0..ASKED {
-        match question() {
-            Answer::Said(text) => return Some(text),
-            Answer::CutOff => std::thread::sleep(ASK_AGAIN_AFTER),
-            Answer::Nobody => return None,
+        let mut command = program::command(argv);
+        let asked =
+            program::run(command.stdout(Stdio::piped()).stderr(Stdio::null()), "", LIMIT).await.ok()?;
+        if asked.status.code().is_some() {
+            return Some(String::from_utf8_lossy(&asked.stdout).into_owned());
         }
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
     None
-}
-
-fn answer(program: &str, arguments: &[&str]) -> Answer {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    match output {
-        Ok(output) if output.status.code().is_some() => {
-            Answer::Said(String::from_utf8_lossy(&output.stdout).into_owned())
-        }
-        Ok(_) => Answer::CutOff,
-        Err(_) => Answer::Nobody,
-    }
 }
 
 /// From the jobs that systemd works on. What is neither a reboot nor like one may be the end of the machine.
@@ -82,7 +61,6 @@ fn which_way(jobs: &str) -> GoingDown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
 
     #[test]
     fn the_jobs_tell_a_reboot_from_a_power_off() {
@@ -98,22 +76,19 @@ mod tests {
         assert_eq!(which_way(""), GoingDown::PowerOff);
     }
 
-    #[test]
-    fn a_question_that_was_cut_off_is_asked_again_and_nobody_is_asked_once() {
-        assert_eq!(answer("sh", &["-c", "echo stopping; exit 1"]), Answer::Said("stopping\n".into()));
-        assert_eq!(answer("sh", &["-c", "kill -TERM $$"]), Answer::CutOff);
-        assert_eq!(answer("/nonexistent/systemctl", &[]), Answer::Nobody);
-        let times = Cell::new(0);
-        let counted = |answer: fn(u32) -> Answer| {
-            times.set(0);
-            ask(|| {
-                times.set(times.get() + 1);
-                answer(times.get())
-            })
+    #[tokio::test]
+    async fn a_question_that_was_cut_off_is_asked_again_and_nobody_is_asked_once() {
+        let dir = tempfile::tempdir().unwrap();
+        // Each script notes that it was asked.
+        let asked = async |name: &str, script: &str| {
+            let notes = dir.path().join(name).display().to_string();
+            let said = ask(&["sh", "-c", &format!("echo asked >>$0; {script}"), &notes]).await;
+            (said, std::fs::read_to_string(notes).unwrap().lines().count())
         };
-        let second = counted(|n| if n == 1 { Answer::CutOff } else { Answer::Said("stopping".into()) });
-        assert_eq!((second.as_deref(), times.get()), (Some("stopping"), 2));
-        assert_eq!((counted(|_| Answer::CutOff), times.get()), (None, ASKED));
-        assert_eq!((counted(|_| Answer::Nobody), times.get()), (None, 1));
+        assert_eq!(asked("once", "echo stopping; exit 1").await, (Some("stopping\n".to_owned()), 1));
+        let second = asked("second", "[ $(wc -l <$0) = 2 ] || kill -TERM $$; echo stopping").await;
+        assert_eq!(second, (Some("stopping\n".to_owned()), 2));
+        assert_eq!(asked("never", "kill -TERM $$").await, (None, ASKED));
+        assert_eq!(ask(&["/nonexistent/systemctl"]).await, None);
     }
 }

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod aws;
 pub mod cli;
+mod client;
 pub mod exit;
 pub mod lease;
 pub mod machine;

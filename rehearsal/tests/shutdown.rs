@@ -222,7 +222,7 @@ async fn a_claim_that_was_given_up_for_the_shutdown_is_removed_if_it_lands_after
     // The claim stands. Then the group cannot spare the node, and there is no time to wait.
     until(|| fleet.lease(0).is_some()).await;
     fleet.alb.deregister(&fleet.arn, &fleet.nodes[2].identity.instance_id, PORT);
-    assert!(leaving.await.unwrap().unwrap().forced);
+    assert!(leaving.await.unwrap().forced);
     assert_drained(&fleet, 0);
     assert!(fleet.leases().is_empty());
     fleet.alb.register(&fleet.arn, &fleet.nodes[2].identity.instance_id, PORT);

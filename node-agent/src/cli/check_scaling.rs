@@ -1,10 +1,10 @@
 //! `check --start` in an Auto Scaling group: could it move this node to standby now? Changes nothing.
 
-use super::check::cannot_tell;
-use super::gather::{self, Node};
+use crate::agent::gather::{self, Node};
 use crate::aws::auto_scaling::{Member, NoStandby, ScalingGroup, undecided};
 use crate::aws::load_balancer::CallError;
 use crate::aws::own_groups::Membership;
+use crate::cli::findings::cannot_tell;
 use crate::settings::{AutoScaling, Settings};
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! `check --start`: could `maintain` take this node out now? Changes nothing.
 
-use super::check::{Findings, GroupFindings, cannot_tell};
-use super::{check_scaling, gather};
+use crate::agent::gather;
 use crate::aws::own_groups::{self, MembershipError};
 use crate::aws::target_group::own;
+use crate::cli::check_scaling;
+use crate::cli::findings::{Findings, GroupFindings, cannot_tell};
 use crate::lease::Slot;
 use crate::maintenance::context::DriveError;
 use crate::maintenance::read_group;

@@ -1,6 +1,8 @@
 //! `idle`, which package scripts call: may the program be removed?
 
-use super::{Complaint, gather, say};
+use crate::agent::failure::Complaint;
+use crate::agent::open;
+use crate::cli::say::say;
 use crate::exit;
 use crate::record::journal;
 use crate::settings::Settings;
@@ -8,7 +10,7 @@ use crate::settings::Settings;
 /// Yes (0) when no maintenance is on record. Without the network, and without waiting for a driver at work.
 pub(super) fn idle(settings: &Settings) -> Result<u8, Complaint> {
     let record = journal::read(&settings.state_dir)
-        .map_err(|error| Complaint { exit_code: exit::FAILED, ..gather::journal_complaint(error) })?;
+        .map_err(|error| Complaint { exit_code: exit::FAILED, ..open::journal_complaint(error) })?;
     match record.and_then(|record| record.operation) {
         None => Ok(exit::DONE),
         Some(operation) => {

@@ -1,8 +1,9 @@
 //! `lease break`: frees the slot of a node whose agent is stopped for good.
 
-use super::operator::{Operator, Sent};
-use super::{Complaint, say};
+use crate::agent::failure::Complaint;
 use crate::aws::target_group::TargetGroup;
+use crate::cli::operator::{Operator, Sent};
+use crate::cli::say::say;
 use crate::exit;
 use crate::lease::operator::{self as decide, Broken, Found, Refused};
 use crate::settings::Settings;

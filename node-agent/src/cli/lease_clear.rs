@@ -1,8 +1,9 @@
 //! `lease clear`: removes the mark that a failed maintenance, or a break, has left behind.
 
-use super::operator::Operator;
-use super::{Complaint, say};
+use crate::agent::failure::Complaint;
 use crate::aws::target_group::TargetGroup;
+use crate::cli::operator::Operator;
+use crate::cli::say::say;
 use crate::exit;
 use crate::lease::operator::{self as decide, Found};
 use crate::settings::Settings;

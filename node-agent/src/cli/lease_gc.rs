@@ -1,9 +1,10 @@
 //! `lease gc`: removes the leases of terminated instances, which nobody else ever will.
 
-use super::operator::Operator;
-use super::{Complaint, say};
+use crate::agent::failure::Complaint;
 use crate::aws::ec2::{self, Fate};
 use crate::aws::target_group::TargetGroup;
+use crate::cli::operator::Operator;
+use crate::cli::say::say;
 use crate::exit;
 use crate::lease::Leases;
 use crate::lease::operator::{self as decide, Found, Refused};

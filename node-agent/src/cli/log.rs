@@ -1,6 +1,6 @@
 //! The log: standard error, one line an event, above the progress line.
 
-use super::LogFormat;
+use crate::cli::args::LogFormat;
 use crate::maintenance::progress::{AboveTheLine, Progress};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::FormatTime;

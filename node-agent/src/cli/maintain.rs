@@ -1,8 +1,17 @@
 //! `maintain` and `drain`: a new operation.
 
-use super::drives::Drives;
-use super::verdict::{self, End};
-use super::{Complaint, DrainArgs, MaintainArgs, check, follow, gather, resume, say};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
+use crate::agent::lost;
+use crate::agent::open;
+use crate::cli::args::DrainArgs;
+use crate::cli::args::MaintainArgs;
+use crate::cli::check;
+use crate::cli::report;
+use crate::cli::say::say;
+use crate::client::drives::Drives;
+use crate::client::end::{self, End};
+use crate::client::follow;
 use crate::exit;
 use crate::machine::program::shown;
 use crate::maintenance::progress::Progress;
@@ -57,7 +66,7 @@ fn under_ssm(request: Request) -> Request {
 
 /// Has whoever drives do it, and says how it ended.
 async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
-    Ok(end_of(under_ssm(request), progress).await?.tell())
+    Ok(report::tell(&end_of(under_ssm(request), progress).await?))
 }
 
 async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint> {
@@ -83,21 +92,27 @@ async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint>
 async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<End, Complaint> {
     let node = gather::node(&request.settings).await?;
     let mut journal =
-        opened.for_instance(&node.identity.instance_id, &node.region).map_err(gather::journal_complaint)?;
+        opened.for_instance(&node.identity.instance_id, &node.region).map_err(open::journal_complaint)?;
     let machine = gather::machine(&request.settings);
     let now = machine
         .now()
         .map_err(|error| Complaint::new(exit::USAGE, crate::maintenance::context::DriveError::from(error)))?;
     let operation = match journal.record.operation.take() {
+        None if journal.is_new() => {
+            match lost::find(&mut journal, &node.identity, &request.settings).await? {
+                Some(lost) => return Err(follow::in_the_way(&lost, false)),
+                None => Operation::new(request, now),
+            }
+        }
         None => Operation::new(request, now),
         Some(mut same) if same.answers(&request.id) && same.phase != Phase::Halted => {
-            same.restarts(&now).map_err(resume::no_way)?;
+            same.restarts(&now).map_err(open::no_way)?;
             same
         }
         Some(unfinished) => return Err(follow::in_the_way(&unfinished, false)),
     };
     let driver = gather::driver(journal, operation, node.identity, node.load_balancer, progress)?;
-    verdict::drive(driver).await
+    end::drive(driver).await
 }
 
 async fn dry_run(request: &Request) -> Result<u8, Complaint> {

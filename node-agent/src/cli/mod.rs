@@ -1,183 +1,34 @@
 //! The command line: what a person, SSM or systemd asks for.
 
+mod args;
 mod check;
 mod check_scaling;
 mod check_start;
-mod drives;
-mod follow;
-mod gather;
+mod findings;
 mod idle;
 mod lease_break;
 mod lease_clear;
 mod lease_gc;
 mod log;
-mod lost;
 mod maintain;
 mod operator;
 mod pause;
+mod report;
 mod resume;
-mod shutdown_guard;
-mod signals;
-mod start;
+mod say;
 mod status;
+mod status_facts;
 mod status_text;
-mod unit;
-mod verdict;
-mod who;
 
+use crate::agent::failure::Complaint;
+use crate::agent::{open, shutdown_guard, unit};
 use crate::exit;
-use crate::record::RebootWhen;
-use crate::settings::{Flags, Settings, SettingsError};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use jiff::Timestamp;
+use crate::settings::{Settings, SettingsError};
+use args::{Cli, LeaseVerb, Verb};
+use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-const AFTER_HELP: &str = "\
-Exit codes:
-  0    done as asked; for check: yes
-  1    the maintenance failed and the node is back in service; for check: no
-  2    wrong usage or configuration, or refused: other arguments are needed; nothing was done
-  3    halted: the lease is kept, a person is needed (node-agent status says why)
-  75   nothing was changed, try again later
-  194  asks the SSM agent for a reboot
-";
-
-/// Takes this node out of its load balancer, patches or reboots it, and brings it back.
-#[derive(Debug, Parser)]
-#[command(name = "node-agent", version, after_help = AFTER_HELP)]
-struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-    /// Configuration file [default: /etc/node-agent/config.toml, if it exists]
-    #[arg(long, env = "NODE_AGENT_CONFIG", global = true)]
-    config: Option<PathBuf>,
-    /// How to write the log, on standard error
-    #[arg(long, env = "NODE_AGENT_LOG_FORMAT", value_enum, default_value = "text", global = true)]
-    log_format: LogFormat,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Take this node out, run the command, reboot, bring it back
-    Maintain(MaintainArgs),
-    /// Drive whatever is unfinished; never takes a node out
-    Resume {
-        /// Be the driver of this node, for node-agent.service alone: do what others ask, stay while halted or drained
-        #[arg(long, hide = true)]
-        stay: bool,
-    },
-    /// Take this node out and leave it out, until rejoin
-    Drain(DrainArgs),
-    /// Bring back a node that drain took out, or that halted
-    Rejoin,
-    /// May this node go down now? yes 0, no 1, with the reasons
-    Check(CheckArgs),
-    /// This node, its target groups, who holds or waits for a slot, and what blocks the next node
-    Status(StatusArgs),
-    /// Leases of nodes that cannot do it themselves; runs anywhere
-    #[command(subcommand)]
-    Lease(LeaseVerb),
-    /// Nobody starts from now on, in the named target groups or all managed ones; runs anywhere
-    Pause {
-        /// Why, for whoever wonders
-        #[arg(required = true)]
-        reason: Vec<String>,
-    },
-    /// Lifts the pause; runs anywhere
-    Unpause,
-    /// Leave and drain before the machine goes down; for node-agent-guard.service alone
-    #[command(hide = true)]
-    ShutdownGuard,
-    /// Is no maintenance under way? yes 0, no 1; for package scripts
-    #[command(hide = true)]
-    Idle,
-}
-
-#[derive(Debug, Subcommand)]
-enum LeaseVerb {
-    /// Free the slot of a node whose agent is stopped for good; one at a time
-    Break {
-        /// The instance id
-        id: String,
-    },
-    /// Remove the mark of a failed maintenance, or of a break
-    Clear {
-        /// The instance id
-        id: String,
-    },
-    /// Remove the leases of terminated instances; without ids, say how to find them
-    Gc {
-        /// Their instance ids
-        ids: Vec<String>,
-        /// Ask EC2 which instances are terminated, with `aws ec2 describe-instances`
-        #[arg(long, conflicts_with = "ids")]
-        ask_ec2: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-struct MaintainArgs {
-    /// Reboot: always, or if the command (exit code 194) or the system asks for it
-    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "always", default_value = "never")]
-    reboot: RebootWhen,
-    /// Give up if the node has not left service by then: a UTC time such as 2026-11-24T04:00:00Z
-    #[arg(long, value_name = "TIME")]
-    not_after: Option<Timestamp>,
-    /// Only say what would be done, and whether it could begin now
-    #[arg(long)]
-    dry_run: bool,
-    /// The command to run while the node is out, after `--`
-    #[arg(last = true)]
-    command: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-struct DrainArgs {
-    /// Give up if the node has not left service by then: a UTC time such as 2026-11-24T04:00:00Z
-    #[arg(long, value_name = "TIME")]
-    not_after: Option<Timestamp>,
-}
-
-#[derive(Debug, Args)]
-struct CheckArgs {
-    /// Ask instead whether `maintain` could take this node out now
-    #[arg(long)]
-    start: bool,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-struct StatusArgs {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// An error for the screen: what failed, why and what to do, with its exit code.
-#[derive(Debug)]
-struct Complaint {
-    error: anyhow::Error,
-    exit_code: u8,
-}
-
-impl Complaint {
-    fn new(exit_code: u8, error: impl Into<anyhow::Error>) -> Complaint {
-        Complaint { error: error.into(), exit_code }
-    }
-}
 
 /// The command line, for manual pages and completions.
 pub fn command() -> clap::Command {
@@ -245,11 +96,9 @@ fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
     let without = Settings::without(file, &cli.flags).ok();
     let settings = match cli.verb {
         Verb::Status(_) | Verb::Idle => without,
-        Verb::Resume { .. } | Verb::Rejoin => {
-            without.and_then(|without| resume::settings_on_record(&without))
-        }
+        Verb::Resume { .. } | Verb::Rejoin => without.and_then(|without| open::settings_on_record(&without)),
         // The machine goes down either way; without a record, groups that are tagged as managed are found.
-        Verb::ShutdownGuard => without.map(|without| resume::settings_on_record(&without).unwrap_or(without)),
+        Verb::ShutdownGuard => without.map(|without| open::settings_on_record(&without).unwrap_or(without)),
         _ => None,
     };
     match settings {
@@ -264,11 +113,6 @@ fn to_its_end<T>(runtime: tokio::runtime::Runtime, what: impl Future<Output = T>
     let ended = runtime.block_on(what);
     runtime.shutdown_background();
     ended
-}
-
-/// Writes to standard output. A reader that has gone is no reason to fail.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What an operator's commands share: the groups they act on, and patience with the API. They need no instance id, so
 //! they run on a laptop as well as on a node.
 
-use super::{Complaint, gather, say};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
 use crate::aws::load_balancer::{CallError, LoadBalancer};
 use crate::aws::own_groups::{self, MembershipError};
 use crate::aws::target_group::TargetGroup;
+use crate::cli::say::say;
 use crate::exit;
 use crate::lease::operator::{Found, Tags};
 use crate::settings::Settings;

@@ -1,7 +1,8 @@
 //! `pause` and `unpause`: nobody starts a maintenance while the target group says so. Who is out already comes back.
 
-use super::operator::Operator;
-use super::{Complaint, say};
+use crate::agent::failure::Complaint;
+use crate::cli::operator::Operator;
+use crate::cli::say::say;
 use crate::exit;
 use crate::lease::operator::reason;
 use crate::settings::Settings;

@@ -1,23 +1,29 @@
 //! `resume` and `rejoin`: go on from the record.
 
-use super::drives::Drives;
-use super::verdict::{self, End};
-use super::{Complaint, follow, gather, lost, say, who};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
+use crate::agent::lost;
+use crate::agent::open;
 use crate::aws::instance_metadata::Identity;
+use crate::cli::report;
+use crate::cli::say::say;
+use crate::client::drives::Drives;
+use crate::client::end::{self, End};
+use crate::client::follow;
 use crate::exit;
 use crate::machine::time::Moment;
-use crate::maintenance::context::{DriveError, Driver};
+use crate::maintenance::context::Driver;
 use crate::maintenance::progress::Progress;
 use crate::record::Operation;
-use crate::record::journal::{self, Journal, Opened};
+use crate::record::journal::{Journal, Opened};
 use crate::record::mailbox::Ask;
-use crate::record::phase::{Event, NoSuchWay, Outcome, Phase};
+use crate::record::phase::{Event, Outcome, Phase};
 use crate::settings::Settings;
 
 /// Has whoever drives go on with what is unfinished. Never takes a node out.
 pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
-    if let Some(operation) = on_record(&settings)?
-        && operation.stays_drained(&moment(&settings)?)
+    if let Some(operation) = open::on_record(&settings)?
+        && operation.stays_drained(&open::moment(&settings)?)
     {
         say("drained: out of service until `node-agent rejoin`\n");
         return Ok(exit::DONE);
@@ -27,12 +33,12 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
         matches!(operation.phase, Phase::Halted | Phase::Drained).then_some(Ask::ComeBack)
     };
     let opened = match follow_or_open(&settings, ask, progress).await? {
-        Turn::Theirs(end) => return Ok(end.tell()),
+        Turn::Theirs(end) => return Ok(report::tell(&end)),
         Turn::Ours(opened) => opened,
     };
-    let (mut journal, identity) = identified(*opened, &settings).await?;
+    let (mut journal, identity) = open::identified(*opened, &settings).await?;
     let operation = match journal.record.operation.take() {
-        Some(operation) => taken_up(operation, false, &moment(&settings)?)?,
+        Some(operation) => taken_up(operation, false, &open::moment(&settings)?)?,
         None => match lost::find(&mut journal, &identity, &settings).await? {
             Some(operation) => operation,
             None => {
@@ -42,42 +48,37 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
         },
     };
     let driver = driver(journal, operation, identity, progress).await?;
-    Ok(verdict::drive(driver).await?.tell())
+    Ok(report::tell(&end::drive(driver).await?))
 }
 
 /// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
 pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
     let opened = match follow_or_open(&settings, |_| Some(Ask::ComeBack), progress).await? {
-        Turn::Theirs(end) => return Ok(end.tell()),
+        Turn::Theirs(end) => return Ok(report::tell(&end)),
         Turn::Ours(opened) => opened,
     };
-    let (mut journal, identity) = identified(*opened, &settings).await?;
+    let (mut journal, identity) = open::identified(*opened, &settings).await?;
     let Some(operation) = journal.record.operation.take() else {
         say("already so: this node has no maintenance to come back from\n");
         return Ok(exit::DONE);
     };
-    let operation = taken_up(operation, true, &moment(&settings)?)?;
+    let operation = taken_up(operation, true, &open::moment(&settings)?)?;
     let mut driver = driver(journal, operation, identity, progress).await?;
     driver.wanted_back();
-    Ok(verdict::drive(driver).await?.of_rejoin().tell())
+    Ok(report::tell(&end::drive(driver).await?.of_rejoin()))
 }
 
 /// Goes on from the record in this process. A person runs this, so a halted node is looked at again; from a drain only
 /// `rejoin` comes back before its time is up.
 fn taken_up(mut operation: Operation, rejoin: bool, now: &Moment) -> Result<Operation, Complaint> {
     let time_up = operation.phase == Phase::Drained && !operation.stays_drained(now);
-    operation.restarts(now).map_err(no_way)?;
+    operation.restarts(now).map_err(open::no_way)?;
     if time_up {
-        operation.meets(Event::Ended(Outcome::Ok), now).map_err(no_way)?;
+        operation.meets(Event::Ended(Outcome::Ok), now).map_err(open::no_way)?;
     } else if rejoin || operation.phase == Phase::Halted {
-        operation.meets(Event::WantedBack, now).map_err(no_way)?;
+        operation.meets(Event::WantedBack, now).map_err(open::no_way)?;
     }
     Ok(operation)
-}
-
-/// A record that leads nowhere.
-pub(super) fn no_way(error: NoSuchWay) -> Complaint {
-    Complaint::new(exit::HALTED, DriveError::from(error))
 }
 
 /// Whose turn it is.
@@ -94,7 +95,7 @@ async fn follow_or_open(
     ask: impl Fn(&Operation) -> Option<Ask>,
     progress: &Progress,
 ) -> Result<Turn, Complaint> {
-    while let Some(operation) = on_record(settings)? {
+    while let Some(operation) = open::on_record(settings)? {
         let start = match Drives::decided(settings)? {
             Drives::ThisProcess(opened) => return Ok(Turn::Ours(opened)),
             Drives::Another { start } => start,
@@ -104,19 +105,8 @@ async fn follow_or_open(
             return Ok(Turn::Theirs(end));
         }
     }
-    let opened = Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?;
+    let opened = Journal::open(&settings.state_dir).map_err(open::journal_complaint)?;
     Ok(Turn::Ours(Box::new(opened)))
-}
-
-fn on_record(settings: &Settings) -> Result<Option<Operation>, Complaint> {
-    let record = journal::read(&settings.state_dir).map_err(gather::journal_complaint)?;
-    Ok(record.and_then(|record| record.operation))
-}
-
-/// The settings of the maintenance on record.
-pub(super) fn settings_on_record(where_to_look: &Settings) -> Option<Settings> {
-    let operation = on_record(where_to_look).ok().flatten()?;
-    Some(Settings { state_dir: where_to_look.state_dir.clone(), ..operation.request.settings })
 }
 
 async fn driver(
@@ -128,20 +118,4 @@ async fn driver(
     tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
     let load_balancer = gather::load_balancer(&operation.request.settings, &journal.record.region).await;
     gather::driver(journal, operation, identity, load_balancer, progress)
-}
-
-pub(super) async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
-    identified(Journal::open(&settings.state_dir).map_err(gather::journal_complaint)?, settings).await
-}
-
-/// The journal of this instance.
-async fn identified(opened: Opened, settings: &Settings) -> Result<(Journal, Identity), Complaint> {
-    let identity = who::who(settings, opened.found.as_ref(), &moment(settings)?).await?;
-    let region = opened.found.as_ref().map(|found| found.region.clone()).unwrap_or_default();
-    let journal = opened.for_instance(&identity.instance_id, &region).map_err(gather::journal_complaint)?;
-    Ok((journal, identity))
-}
-
-pub(super) fn moment(settings: &Settings) -> Result<Moment, Complaint> {
-    gather::machine(settings).now().map_err(|error| Complaint::new(exit::HALTED, DriveError::from(error)))
 }

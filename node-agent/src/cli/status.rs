@@ -1,85 +1,33 @@
 //! `status`: this node, its target groups, who holds or waits for a slot, and what blocks the next node. On a machine that
 //! is no node: all groups, without the node's part.
 
-use super::{Complaint, StatusArgs, gather, operator, say, status_text, who};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
+use crate::agent::who;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, MembershipError};
 use crate::aws::target_group::{TargetHealth, TargetState};
+use crate::cli::args::StatusArgs;
+use crate::cli::operator;
+use crate::cli::say::say;
+use crate::cli::status_facts::GroupStatus;
+use crate::cli::status_facts::LeaseStatus;
+use crate::cli::status_facts::Status;
+use crate::cli::status_facts::TargetStatus;
+use crate::cli::status_text;
 use crate::exit;
-use crate::lease::explain::{self, Remark};
+use crate::lease::explain::{self};
 use crate::lease::policy::Policy;
 use crate::lease::snapshot::GroupSnapshot;
 use crate::lease::{Leases, Reading};
 use crate::maintenance::progress;
 use crate::maintenance::read_group;
+use crate::record::Operation;
 use crate::record::journal;
-use crate::record::{Finished, Operation};
 use crate::settings::{Settings, SettingsError};
 use jiff::Timestamp;
-use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// What `--json` prints; the text says the same.
-#[derive(Debug, Serialize)]
-pub(super) struct Status {
-    /// When it was read, by this machine's clock.
-    pub(super) at: Timestamp,
-    /// `None`: not on a node.
-    pub(super) instance_id: Option<String>,
-    pub(super) operation: Option<Operation>,
-    /// A process drives it at this moment.
-    pub(super) driven: bool,
-    /// What that process waits for.
-    pub(super) doing: Option<String>,
-    pub(super) last: Option<Finished>,
-    pub(super) groups: Vec<GroupStatus>,
-    /// Why part of it could not be told.
-    pub(super) problems: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct GroupStatus {
-    pub(super) name: String,
-    pub(super) arn: String,
-    /// K, as its tag says; `None`: a policy tag cannot be read.
-    pub(super) max_unavailable: Option<u32>,
-    /// K as it binds until the holders that went by a smaller one have gone.
-    pub(super) slots: Option<u32>,
-    /// F, as its tag says.
-    pub(super) fleet_size: Option<u32>,
-    pub(super) min_healthy: Option<u32>,
-    pub(super) max_failures: Option<u32>,
-    pub(super) paused: Option<String>,
-    pub(super) own_targets: Vec<TargetStatus>,
-    /// Instances all of whose targets are healthy.
-    pub(super) healthy: usize,
-    /// Instances with a target that is not draining.
-    pub(super) registered: usize,
-    pub(super) leases: Vec<LeaseStatus>,
-    /// What keeps the next node in service.
-    pub(super) blocks: Vec<Remark>,
-    pub(super) notes: Vec<Remark>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct TargetStatus {
-    pub(super) target: String,
-    pub(super) state: String,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct LeaseStatus {
-    pub(super) instance_id: String,
-    /// waiting, held, halted, failed, broken or unreadable
-    pub(super) state: &'static str,
-    pub(super) takes_slot: bool,
-    /// In the queue, from 1.
-    pub(super) place: Option<usize>,
-    pub(super) registered: bool,
-    pub(super) since: Option<Timestamp>,
-    pub(super) operation: String,
-}
 
 pub(super) async fn status(
     settings: &Settings,

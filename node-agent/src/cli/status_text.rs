@@ -1,6 +1,6 @@
 //! What `status` prints for people.
 
-use super::status::{GroupStatus, LeaseStatus, Status};
+use crate::cli::status_facts::{GroupStatus, LeaseStatus, Status};
 use crate::machine::time::ago;
 use crate::record::phase::Phase;
 use jiff::Timestamp;

@@ -3,7 +3,6 @@
 use crate::fleet::{finished, fleet, seconds, until, within};
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
-use node_agent::record::phase::Phase;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

@@ -1,6 +1,6 @@
 //! Who we are, right after a boot, when the metadata service may be late.
 
-use super::Complaint;
+use crate::agent::failure::Complaint;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::exit;
 use crate::machine::time::Moment;
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// Asks the metadata service. A record of this very boot is as good as its answer; one of another boot is not, because it
 /// may have come with the image that this machine was started from.
-pub(super) async fn who(
+pub(crate) async fn who(
     settings: &Settings,
     found: Option<&Record>,
     now: &Moment,
@@ -44,7 +44,7 @@ pub(super) async fn who(
 }
 
 /// As the record has us.
-pub(super) fn remembered(record: &Record) -> Identity {
+pub(crate) fn remembered(record: &Record) -> Identity {
     let groups = record.operation.iter().flat_map(|operation| &operation.groups);
     let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);
     Identity {

@@ -1,8 +1,12 @@
 //! Following a driver that is another process: what was asked of it, how far it is, how it ends.
 
-use super::signals::{Asked, Heard};
-use super::verdict::End;
-use super::{Complaint, gather, signals, start};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
+use crate::agent::open;
+use crate::agent::signals;
+use crate::agent::signals::{Asked, Heard};
+use crate::client::end::End;
+use crate::client::start;
 use crate::exit;
 use crate::maintenance::context::DriveError;
 use crate::maintenance::progress::{self, Progress};
@@ -44,7 +48,7 @@ struct Followed<'a> {
 }
 
 /// The end of what is asked for, if it has ended before anybody does anything about it.
-pub(super) fn already(request: &Request) -> Result<Option<End>, Complaint> {
+pub(crate) fn already(request: &Request) -> Result<Option<End>, Complaint> {
     let Some(record) = read(&request.settings)? else { return Ok(None) };
     if let Some(finished) = record.answer(&request.id) {
         return Ok(Some(End::Finished(finished.clone())));
@@ -54,7 +58,7 @@ pub(super) fn already(request: &Request) -> Result<Option<End>, Complaint> {
 }
 
 /// Has the driver do what was requested, and ends as it does. `None`: it has gone, and nothing starts another.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     request: &Request,
     start: Option<&[String]>,
     progress: &Progress,
@@ -83,19 +87,19 @@ pub(super) async fn begin(
 }
 
 /// Whether what is asked for is under way, or over.
-pub(super) fn is_on_record(request: &Request) -> Result<bool, Complaint> {
+pub(crate) fn is_on_record(request: &Request) -> Result<bool, Complaint> {
     Ok(read(&request.settings)?.is_some_and(|record| record.knows(&request.id)))
 }
 
 /// An operation that is not the one that is asked for.
-pub(super) fn in_the_way(operation: &Operation, driven: bool) -> Complaint {
+pub(crate) fn in_the_way(operation: &Operation, driven: bool) -> Complaint {
     let refused = operation.in_the_way(driven);
     Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason))
 }
 
 /// Follows a driver that goes on with what is on record, and has it bring the node back if that is asked for. `None`: it
 /// has gone, and nothing starts another.
-pub(super) async fn go_on(
+pub(crate) async fn go_on(
     operation: &Operation,
     ask: Option<Ask>,
     settings: &Settings,
@@ -117,7 +121,7 @@ pub(super) async fn go_on(
 }
 
 fn read(settings: &Settings) -> Result<Option<crate::record::Record>, Complaint> {
-    journal::read(&settings.state_dir).map_err(gather::journal_complaint)
+    journal::read(&settings.state_dir).map_err(open::journal_complaint)
 }
 
 fn boot_id(settings: &Settings) -> Result<String, Complaint> {
@@ -205,7 +209,7 @@ impl Followed<'_> {
             Ok(_) | Err(JournalError::Locked) => (),
             Err(error) => {
                 self.take_back();
-                return Err(gather::journal_complaint(error));
+                return Err(open::journal_complaint(error));
             }
         }
         start::start(argv).await.map_err(|failed| self.give_up(&failed, SEE_ITS_LOG))

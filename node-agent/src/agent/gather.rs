@@ -1,6 +1,7 @@
 //! Finds out who and where we are, and puts the driver together.
 
-use super::{Complaint, signals};
+use crate::agent::failure::Complaint;
+use crate::agent::signals;
 use crate::aws::auto_scaling::AutoScalingGroups;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
@@ -12,7 +13,7 @@ use crate::machine::ports::{Machine, Service, Stop};
 use crate::maintenance::context::Driver;
 use crate::maintenance::progress::Progress;
 use crate::record::Operation;
-use crate::record::journal::{Journal, JournalError};
+use crate::record::journal::Journal;
 use crate::record::mailbox::Requests;
 use crate::settings::Settings;
 use aws_credential_types::provider::ProvideCredentials;
@@ -21,10 +22,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// This node and its way to the API.
-pub(super) struct Node {
-    pub(super) identity: Identity,
-    pub(super) region: String,
-    pub(super) load_balancer: LoadBalancer,
+pub(crate) struct Node {
+    pub(crate) identity: Identity,
+    pub(crate) region: String,
+    pub(crate) load_balancer: LoadBalancer,
 }
 
 fn usage(error: impl Into<anyhow::Error>) -> Complaint {
@@ -32,14 +33,14 @@ fn usage(error: impl Into<anyhow::Error>) -> Complaint {
 }
 
 /// Everything that must be right before anything is begun: region, credentials, instance id.
-pub(super) async fn node(settings: &Settings) -> Result<Node, Complaint> {
+pub(crate) async fn node(settings: &Settings) -> Result<Node, Complaint> {
     let (load_balancer, region) = reach(settings).await?;
     let identity = identify(settings).await.map_err(usage)?;
     Ok(Node { identity, region, load_balancer })
 }
 
 /// The way to the API, and the region it is in. Whoever asks need not be a node.
-pub(super) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String), Complaint> {
+pub(crate) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String), Complaint> {
     let config = aws(settings, settings.region.clone()).await;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         return Err(usage(anyhow::anyhow!(
@@ -50,7 +51,7 @@ pub(super) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String),
     if let Some(provider) = config.credentials_provider() {
         provider.provide_credentials().await.map_err(|error| {
             // Its own text says no more than that it failed.
-            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), |e| causes(e));
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), causes);
             let cause = cause.trim_end_matches(". Attempted:");
             usage(anyhow::anyhow!(
                 "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set a profile \
@@ -63,7 +64,7 @@ pub(super) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String),
 
 /// A client without asking anybody anything: right after a boot the metadata service, DNS and credentials may be
 /// late, and the record knows the region.
-pub(super) async fn load_balancer(settings: &Settings, region: &str) -> LoadBalancer {
+pub(crate) async fn load_balancer(settings: &Settings, region: &str) -> LoadBalancer {
     LoadBalancer::new(Client::new(&aws(settings, Some(region.to_owned())).await))
 }
 
@@ -72,7 +73,7 @@ async fn aws(settings: &Settings, region: Option<String>) -> aws_config::SdkConf
 }
 
 /// A way to the Auto Scaling API, made when it is first needed.
-pub(super) fn auto_scaling(settings: &Settings, region: &str) -> AutoScalingGroups {
+pub(crate) fn auto_scaling(settings: &Settings, region: &str) -> AutoScalingGroups {
     let (settings, region) = (settings.clone(), region.to_owned());
     AutoScalingGroups::when_needed(move || {
         let (settings, region) = (settings.clone(), region.clone());
@@ -81,7 +82,7 @@ pub(super) fn auto_scaling(settings: &Settings, region: &str) -> AutoScalingGrou
 }
 
 /// The machine as the settings describe it.
-pub(super) fn machine(settings: &Settings) -> Arc<dyn Machine> {
+pub(crate) fn machine(settings: &Settings) -> Arc<dyn Machine> {
     Arc::new(Linux {
         boot_id_path: settings.boot_id_path.clone(),
         reboot_command: settings.reboot_command.clone(),
@@ -89,26 +90,14 @@ pub(super) fn machine(settings: &Settings) -> Arc<dyn Machine> {
 }
 
 /// Our own service.
-pub(super) fn service() -> Result<Arc<dyn Service>, Complaint> {
+pub(crate) fn service() -> Result<Arc<dyn Service>, Complaint> {
     let service = HttpService::new()
         .map_err(|error| usage(anyhow::Error::new(error).context("failed to set up HTTP")))?;
     Ok(Arc::new(service))
 }
 
-/// The exit code that goes with a record that cannot be used.
-pub(super) fn journal_complaint(error: JournalError) -> Complaint {
-    let code = match error {
-        JournalError::Locked => exit::NOTHING_CHANGED,
-        JournalError::Corrupt { .. }
-        | JournalError::Older { .. }
-        | JournalError::Newer { .. }
-        | JournalError::Io { .. } => exit::HALTED,
-    };
-    Complaint::new(code, error)
-}
-
 /// A driver for this operation, which signals ask to stop.
-pub(super) fn driver(
+pub(crate) fn driver(
     journal: Journal,
     operation: Operation,
     identity: Identity,
@@ -121,7 +110,7 @@ pub(super) fn driver(
 }
 
 /// A driver for this operation, with a stop of the caller's.
-pub(super) fn driver_until(
+pub(crate) fn driver_until(
     stop: Stop,
     journal: Journal,
     operation: Operation,

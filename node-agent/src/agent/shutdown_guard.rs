@@ -1,7 +1,9 @@
 //! `shutdown-guard`, which only node-agent-guard.service calls: no request may be lost when the machine goes down by
 //! somebody else's will.
 
-use super::{Complaint, gather, resume};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
+use crate::agent::open;
 use crate::aws::instance_metadata::Identity;
 use crate::exit;
 use crate::machine::systemd;
@@ -9,7 +11,7 @@ use crate::machine::systemd::GoingDown;
 use crate::maintenance::before_shutdown;
 use crate::maintenance::context::DriveError;
 use crate::maintenance::progress::Progress;
-use crate::record::journal::{Journal, JournalError};
+use crate::record::journal::Journal;
 use crate::settings::Settings;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,7 +23,7 @@ const DRIVER_LEAVES: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// Leaves the target groups and drains, if the machine is going down.
-pub(super) async fn run(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
+pub(crate) async fn run(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
     let Some(how) = systemd::going_down().await else {
         tracing::info!("the machine is not going down: nothing to do");
         return Ok(exit::DONE);
@@ -61,15 +63,11 @@ fn failed(error: DriveError) -> Complaint {
 async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     let began = Instant::now();
     loop {
-        match resume::open(settings).await {
-            Err(complaint) if is_locked(&complaint) && began.elapsed() < DRIVER_LEAVES => {
+        match open::open(settings).await {
+            Err(complaint) if complaint.is_locked() && began.elapsed() < DRIVER_LEAVES => {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
             opened => return opened,
         }
     }
-}
-
-pub(super) fn is_locked(complaint: &Complaint) -> bool {
-    matches!(complaint.error.downcast_ref(), Some(JournalError::Locked))
 }

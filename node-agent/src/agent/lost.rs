@@ -1,7 +1,9 @@
 //! Nothing is on record: is there a lease of ours all the same?
 
-use super::{Complaint, gather, resume};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
 use crate::agent::lost_record::{Known, LostRecordError};
+use crate::agent::open;
 use crate::aws::instance_metadata::Identity;
 use crate::exit;
 use crate::machine::time::Moment;
@@ -11,13 +13,13 @@ use crate::settings::Settings;
 
 /// What to drive if there is. With a record that says "idle" this is a precaution, and its failure no reason to worry
 /// anybody. From now on there is a record.
-pub(super) async fn find(
+pub(crate) async fn find(
     journal: &mut Journal,
     identity: &Identity,
     settings: &Settings,
 ) -> Result<Option<Operation>, Complaint> {
     let record_missing = journal.is_new();
-    journal.mind_what_was_lost(Moment { uptime_ms: 0, ..resume::moment(settings)? });
+    journal.mind_what_was_lost(Moment { uptime_ms: 0, ..open::moment(settings)? });
     let operation = match look(journal, identity, settings).await {
         Err(complaint) if !record_missing => {
             tracing::warn!("did not look for a lease of ours: {:#}", complaint.error);
@@ -28,7 +30,7 @@ pub(super) async fn find(
     if operation.is_some() {
         tracing::warn!("this node has a lease that is not on record: coming back with it");
     } else if record_missing {
-        journal.save().map_err(gather::journal_complaint)?;
+        journal.save().map_err(open::journal_complaint)?;
     }
     Ok(operation)
 }
@@ -40,7 +42,7 @@ async fn look(
 ) -> Result<Option<Operation>, Complaint> {
     let (load_balancer, region) = gather::reach(settings).await?;
     journal.record.region = region;
-    let now = resume::moment(settings)?;
+    let now = open::moment(settings)?;
     let known = Known { identity, settings, now: &now, record_missing: journal.is_new() };
     crate::agent::lost_record::find(&load_balancer, known).await.map_err(|error| {
         let code = match error {

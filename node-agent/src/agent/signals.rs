@@ -3,7 +3,7 @@
 //! A closed terminal asks to stop, too, but never at once: it comes as two SIGHUPs, one by the kernel and one by the shell,
 //! and, where systemd ends a session, with a SIGTERM.
 
-use super::Complaint;
+use crate::agent::failure::Complaint;
 use crate::exit;
 use crate::machine::ports::Stop;
 use crate::machine::systemd;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 /// What the signals have asked for so far: never less than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     Nothing,
     /// The terminal was closed (SIGHUP).
     TerminalClosed,
@@ -25,18 +25,18 @@ pub(super) enum Asked {
 
 /// What is heard of the signals.
 #[derive(Debug, Clone)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// What they ask for.
-    pub(super) asked: watch::Receiver<Asked>,
+    pub(crate) asked: watch::Receiver<Asked>,
     /// Whether they ask for anything.
-    pub(super) stop: Stop,
+    pub(crate) stop: Stop,
 }
 
 /// Signals are the process's, so there is one who listens, and a process that follows before it drives has been asked once.
 static HEARD: Mutex<Option<Heard>> = Mutex::new(None);
 
 /// Listens from the first call on.
-pub(super) fn listen() -> Result<Heard, Complaint> {
+pub(crate) fn listen() -> Result<Heard, Complaint> {
     let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
     match &*heard {
         Some(heard) => Ok(heard.clone()),

@@ -1,8 +1,11 @@
 //! `resume --stay`, which node-agent.service runs: the only driver of an installed node. It takes up what is on record,
 //! then what is asked for, and ends when there is nothing to do.
 
-use super::shutdown_guard::is_locked;
-use super::{Complaint, gather, lost, resume, signals};
+use crate::agent::failure::Complaint;
+use crate::agent::gather;
+use crate::agent::lost;
+use crate::agent::open;
+use crate::agent::signals;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::exit;
@@ -19,7 +22,7 @@ use tokio::time::Instant;
 /// Who looks whether somebody drives holds the lock for an instant; and a driver in somebody's session may be about to end.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(settings: Settings) -> Result<u8, Complaint> {
+pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
     let stop = signals::listen()?.stop;
     let progress = Progress::written_to(&settings.state_dir);
     let (mut journal, identity) = open(&settings).await?;
@@ -78,8 +81,8 @@ async fn drive(
 }
 
 fn taken_up(mut operation: Operation, settings: &Settings) -> Result<Operation, Complaint> {
-    let now = resume::moment(settings)?;
-    operation.restarts(&now).map_err(resume::no_way)?;
+    let now = open::moment(settings)?;
+    operation.restarts(&now).map_err(open::no_way)?;
     tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
     Ok(operation)
 }
@@ -87,8 +90,8 @@ fn taken_up(mut operation: Operation, settings: &Settings) -> Result<Operation, 
 async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     let began = Instant::now();
     loop {
-        match resume::open(settings).await {
-            Err(complaint) if is_locked(&complaint) && began.elapsed() < LOCK_LIMIT => {
+        match open::open(settings).await {
+            Err(complaint) if complaint.is_locked() && began.elapsed() < LOCK_LIMIT => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             opened => return opened,
@@ -157,6 +160,6 @@ async fn prepared(
             anyhow::anyhow!("the request is for {asked} and this node is {ours}; correct --instance-id");
         return Err(Complaint::new(exit::USAGE, why));
     }
-    let now = resume::moment(&request.settings)?;
+    let now = open::moment(&request.settings)?;
     Ok((Operation::new(request, now), identity, load_balancer))
 }

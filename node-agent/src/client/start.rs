@@ -13,7 +13,7 @@ const UNIT_DIRS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", 
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What starts the driver, where one is installed.
-pub(super) fn command(settings: &Settings) -> Option<Vec<String>> {
+pub(crate) fn command(settings: &Settings) -> Option<Vec<String>> {
     match &settings.start_driver {
         Some(argv) => Some(argv.clone()).filter(|argv| !argv.is_empty()),
         None => is_installed(settings).then(|| ["systemctl", "start", UNIT].map(str::to_owned).to_vec()),
@@ -27,7 +27,7 @@ fn is_installed(settings: &Settings) -> bool {
 }
 
 /// Starts it, unless it runs. The error says what failed and why.
-pub(super) async fn start(argv: &[String]) -> Result<(), String> {
+pub(crate) async fn start(argv: &[String]) -> Result<(), String> {
     let started = program::succeeds(argv, "", LIMIT).await;
     started.map_err(|cause| format!("failed to start the driver with `{}`: {cause}", shown(argv)))
 }

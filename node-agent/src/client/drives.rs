@@ -1,12 +1,14 @@
 //! Who drives: decided here, once for each invocation, and handed down from here.
 
-use super::{Complaint, gather, start};
+use crate::agent::failure::Complaint;
+use crate::agent::open;
+use crate::client::start;
 use crate::record::journal::{self, Journal, JournalError, Opened};
 use crate::settings::Settings;
 
 /// Who drives this node.
 #[derive(Debug)]
-pub(super) enum Drives {
+pub(crate) enum Drives {
     /// Another process, which is followed.
     Another {
         /// What starts it. `None`: it is at work, and nothing starts one in its place.
@@ -18,7 +20,7 @@ pub(super) enum Drives {
 
 impl Drives {
     /// Installed, the unit drives. Without it, whoever has the record's lock does: this process, if it gets it.
-    pub(super) fn decided(settings: &Settings) -> Result<Drives, Complaint> {
+    pub(crate) fn decided(settings: &Settings) -> Result<Drives, Complaint> {
         if let Some(start) = start::command(settings) {
             return Ok(Drives::Another { start: Some(start) });
         }
@@ -30,7 +32,7 @@ impl Drives {
                 }
                 // Somebody only looked whether there is a driver, which takes an instant.
                 Err(JournalError::Locked) => std::thread::yield_now(),
-                Err(error) => return Err(gather::journal_complaint(error)),
+                Err(error) => return Err(open::journal_complaint(error)),
             }
         }
     }

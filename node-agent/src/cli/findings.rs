@@ -1,0 +1,75 @@
+//! What `check` found, and how it is printed.
+
+use crate::agent::failure::Complaint;
+use crate::aws::load_balancer::CallError;
+use crate::cli::say::say;
+use crate::exit;
+use crate::record::phase::Phase;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What was seen. Reasons against are all that counts: without one the answer is yes.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Findings {
+    pub(super) reasons: Vec<String>,
+    /// Of the maintenance under way.
+    pub(super) phase: Option<Phase>,
+    /// As the service counts them, where it does.
+    pub(super) requests_in_flight: Option<u64>,
+    pub(super) groups: Vec<GroupFindings>,
+}
+
+/// This node in one target group.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupFindings {
+    pub(super) name: String,
+    /// Our targets, each with its state and the reason for it.
+    pub(super) targets: Vec<String>,
+    /// What our lease tag says.
+    pub(super) lease: Option<String>,
+    /// Why nobody starts.
+    pub(super) paused: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    answer: &'a str,
+    #[serde(flatten)]
+    findings: &'a Findings,
+}
+
+/// Prints the answer, and returns its exit code.
+pub(super) fn answer(findings: &Findings, as_json: bool) -> Result<u8, Complaint> {
+    let (word, code) = if findings.reasons.is_empty() { ("yes", exit::DONE) } else { ("no", exit::FAILED) };
+    if as_json {
+        let answer = Answer { answer: word, findings };
+        let text = serde_json::to_string_pretty(&answer).map_err(|e| Complaint::new(exit::FAILED, e))?;
+        say(&format!("{text}\n"));
+    } else {
+        say(&format!("{word}\n{}", text(findings)));
+    }
+    Ok(code)
+}
+
+fn text(findings: &Findings) -> String {
+    let mut out: String = findings.reasons.iter().map(|reason| format!("  - {reason}\n")).collect();
+    if let Some(phase) = findings.phase {
+        let _ = writeln!(out, "phase     {phase}");
+    }
+    if let Some(count) = findings.requests_in_flight {
+        let _ = writeln!(out, "in flight {count}");
+    }
+    for group in &findings.groups {
+        let targets =
+            if group.targets.is_empty() { "not registered".to_owned() } else { group.targets.join(", ") };
+        let lease = group.lease.as_ref().map(|lease| format!("; our lease is {lease}")).unwrap_or_default();
+        let paused = group.paused.as_ref().map(|why| format!("; paused: {why}")).unwrap_or_default();
+        let _ = writeln!(out, "group     {}: {targets}{lease}{paused}", group.name);
+    }
+    out
+}
+
+/// What a failed call means here.
+pub(super) fn cannot_tell(error: &CallError) -> String {
+    format!("cannot tell: {error}")
+}

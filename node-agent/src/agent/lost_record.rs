@@ -5,7 +5,7 @@
 
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::LoadBalancer;
-use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::lease::quarantine::{Restart, restart};
 use crate::lease::{Hold, LeaseTag, Leases, Reading};
@@ -56,10 +56,7 @@ pub async fn find(
     load_balancer: &LoadBalancer,
     known: Known<'_>,
 ) -> Result<Option<Operation>, LostRecordError> {
-    let groups = match own_groups::groups(load_balancer, &known.settings.target_groups).await {
-        Err(MembershipError::NoneManaged) => return Ok(None),
-        groups => groups?,
-    };
+    let groups = own_groups::groups(load_balancer, &known.settings.target_groups).await?;
     let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
     let mut tags = load_balancer.tags(&arns).await?;
     let shows_ours = |tags| Leases::from_tags(tags).of(&known.identity.instance_id).and_then(ours).is_some();
@@ -72,9 +69,7 @@ pub async fn find(
     for group in groups {
         let leases = tags.get(&group.arn).map(Leases::from_tags).unwrap_or_default();
         let Some(tag) = leases.of(&known.identity.instance_id).and_then(ours) else { continue };
-        let us = known.identity.target_id(group.target_type);
-        let own = load_balancer.target_health(&group.arn).await?.into_iter();
-        let own: Vec<_> = own.filter(|state| state.target.id == us).collect();
+        let Membership { group, own, .. } = Membership::of(load_balancer, known.identity, group).await?;
         let attributes = load_balancer.attributes(&group.arn).await?;
         if own.is_empty() {
             return Err(LostRecordError::PortsUnknown(group.name));

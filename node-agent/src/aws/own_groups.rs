@@ -2,20 +2,42 @@
 
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::{CallError, LoadBalancer, Unsupported};
-use crate::aws::target_group::{Target, TargetGroup, TargetState, own};
+use crate::aws::target_group::{Target, TargetGroup, TargetState};
 
 /// The tag that puts a target group into our care when none is named.
 pub const MANAGED: &str = "node-agent/managed";
 
-/// A target group that we are registered in, and our registrations there.
+/// A target group, and what we are in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The group.
     pub group: TargetGroup,
-    /// Our registrations, those that are draining already left out.
-    pub pairs: Vec<Target>,
+    /// Our targets in it, those that are draining too.
+    pub own: Vec<TargetState>,
     /// All its targets, as they were when we looked.
     pub targets: Vec<TargetState>,
+}
+
+impl Membership {
+    /// Looks at who is in the group.
+    ///
+    /// # Errors
+    /// When the API does not answer, or refuses.
+    pub async fn of(
+        load_balancer: &LoadBalancer,
+        identity: &Identity,
+        group: TargetGroup,
+    ) -> Result<Membership, CallError> {
+        let targets = load_balancer.target_health(&group.arn).await?;
+        let us = identity.target_id(group.target_type);
+        let own = targets.iter().filter(|state| state.target.id == us).cloned().collect();
+        Ok(Membership { group, own, targets })
+    }
+
+    /// Our registrations, those that are draining already left out.
+    pub fn pairs(&self) -> Vec<Target> {
+        self.own.iter().filter(|state| state.is_registered()).map(|state| state.target.clone()).collect()
+    }
 }
 
 /// Why our target groups cannot be told.
@@ -64,23 +86,13 @@ pub async fn find(
     named: &[String],
 ) -> Result<Vec<Membership>, MembershipError> {
     let node = || identity.instance_id.clone();
-    let groups = match groups(load_balancer, named).await {
-        Err(MembershipError::NoneManaged) => return Err(MembershipError::Nowhere(node())),
-        groups => groups?,
-    };
-    let mut found = Vec::new();
-    for group in groups {
-        let name = group.name.clone();
-        match membership(load_balancer, identity, group).await? {
-            Some(membership) => found.push(membership),
-            None if named.is_empty() => (),
-            None => return Err(MembershipError::NotAMember { node: node(), group: name }),
-        }
+    let mut found = memberships(load_balancer, identity, groups(load_balancer, named).await?).await?;
+    let elsewhere = found.iter().find(|membership| membership.pairs().is_empty());
+    if let Some(Membership { group, .. }) = elsewhere.filter(|_| !named.is_empty()) {
+        return Err(MembershipError::NotAMember { node: node(), group: group.name.clone() });
     }
-    if found.is_empty() {
-        return Err(MembershipError::Nowhere(node()));
-    }
-    Ok(found)
+    found.retain(|membership| !membership.pairs().is_empty());
+    if found.is_empty() { Err(MembershipError::Nowhere(node())) } else { Ok(found) }
 }
 
 /// Like [`find`], for a machine that goes down whatever we think of it: what is of no use is left out. Empty: no request can
@@ -93,17 +105,33 @@ pub async fn find_what_there_is(
     identity: &Identity,
     named: &[String],
 ) -> Result<Vec<Membership>, CallError> {
+    let usable = |described: Result<_, Unsupported>| {
+        described.inspect_err(|unsupported| tracing::warn!("{unsupported}; leaving the others")).ok()
+    };
+    let groups = described(load_balancer, named).await?.into_iter().filter_map(usable).collect();
+    let mut found = memberships(load_balancer, identity, groups).await?;
+    found.retain(|membership| !membership.pairs().is_empty());
+    Ok(found)
+}
+
+/// What we are in each of these groups.
+///
+/// # Errors
+/// When the API does not answer, or refuses.
+pub async fn memberships(
+    load_balancer: &LoadBalancer,
+    identity: &Identity,
+    groups: Vec<TargetGroup>,
+) -> Result<Vec<Membership>, CallError> {
     let mut found = Vec::new();
-    for group in described(load_balancer, named).await? {
-        match group {
-            Ok(group) => found.extend(membership(load_balancer, identity, group).await?),
-            Err(unsupported) => tracing::warn!("{unsupported}; leaving the others"),
-        }
+    for group in groups {
+        found.push(Membership::of(load_balancer, identity, group).await?);
     }
     Ok(found)
 }
 
-/// The named groups, or all that are tagged as managed, whoever is in them, in the order of their ARNs.
+/// The named groups, or all that are tagged as managed, whoever is in them, in the order of their ARNs. Empty: there is
+/// none with the tag.
 ///
 /// # Errors
 /// [`MembershipError`], when one is of a kind that we cannot work with, too.
@@ -116,10 +144,19 @@ pub async fn groups(
     if let Some(name) = missing {
         return Err(MembershipError::NoSuchGroup(name.clone()));
     }
-    if described.is_empty() {
-        return Err(MembershipError::NoneManaged);
-    }
     Ok(described.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// [`groups`], for somebody who has nothing to do without one.
+///
+/// # Errors
+/// As there, and [`MembershipError::NoneManaged`].
+pub async fn at_least_one(
+    load_balancer: &LoadBalancer,
+    named: &[String],
+) -> Result<Vec<TargetGroup>, MembershipError> {
+    let groups = groups(load_balancer, named).await?;
+    if groups.is_empty() { Err(MembershipError::NoneManaged) } else { Ok(groups) }
 }
 
 /// The named groups that there are, or all that are tagged as managed, in the order of their ARNs, each once.
@@ -137,17 +174,6 @@ async fn described(
     described.sort_by(|a, b| arn(a).cmp(arn(b)));
     described.dedup_by(|a, b| arn(a) == arn(b));
     Ok(described)
-}
-
-async fn membership(
-    load_balancer: &LoadBalancer,
-    identity: &Identity,
-    group: TargetGroup,
-) -> Result<Option<Membership>, CallError> {
-    let health = load_balancer.target_health(&group.arn).await?;
-    let pairs: Vec<_> =
-        own(identity.target_id(group.target_type), &health).map(|state| state.target.clone()).collect();
-    Ok((!pairs.is_empty()).then_some(Membership { group, pairs, targets: health }))
 }
 
 fn arn(group: &Result<TargetGroup, Unsupported>) -> &str {

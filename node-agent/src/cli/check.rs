@@ -96,22 +96,16 @@ async fn own_groups(
         return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.pairs.clone())).collect());
     }
     let groups = match own_groups::groups(&node.load_balancer, &settings.target_groups).await {
-        Ok(groups) => groups,
-        // Nobody sends us requests that we know of.
-        Err(MembershipError::NoneManaged) => return Ok(Vec::new()),
         Err(MembershipError::Call(error)) => return Err(cannot_tell(&error)),
-        Err(error) => return Err(format!("cannot tell: {error}")),
+        groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
     };
-    let mut own = Vec::new();
-    for group in groups {
-        let us = node.identity.target_id(group.target_type);
-        let health =
-            node.load_balancer.target_health(&group.arn).await.map_err(|error| cannot_tell(&error))?;
-        let pairs = health.into_iter().map(|state| state.target).filter(|target| target.id == us).collect();
-        own.push((group.arn, group.name, pairs));
-    }
-    own.retain(|(_, _, pairs): &(_, _, Vec<Target>)| !pairs.is_empty());
-    Ok(own)
+    let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
+    let found = found.map_err(|error| cannot_tell(&error))?.into_iter();
+    let ours = found.filter(|membership| !membership.own.is_empty()).map(|membership| {
+        let pairs = membership.own.into_iter().map(|state| state.target).collect();
+        (membership.group.arn, membership.group.name, pairs)
+    });
+    Ok(ours.collect())
 }
 
 fn is_past_drain(phase: Phase) -> bool {

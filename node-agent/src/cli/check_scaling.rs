@@ -57,7 +57,7 @@ pub(super) fn reason(
     };
     let spared = group.spares(&member).and_then(|()| {
         found.iter().try_for_each(|ours| {
-            group.moves(&ours.group.arn, &ours.group.name, ours.group.target_type, &ours.pairs)
+            group.moves(&ours.group.arn, &ours.group.name, ours.group.target_type, &ours.pairs())
         })
     });
     match spared {

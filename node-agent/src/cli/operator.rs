@@ -44,7 +44,7 @@ impl Operator {
     }
 
     async fn find(&self, named: &[String]) -> Result<Vec<TargetGroup>, Complaint> {
-        let find = async |lb: &LoadBalancer| match own_groups::groups(lb, named).await {
+        let find = async |lb: &LoadBalancer| match own_groups::at_least_one(lb, named).await {
             Err(MembershipError::Call(error)) => Err(error),
             answer => Ok(answer),
         };

@@ -123,15 +123,14 @@ async fn groups(
         MembershipError::Call(error) => format!("{:#}", operator::complaint(&error).error),
         error => error.to_string(),
     };
-    if let Some(identity) = identity {
-        match own_groups::find(load_balancer, identity, named).await {
-            Ok(found) => return Ok(found.into_iter().map(|m| (m.group.arn, m.group.name)).collect()),
-            Err(MembershipError::Nowhere(_) | MembershipError::NotAMember { .. }) => (),
-            Err(error) => return Err(told(error)),
-        }
+    let mut groups = own_groups::at_least_one(load_balancer, named).await.map_err(told)?;
+    if let Some(identity) = identity.filter(|_| named.is_empty()) {
+        let found = own_groups::memberships(load_balancer, identity, groups.clone()).await;
+        let found = found.map_err(|error| told(error.into()))?.into_iter();
+        let ours = found.filter(|m| !m.pairs().is_empty()).map(|m| m.group).collect::<Vec<_>>();
+        groups = if ours.is_empty() { groups } else { ours };
     }
-    let all = own_groups::groups(load_balancer, named).await.map_err(told)?;
-    Ok(all.into_iter().map(|group| (group.arn, group.name)).collect())
+    Ok(groups.into_iter().map(|group| (group.arn, group.name)).collect())
 }
 
 fn group_status(

@@ -128,7 +128,7 @@ async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
 }
 
 fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {
-    let arn = membership.group.arn;
+    let (arn, pairs) = (membership.group.arn.clone(), membership.pairs());
     let before = driver.operation.groups.iter().find(|before| before.arn == arn);
     Group {
         // Writes of an earlier attempt that may still land bind this one too.
@@ -138,7 +138,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
         name: membership.group.name,
         target_type: membership.group.target_type,
         health_check: membership.group.health_check,
-        pairs: membership.pairs,
+        pairs,
         attributes,
         registered,
         ticket: None,

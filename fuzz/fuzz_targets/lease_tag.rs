@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use node_agent::lease::operator::{broken, may_break, may_clear, may_collect};
 use node_agent::lease::tag::MAX_VALUE;
-use node_agent::lease::{Hold, Leases, Reading};
+use node_agent::lease::{LeaseState, Leases, Reading};
 use node_agent::lease::policy::Policy;
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ fuzz_target!(|text: &str| {
     let tags: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
     for value in tags.values() {
         let reading = Reading::parse(value);
-        let free = matches!(reading.hold(), Some(Hold::Waiting | Hold::Failed | Hold::Broken));
+        let free = matches!(reading.state(), Some(LeaseState::Waiting | LeaseState::Failed | LeaseState::Broken));
         assert_eq!(reading.takes_slot(), !free);
         let again = broken(&reading).to_string();
         assert!(again.len() <= MAX_VALUE, "{again}");
-        assert_eq!(Reading::parse(&again).hold(), Some(Hold::Broken));
+        assert_eq!(Reading::parse(&again).state(), Some(LeaseState::Broken));
     }
     let leases = Leases::from_tags(&tags);
     if let Ok(policy) = Policy::from_tags(&tags) {

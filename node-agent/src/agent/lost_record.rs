@@ -8,7 +8,7 @@ use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::lease::quarantine::{Restart, restart};
-use crate::lease::{Hold, LeaseTag, Leases, Reading};
+use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
 use crate::machine::time::Moment;
 use crate::record::phase::Phase;
 use crate::record::{ClaimOnRecord, Failure, Group, InDoubt, Operation, Request};
@@ -83,7 +83,7 @@ pub async fn find(
 /// written by this version.
 fn ours(reading: &Reading) -> Option<&LeaseTag> {
     match reading {
-        Reading::Tag(tag) if tag.hold != Hold::Failed => Some(tag),
+        Reading::Tag(tag) if tag.state != LeaseState::Failed => Some(tag),
         _ => None,
     }
 }
@@ -96,7 +96,7 @@ fn on_record(
     now: &Moment,
 ) -> Group {
     let claim = ClaimOnRecord {
-        epoch: tag.epoch.clone(),
+        nonce: tag.nonce.clone(),
         max_unavailable: tag.max_unavailable.unwrap_or(1),
         at: tag.at.unwrap_or(now.utc),
     };

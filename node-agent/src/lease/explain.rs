@@ -6,7 +6,7 @@ use crate::lease::capacity::{self, Allowance};
 use crate::lease::policy::Policy;
 use crate::lease::queue::MOST_TAGS;
 use crate::lease::snapshot::GroupSnapshot;
-use crate::lease::{Hold, Leases, Reading, Stopped};
+use crate::lease::{LeaseState, Leases, Reading, Stopped};
 use crate::machine::time::ago;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -65,10 +65,10 @@ pub fn notes(reading: &GroupSnapshot) -> Vec<Remark> {
     }
     for (id, lease) in reading.leases.iter().filter(|(id, lease)| !is_registered(reading, id, lease)) {
         let advice = format!("if it is terminated: `node-agent lease gc {id}`");
-        let what = match lease.hold() {
+        let what = match lease.state() {
             // Rightly so, for a while.
-            Some(Hold::Held | Hold::Halted) | None => continue,
-            Some(hold) => format!("{id} is {hold} and not registered any more"),
+            Some(LeaseState::Held | LeaseState::Halted) | None => continue,
+            Some(state) => format!("{id} is {state} and not registered any more"),
         };
         notes.push(Remark::new(what, advice));
     }
@@ -140,8 +140,8 @@ fn taken(id: &str, lease: &Reading, slots: u32, now: Timestamp) -> Remark {
     let gone =
         format!("stopped for good: `node-agent lease break {id}`; terminated: `node-agent lease gc {id}`");
     let is_long = at.is_some_and(|at| now.as_second() - at.as_second() > LONG);
-    let advice = match lease.hold() {
-        Some(Hold::Halted) => format!("`node-agent resume` on {id}; {gone}"),
+    let advice = match lease.state() {
+        Some(LeaseState::Halted) => format!("`node-agent resume` on {id}; {gone}"),
         None => format!("find out who wrote this tag: the version of the agent on {id}; {gone}"),
         _ if is_long => format!("longer than most maintenances take: `node-agent status` on {id}; {gone}"),
         _ => "wait for it".to_owned(),

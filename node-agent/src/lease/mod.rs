@@ -11,7 +11,7 @@ pub mod tag;
 
 use crate::lease::policy::Policy;
 use std::collections::BTreeMap;
-pub use tag::{Hold, LeaseTag, Reading};
+pub use tag::{LeaseState, LeaseTag, Reading};
 
 /// All lease tags of one target group, by instance id, as one read showed them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,10 +132,10 @@ impl Leases {
 
     /// What has become of our claim, once it has settled. The key alone is not enough: a stale read may show
     /// an earlier claim of ours.
-    pub fn confirm(&self, me: &str, epoch: &str, policy: &Policy) -> Claim {
+    pub fn confirm(&self, me: &str, nonce: &str, policy: &Policy) -> Claim {
         match self.of(me) {
-            Some(Reading::Tag(tag)) if tag.hold == Hold::Broken => Claim::Broken,
-            Some(Reading::Tag(tag)) if tag.hold == Hold::Held && tag.epoch == epoch => {
+            Some(Reading::Tag(tag)) if tag.state == LeaseState::Broken => Claim::Broken,
+            Some(Reading::Tag(tag)) if tag.state == LeaseState::Held && tag.nonce == nonce => {
                 // Others go by the K in our tag, so we must not go by a larger one, however stale a read is.
                 let own = tag.max_unavailable.unwrap_or(policy.max_unavailable).min(policy.max_unavailable);
                 match self.slot(me, &Policy { max_unavailable: own, ..policy.clone() }) {
@@ -153,7 +153,7 @@ fn list(leases: &[(&str, &Reading)]) -> String {
         Reading::Unreadable(_) => format!("{id} (a lease tag that this version cannot read)"),
         Reading::Tag(tag) => {
             let since = tag.at.map(|at| format!(" since {}", at.strftime("%H:%M:%SZ"))).unwrap_or_default();
-            format!("{id} ({}{since})", tag.hold)
+            format!("{id} ({}{since})", tag.state)
         }
     };
     leases.iter().map(describe).collect::<Vec<_>>().join(", ")

@@ -1,6 +1,6 @@
 //! What an operator may do to a lease tag, decided on tags just read. Nothing here talks to anybody.
 
-use super::{Hold, LeaseTag, Reading, tag};
+use super::{LeaseState, LeaseTag, Reading, tag};
 use crate::aws::target_group::TargetState;
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is nothing to break.
-    #[error("{id} is {hold}: it takes no slot, so there is nothing to break; {advice}")]
+    #[error("{id} is {state}: it takes no slot, so there is nothing to break; {advice}")]
     TakesNoSlot {
         /// The instance.
         id: String,
         /// What it is doing.
-        hold: Hold,
+        state: LeaseState,
         /// What to do instead.
         advice: &'static str,
     },
@@ -99,7 +99,7 @@ pub fn find(tags: &Tags, id: &str) -> Vec<Found> {
 /// [`Refused`] when it takes no slot, or another lease is broken at the moment.
 pub fn may_break(tags: &Tags, id: &str) -> Result<Vec<Found>, Refused> {
     let found = find(tags, id);
-    let all_broken = found.iter().all(|lease| lease.reading.hold() == Some(Hold::Broken));
+    let all_broken = found.iter().all(|lease| lease.reading.state() == Some(LeaseState::Broken));
     if all_broken {
         return Ok(Vec::new());
     }
@@ -107,35 +107,35 @@ pub fn may_break(tags: &Tags, id: &str) -> Result<Vec<Found>, Refused> {
         return Err(Refused::OneAtATime(other));
     }
     let (taking, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|lease| lease.reading.takes_slot());
-    match rest.iter().find_map(|lease| lease.reading.hold()).filter(|_| taking.is_empty()) {
+    match rest.iter().find_map(|lease| lease.reading.state()).filter(|_| taking.is_empty()) {
         None => Ok(taking),
-        Some(hold) => {
-            let advice = match hold {
-                Hold::Failed => "`node-agent lease clear` removes the mark",
+        Some(state) => {
+            let advice = match state {
+                LeaseState::Failed => "`node-agent lease clear` removes the mark",
                 _ => "the others pass over it once it has not changed for 6 minutes",
             };
-            Err(Refused::TakesNoSlot { id: id.to_owned(), hold, advice })
+            Err(Refused::TakesNoSlot { id: id.to_owned(), state, advice })
         }
     }
 }
 
 /// The value that breaks a lease. The claim's nonce and the rest stay, for whoever wonders later.
 pub fn broken(reading: &Reading) -> LeaseTag {
-    with_hold(reading, Hold::Broken)
+    with_state(reading, LeaseState::Broken)
 }
 
 /// The value that undoes a break. With a nonce of its own: an owner that is alive after all must not take it for its
 /// claim, which has been broken meanwhile.
 pub fn put_back(reading: &Reading, nonce: &str) -> LeaseTag {
-    LeaseTag { epoch: nonce.to_owned(), ..with_hold(reading, reading.hold().unwrap_or(Hold::Held)) }
+    LeaseTag { nonce: nonce.to_owned(), ..with_state(reading, reading.state().unwrap_or(LeaseState::Held)) }
 }
 
-fn with_hold(reading: &Reading, hold: Hold) -> LeaseTag {
+fn with_state(reading: &Reading, state: LeaseState) -> LeaseTag {
     match reading {
-        Reading::Tag(tag) => LeaseTag { hold, ..tag.clone() },
+        Reading::Tag(tag) => LeaseTag { state, ..tag.clone() },
         Reading::Unreadable(_) => LeaseTag {
-            hold,
-            epoch: String::new(),
+            state,
+            nonce: String::new(),
             ticket: 0,
             sequence: 0,
             max_unavailable: None,
@@ -153,7 +153,7 @@ pub fn look_back(tags: &Tags, id: &str, key: &str) -> Broken {
     }
     match tags.get(key).map(|value| Reading::parse(value)) {
         None => Broken::Gone,
-        Some(reading) if reading.hold() == Some(Hold::Broken) => Broken::Stands,
+        Some(reading) if reading.state() == Some(LeaseState::Broken) => Broken::Stands,
         Some(reading) => Broken::OwnerLives(reading),
     }
 }
@@ -161,7 +161,7 @@ pub fn look_back(tags: &Tags, id: &str, key: &str) -> Broken {
 fn other_broken(tags: &Tags, id: &str) -> Option<String> {
     let broken = |(key, value): (&String, &String)| {
         let owner = tag::owner(key).filter(|owner| *owner != id)?;
-        (Reading::parse(value).hold() == Some(Hold::Broken)).then(|| owner.to_owned())
+        (Reading::parse(value).state() == Some(LeaseState::Broken)).then(|| owner.to_owned())
     };
     tags.iter().find_map(broken)
 }
@@ -174,9 +174,9 @@ pub fn may_clear(tags: &Tags, id: &str) -> Result<Vec<Found>, Refused> {
     let found = find(tags, id);
     for lease in &found {
         let id = id.to_owned();
-        match lease.reading.hold() {
-            Some(Hold::Failed | Hold::Broken) => (),
-            Some(Hold::Waiting) => return Err(Refused::Waits(id)),
+        match lease.reading.state() {
+            Some(LeaseState::Failed | LeaseState::Broken) => (),
+            Some(LeaseState::Waiting) => return Err(Refused::Waits(id)),
             _ => return Err(Refused::TakesSlot { id, what: lease.reading.word() }),
         }
     }

@@ -1,7 +1,7 @@
 //! The queue for a slot: thinned, fair, and without comparing clocks. It carries no safety, only order; any node may
 //! claim at any time and docs/lease.md still holds.
 
-use super::{Hold, LeaseTag, Leases, Reading, Slot};
+use super::{LeaseState, LeaseTag, Leases, Reading, Slot};
 use crate::lease::policy::Policy;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub struct Ticket {
     /// Smaller goes first; the instance id decides between equals.
     pub number: u64,
     /// The entry's nonce.
-    pub epoch: String,
+    pub nonce: String,
     /// Raised to show that we live.
     pub sequence: u64,
 }
@@ -86,7 +86,7 @@ pub struct Watched(BTreeMap<String, (Reading, Duration)>);
 impl Watched {
     /// Takes in one read, made at `now` on the reader's clock.
     pub fn look(&mut self, leases: &Leases, now: Duration) {
-        let waiting = leases.iter().filter(|(_, reading)| reading.hold() == Some(Hold::Waiting));
+        let waiting = leases.iter().filter(|(_, reading)| reading.state() == Some(LeaseState::Waiting));
         let seen = waiting.map(|(id, reading)| {
             let before = self.0.get(id).filter(|(value, _)| value == reading);
             (id.to_owned(), (reading.clone(), before.map_or(now, |(_, since)| *since)))
@@ -160,7 +160,7 @@ impl Leases {
     /// The largest number that anybody waits with. Without a clock: whoever joins now comes after all it can see.
     pub(crate) fn last_ticket(&self) -> u64 {
         let ticket = |(_, reading): (&str, &Reading)| match reading {
-            Reading::Tag(tag) if tag.hold == Hold::Waiting => Some(tag.ticket),
+            Reading::Tag(tag) if tag.state == LeaseState::Waiting => Some(tag.ticket),
             _ => None,
         };
         self.iter().filter_map(ticket).filter(|ticket| *ticket < LARGEST_TICKET).max().unwrap_or(0)
@@ -176,7 +176,7 @@ impl Leases {
         let mut waiting: Vec<_> = self
             .iter()
             .filter_map(|(id, reading)| match reading {
-                Reading::Tag(tag) if tag.hold == Hold::Waiting => Some((tag.ticket, id)),
+                Reading::Tag(tag) if tag.state == LeaseState::Waiting => Some((tag.ticket, id)),
                 _ => None,
             })
             .collect();

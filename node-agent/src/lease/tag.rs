@@ -13,7 +13,7 @@ pub const MAX_VALUE: usize = 255;
 
 /// What the owner of a tag is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hold {
+pub enum LeaseState {
     /// In the queue for a slot.
     Waiting,
     /// Takes a slot: about to leave the group, out of it, or on the way back.
@@ -26,21 +26,22 @@ pub enum Hold {
     Broken,
 }
 
-impl Hold {
-    const ALL: [Hold; 5] = [Hold::Waiting, Hold::Held, Hold::Halted, Hold::Failed, Hold::Broken];
+impl LeaseState {
+    const ALL: [LeaseState; 5] =
+        [LeaseState::Waiting, LeaseState::Held, LeaseState::Halted, LeaseState::Failed, LeaseState::Broken];
 
     fn word(self) -> &'static str {
         match self {
-            Hold::Waiting => "waiting",
-            Hold::Held => "held",
-            Hold::Halted => "halted",
-            Hold::Failed => "failed",
-            Hold::Broken => "broken",
+            LeaseState::Waiting => "waiting",
+            LeaseState::Held => "held",
+            LeaseState::Halted => "halted",
+            LeaseState::Failed => "failed",
+            LeaseState::Broken => "broken",
         }
     }
 }
 
-impl fmt::Display for Hold {
+impl fmt::Display for LeaseState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }
@@ -50,9 +51,9 @@ impl fmt::Display for Hold {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseTag {
     /// What the owner is doing.
-    pub hold: Hold,
+    pub state: LeaseState,
     /// Nonce of this claim: tells a claim from an earlier one of the same owner.
-    pub epoch: String,
+    pub nonce: String,
     /// Place in the queue; smaller goes first.
     pub ticket: u64,
     /// Raised while waiting, so that a reader sees that the owner lives.
@@ -70,8 +71,8 @@ pub struct LeaseTag {
 impl fmt::Display for LeaseTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // An operator writes other people's tags again, so not even the nonce need be one of ours.
-        let epoch = legal(&self.epoch, 32);
-        write!(f, "v1 p={} e={epoch} t={} s={}", self.hold, self.ticket, self.sequence)?;
+        let nonce = legal(&self.nonce, 32);
+        write!(f, "v1 p={} e={nonce} t={} s={}", self.state, self.ticket, self.sequence)?;
         if let Some(k) = self.max_unavailable {
             write!(f, " k={k}")?;
         }
@@ -109,15 +110,15 @@ impl Reading {
         let fields: BTreeMap<&str, &str> =
             value.split_ascii_whitespace().filter_map(|field| field.split_once('=')).collect();
         let word = fields.get("p").copied().unwrap_or_default();
-        let Some(hold) = Hold::ALL.into_iter().find(|hold| hold.word() == word) else {
+        let Some(state) = LeaseState::ALL.into_iter().find(|state| state.word() == word) else {
             return Reading::Unreadable(value.to_owned());
         };
         let number = |key| fields.get(key).and_then(|text: &&str| text.parse().ok());
         // A `k` that cannot be read is taken for the smallest: the owner may have meant just that.
         let max_unavailable = fields.get("k").map(|text| text.parse().unwrap_or(1).max(1));
         Reading::Tag(LeaseTag {
-            hold,
-            epoch: fields.get("e").copied().unwrap_or_default().to_owned(),
+            state,
+            nonce: fields.get("e").copied().unwrap_or_default().to_owned(),
             ticket: number("t").unwrap_or(u64::MAX),
             sequence: number("s").unwrap_or(0),
             max_unavailable,
@@ -128,16 +129,16 @@ impl Reading {
     }
 
     /// What the owner is doing; `None` for an unreadable value.
-    pub fn hold(&self) -> Option<Hold> {
+    pub fn state(&self) -> Option<LeaseState> {
         match self {
-            Reading::Tag(tag) => Some(tag.hold),
+            Reading::Tag(tag) => Some(tag.state),
             Reading::Unreadable(_) => None,
         }
     }
 
     /// What the owner is doing, as a word; `unreadable` counts as held.
     pub fn word(&self) -> &'static str {
-        self.hold().map_or("unreadable", Hold::word)
+        self.state().map_or("unreadable", LeaseState::word)
     }
 
     /// The owner's target id, where it is not the instance id.
@@ -150,21 +151,21 @@ impl Reading {
 
     /// Whether the owner takes one of the K slots.
     pub fn takes_slot(&self) -> bool {
-        matches!(self.hold(), Some(Hold::Held | Hold::Halted) | None)
+        matches!(self.state(), Some(LeaseState::Held | LeaseState::Halted) | None)
     }
 
     /// What counts more, of two leases of one instance.
     pub(super) fn weight(&self) -> u8 {
-        match self.hold() {
+        match self.state() {
             _ if self.takes_slot() => 2,
-            Some(Hold::Waiting) => 1,
+            Some(LeaseState::Waiting) => 1,
             _ => 0,
         }
     }
 
     /// Whether it counts against `node-agent/max-failures`.
     pub fn is_failure(&self) -> bool {
-        matches!(self.hold(), Some(Hold::Failed | Hold::Halted))
+        matches!(self.state(), Some(LeaseState::Failed | LeaseState::Halted))
     }
 }
 
@@ -182,7 +183,7 @@ mod tests {
 
     fn any_tag() -> impl Strategy<Value = LeaseTag> {
         (
-            prop::sample::select(Hold::ALL.to_vec()),
+            prop::sample::select(LeaseState::ALL.to_vec()),
             "[0-9a-f]{1,16}",
             any::<u64>(),
             any::<u64>(),
@@ -191,10 +192,10 @@ mod tests {
             "[A-Za-z0-9:/.-]{1,64}",
             prop::option::of(0..4_000_000_000i64),
         )
-            .prop_map(|(hold, epoch, ticket, sequence, max_unavailable, target, operation, at)| {
+            .prop_map(|(state, nonce, ticket, sequence, max_unavailable, target, operation, at)| {
                 LeaseTag {
-                    hold,
-                    epoch,
+                    state,
+                    nonce,
                     ticket,
                     sequence,
                     max_unavailable,
@@ -225,9 +226,9 @@ mod tests {
 
     #[test]
     fn any_version_is_read_by_its_phase() {
-        assert_eq!(Reading::parse("v9 p=waiting future=1").hold(), Some(Hold::Waiting));
-        assert_eq!(Reading::parse("v2 p=paused").hold(), None);
-        assert_eq!(Reading::parse("").hold(), None);
+        assert_eq!(Reading::parse("v9 p=waiting future=1").state(), Some(LeaseState::Waiting));
+        assert_eq!(Reading::parse("v2 p=paused").state(), None);
+        assert_eq!(Reading::parse("").state(), None);
     }
 
     #[test]

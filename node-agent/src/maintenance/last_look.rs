@@ -43,9 +43,9 @@ pub(crate) async fn read(driver: &mut Driver, index: usize) -> Step<Option<Group
 fn lease_stands(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
     let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
     let policy = reading.policy.clone().map_err(|bad| refused(&group.name, &Refusal::Policy(bad)))?;
-    let epoch = group.claim.as_ref().map(|claim| claim.epoch.as_str()).unwrap_or_default();
+    let nonce = group.claim.as_ref().map(|claim| claim.nonce.as_str()).unwrap_or_default();
     let name = &group.name;
-    match reading.leases.confirm(&driver.identity.instance_id, epoch, &policy) {
+    match reading.leases.confirm(&driver.identity.instance_id, nonce, &policy) {
         Claim::Confirmed => Ok(()),
         Claim::Broken => Err(StepError::Failed(format!("an operator broke our lease on {name}"))),
         Claim::NotVisible => {

@@ -1,7 +1,7 @@
 //! Claiming a slot, queueing for one, and giving it back: writes of our lease tags with the patience that they need
 //! (docs/lease.md, rule R2).
 
-use crate::lease::Hold;
+use crate::lease::LeaseState;
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::lease_writer::Sent;
 use crate::record::{ClaimOnRecord, TicketOnRecord};
@@ -14,7 +14,7 @@ impl Driver {
         Ok(tags.and_then(|mut all| all.pop_first()).map(|(_, tags)| tags))
     }
 
-    /// Claims a slot: the claim goes on record, then into the tag. Returns the claim's epoch once the write is
+    /// Claims a slot: the claim goes on record, then into the tag. Returns the claim's nonce once the write is
     /// acknowledged.
     pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
         self.wait_out_unresolved(index).await?;
@@ -22,13 +22,13 @@ impl Driver {
         loop {
             // Each attempt is a claim of its own: should an earlier one land after a wipe, when others have not seen
             // it settle, it must not pass for ours.
-            let epoch = self.nonce();
-            let claim = ClaimOnRecord { epoch: epoch.clone(), max_unavailable, at: self.machine.utc() };
+            let nonce = self.nonce();
+            let claim = ClaimOnRecord { nonce: nonce.clone(), max_unavailable, at: self.machine.utc() };
             if let Some(group) = self.operation.live_group(index) {
                 group.claim = Some(claim);
             }
-            let error = match self.send_tag(index, Some(Hold::Held)).await? {
-                Sent::Applied => return Ok(epoch),
+            let error = match self.send_tag(index, Some(LeaseState::Held)).await? {
+                Sent::Applied => return Ok(nonce),
                 Sent::NotApplied(error) if error.is_too_many_tags() => {
                     self.forget_lease(index)?;
                     let reason = "the target group has its 50 tags, there is no room for a lease; remove some, or run \
@@ -49,18 +49,18 @@ impl Driver {
     /// Takes a place in the queue, or shows there that we live. False: the group has no room for another tag.
     pub(crate) async fn queue_up(&mut self, index: usize, number: u64) -> Step<bool> {
         let now = self.now()?;
-        let epoch = self.nonce();
+        let nonce = self.nonce();
         let Some(group) = self.operation.live_group(index) else { return Ok(true) };
         let first = group.ticket.is_none() && group.claim.is_none() && group.tags_in_doubt.is_empty();
         let before = group.ticket.take().filter(|ticket| ticket.number == number);
         group.ticket = Some(match before {
             Some(ticket) => ticket.shown_alive(now),
-            None => TicketOnRecord { number, epoch, sequence: 0, written: now },
+            None => TicketOnRecord { number, nonce, sequence: 0, written: now },
         });
         group.claim = None;
         let mut failures = 0;
         loop {
-            match self.send_tag(index, Some(Hold::Waiting)).await? {
+            match self.send_tag(index, Some(LeaseState::Waiting)).await? {
                 Sent::Applied => return Ok(true),
                 Sent::NotApplied(error) if error.is_too_many_tags() => {
                     self.forget_lease(index)?;
@@ -80,7 +80,11 @@ impl Driver {
     }
 
     /// Gives our lease back, or our place in the queue, or leaves `failed` behind. Goes on until the API acknowledges it.
-    pub(crate) async fn give_back(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
+    pub(crate) async fn give_back(
+        &mut self,
+        index: usize,
+        leave: Option<LeaseState>,
+    ) -> Result<(), DriveError> {
         let group = self.operation.live_group(index);
         if group.is_some_and(|group| group.claim.is_some() || group.ticket.is_some()) {
             self.write_off(index, leave).await?;
@@ -89,7 +93,11 @@ impl Driver {
     }
 
     /// Removes our tag, or leaves `failed` behind, whatever is on record.
-    pub(crate) async fn write_off(&mut self, index: usize, leave: Option<Hold>) -> Result<(), DriveError> {
+    pub(crate) async fn write_off(
+        &mut self,
+        index: usize,
+        leave: Option<LeaseState>,
+    ) -> Result<(), DriveError> {
         let mut failures = 0;
         loop {
             let error = match self.send_tag(index, leave).await? {
@@ -110,7 +118,7 @@ impl Driver {
     pub(crate) async fn give_back_all(&mut self) -> Result<(), DriveError> {
         for index in (0..self.operation.groups.len()).rev() {
             let failed_before = self.operation.groups.get(index).is_some_and(|group| group.failed_before);
-            self.give_back(index, failed_before.then_some(Hold::Failed)).await?;
+            self.give_back(index, failed_before.then_some(LeaseState::Failed)).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use crate::aws::load_balancer::CallError;
 use crate::aws::target_group::TargetType;
 use crate::lease::tag::PREFIX;
-use crate::lease::{Hold, LeaseTag, Leases, Reading};
+use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
 use crate::maintenance::context::{DriveError, Driver};
 use crate::record::phase::Phase;
 use rand::RngExt;
@@ -47,8 +47,12 @@ impl Driver {
     }
 
     /// Sends one tag write, on record before it is sent and resolved as soon as its outcome is known.
-    pub(crate) async fn send_tag(&mut self, index: usize, hold: Option<Hold>) -> Result<Sent, DriveError> {
-        let value = hold.map(|hold| self.lease_tag(index, hold).to_string());
+    pub(crate) async fn send_tag(
+        &mut self,
+        index: usize,
+        state: Option<LeaseState>,
+    ) -> Result<Sent, DriveError> {
+        let value = state.map(|state| self.lease_tag(index, state).to_string());
         self.send_value(index, value).await
     }
 
@@ -75,15 +79,15 @@ impl Driver {
         Ok(sent)
     }
 
-    fn lease_tag(&self, index: usize, hold: Hold) -> LeaseTag {
+    fn lease_tag(&self, index: usize, state: LeaseState) -> LeaseTag {
         let group = self.operation.groups.get(index);
         let claim = group.and_then(|group| group.claim.as_ref());
         let ticket = group.and_then(|group| group.ticket.as_ref());
         let by_address = group.filter(|group| group.target_type == TargetType::Ip);
-        let epoch = claim.map(|claim| &claim.epoch).or(ticket.map(|ticket| &ticket.epoch));
+        let nonce = claim.map(|claim| &claim.nonce).or(ticket.map(|ticket| &ticket.nonce));
         LeaseTag {
-            hold,
-            epoch: epoch.cloned().unwrap_or_default(),
+            state,
+            nonce: nonce.cloned().unwrap_or_default(),
             ticket: ticket.map_or(0, |ticket| ticket.number),
             sequence: ticket.map_or(0, |ticket| ticket.sequence),
             max_unavailable: claim.map(|claim| claim.max_unavailable),
@@ -108,10 +112,10 @@ impl Driver {
             let Some(group) = self.operation.live_group(index) else { continue };
             let Some(tags) = tags.get(&group.arn) else { continue };
             let (arn, shown) = (group.arn.clone(), Leases::from_tags(tags));
-            let shown = shown.of(&self.identity.instance_id).map(Reading::hold);
+            let shown = shown.of(&self.identity.instance_id).map(Reading::state);
             let wiped = shown.is_none();
             // The change from `held` to `halted` may have failed when it was due.
-            let unmarked = halted && shown == Some(Some(Hold::Held));
+            let unmarked = halted && shown == Some(Some(LeaseState::Held));
             if !wiped && !unmarked {
                 continue;
             }
@@ -121,8 +125,8 @@ impl Driver {
                 );
             }
             // Not the claim that has settled: it takes the slot, and validating again does not take it for ours.
-            let hold = if halted { Hold::Halted } else { Hold::Held };
-            let again = LeaseTag { epoch: self.nonce(), ..self.lease_tag(index, hold) };
+            let state = if halted { LeaseState::Halted } else { LeaseState::Held };
+            let again = LeaseTag { nonce: self.nonce(), ..self.lease_tag(index, state) };
             if let Sent::NotApplied(error) | Sent::InDoubt(error) =
                 self.send_value(index, Some(again.to_string())).await?
             {

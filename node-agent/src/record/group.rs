@@ -45,7 +45,7 @@ pub struct TicketOnRecord {
     /// Smaller goes first.
     pub number: u64,
     /// The entry's nonce.
-    pub epoch: String,
+    pub nonce: String,
     /// Raised while waiting.
     pub sequence: u64,
     /// When it was written last.
@@ -56,7 +56,7 @@ pub struct TicketOnRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimOnRecord {
     /// Its nonce.
-    pub epoch: String,
+    pub nonce: String,
     /// The K that it was made under.
     pub max_unavailable: u32,
     /// When it was made, for people; kept, so that the tag can be written again just as it was.
@@ -78,7 +78,7 @@ mod tests {
     fn a_place_shown_alive_changes_for_ever() {
         let at = |uptime_ms| Moment { boot_id: "boot".into(), uptime_ms, utc: Timestamp::UNIX_EPOCH };
         for (sequence, next) in [(0, 1), (u64::MAX, 0)] {
-            let ticket = TicketOnRecord { number: 7, epoch: "1".into(), sequence, written: at(1) };
+            let ticket = TicketOnRecord { number: 7, nonce: "1".into(), sequence, written: at(1) };
             let again = TicketOnRecord { sequence: next, written: at(2), ..ticket.clone() };
             assert_eq!(ticket.shown_alive(at(2)), again);
         }

@@ -6,7 +6,7 @@ use node_agent::lease::operator::{broken, find, look_back, may_break, may_clear,
 use node_agent::lease::policy::Policy;
 use node_agent::lease::queue::{LARGEST_TICKET, Move, Pace, Standing, Ticket, Watched, next_move};
 use node_agent::lease::tag::{MAX_VALUE, owner};
-use node_agent::lease::{Hold, Leases, Reading};
+use node_agent::lease::{LeaseState, Leases, Reading};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn a_value_that_cannot_be_read_is_held(value in any_value()) {
         let reading = Reading::parse(&value);
-        let slot_free = matches!(reading.hold(), Some(Hold::Waiting | Hold::Failed | Hold::Broken));
+        let slot_free = matches!(reading.state(), Some(LeaseState::Waiting | LeaseState::Failed | LeaseState::Broken));
         prop_assert_eq!(reading.takes_slot(), !slot_free);
         if slot_free {
             let word = format!("p={}", reading.word());
@@ -96,7 +96,7 @@ proptest! {
         let again = broken(&Reading::parse(&value)).to_string();
         prop_assert!(again.len() <= MAX_VALUE, "{} characters: {again}", again.len());
         prop_assert!(again.chars().all(|c| c.is_ascii_alphanumeric() || " _.:/=+-@".contains(c)), "{again}");
-        prop_assert_eq!(Reading::parse(&again).hold(), Some(Hold::Broken));
+        prop_assert_eq!(Reading::parse(&again).state(), Some(LeaseState::Broken));
     }
 
     #[test]
@@ -135,7 +135,7 @@ proptest! {
             settle: Duration::from_secs(settle),
             next_in_line: Duration::from_secs(poll),
         };
-        let ticket = number.map(|number| Ticket { number, epoch: "1".into(), sequence });
+        let ticket = number.map(|number| Ticket { number, nonce: "1".into(), sequence });
         let standing = Standing { me: "me", ticket: ticket.as_ref(), registered, tags: tags.len() };
         let mut watched = Watched::default();
         let now = Duration::from_secs(passed);

@@ -103,7 +103,7 @@ fn next_move(leases: &Leases, policy: &Policy, seen: &Seen, queued: bool, long: 
     let mut watched = Watched::default();
     watched.look(leases, Duration::ZERO);
     let now = if long { DEAD_AFTER } else { Duration::ZERO };
-    let ticket = queued.then(|| Ticket { number: 1, epoch: nonce(0), sequence: 0 });
+    let ticket = queued.then(|| Ticket { number: 1, nonce: nonce(0), sequence: 0 });
     let standing =
         Standing { me: &me, ticket: ticket.as_ref(), registered: usize::from(seen.nodes), tags: MOST_NODES };
     let pace = Pace { fleet_rate: 2.0, hold: Q, settle: Q, next_in_line: Q };

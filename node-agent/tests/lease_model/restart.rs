@@ -64,8 +64,8 @@ impl OnRecord {
     }
 
     fn group(self, crashed: &Moment) -> Group {
-        let claim = ClaimOnRecord { epoch: nonce(0), max_unavailable: 1, at: crashed.utc };
-        let ticket = TicketOnRecord { number: 1, epoch: nonce(0), sequence: 0, written: crashed.clone() };
+        let claim = ClaimOnRecord { nonce: nonce(0), max_unavailable: 1, at: crashed.utc };
+        let ticket = TicketOnRecord { number: 1, nonce: nonce(0), sequence: 0, written: crashed.clone() };
         let sent = match self.leave {
             Leave::NotYet | Leave::Found => false,
             Leave::OnRecord => self.phase != Phase::Deregister,

@@ -1,6 +1,6 @@
 //! Tag values as the model keeps them: small numbers, which stand for the very strings that the agent writes.
 
-use node_agent::lease::{Hold, LeaseTag, Reading};
+use node_agent::lease::{LeaseState, LeaseTag, Reading};
 use std::sync::LazyLock;
 
 /// Claims of one node that can be told apart at the same time; a nonce is used again only when no trace of it is left.
@@ -63,8 +63,8 @@ impl Tag {
     /// What stands in the tag.
     pub fn value(self) -> Option<String> {
         let tag = |hold, epoch: u8, k: Option<u8>| LeaseTag {
-            hold,
-            epoch: nonce(epoch),
+            state: hold,
+            nonce: nonce(epoch),
             ticket: 1,
             sequence: 0,
             max_unavailable: k.map(u32::from),
@@ -74,11 +74,11 @@ impl Tag {
         };
         let tag = match self {
             Tag::Absent => return None,
-            Tag::Waiting => tag(Hold::Waiting, 0, None),
-            Tag::Failed => tag(Hold::Failed, 0, None),
-            Tag::Broken => tag(Hold::Broken, 0, None),
-            Tag::Halted { k } => tag(Hold::Halted, 0, Some(k)),
-            Tag::Held { epoch, k } => tag(Hold::Held, epoch, Some(k)),
+            Tag::Waiting => tag(LeaseState::Waiting, 0, None),
+            Tag::Failed => tag(LeaseState::Failed, 0, None),
+            Tag::Broken => tag(LeaseState::Broken, 0, None),
+            Tag::Halted { k } => tag(LeaseState::Halted, 0, Some(k)),
+            Tag::Held { epoch, k } => tag(LeaseState::Held, epoch, Some(k)),
         };
         Some(tag.to_string())
     }

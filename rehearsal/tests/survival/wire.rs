@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local_alb::in_process::InProcess;
 use local_alb::{LocalAlb, TargetHealth};
-use node_agent::lease::{Hold, Reading};
+use node_agent::lease::{LeaseState, Reading};
 use node_agent::record::journal;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -72,7 +72,8 @@ impl Wire {
                 }
             }
             "AddTags" => {
-                if !matches!(Reading::parse(parameter("Tags.member.1.Value")).hold(), Some(Hold::Held)) {
+                if !matches!(Reading::parse(parameter("Tags.member.1.Value")).state(), Some(LeaseState::Held))
+                {
                     self.frees_the_slot(parameter("ResourceArns.member.1"), &own_tag, parameters);
                     return;
                 }

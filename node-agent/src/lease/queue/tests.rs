@@ -48,7 +48,7 @@ impl Reader {
         self
     }
     fn with_ticket(mut self, number: u64) -> Reader {
-        self.ticket = Some(Ticket { number, epoch: "1".into(), sequence: 0 });
+        self.ticket = Some(Ticket { number, nonce: "1".into(), sequence: 0 });
         self
     }
     fn of(mut self, registered: usize) -> Reader {

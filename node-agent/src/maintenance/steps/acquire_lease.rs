@@ -89,7 +89,7 @@ pub(super) fn pace(driver: &Driver) -> Pace {
 fn standing(driver: &Driver, index: usize) -> (usize, Option<Ticket>) {
     let group = driver.operation.groups.get(index);
     let ticket = group.and_then(|group| group.ticket.as_ref());
-    let ticket = ticket.map(|t| Ticket { number: t.number, epoch: t.epoch.clone(), sequence: t.sequence });
+    let ticket = ticket.map(|t| Ticket { number: t.number, nonce: t.nonce.clone(), sequence: t.sequence });
     (group.map_or(0, |group| group.registered), ticket)
 }
 
@@ -121,7 +121,7 @@ async fn show_life(driver: &mut Driver, index: usize) -> Step {
 
 /// Writes `held`, lets it settle, and looks who else did. False: stepped down.
 async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
-    let epoch = driver.claim_slot(index, slots).await?;
+    let nonce = driver.claim_slot(index, slots).await?;
     driver.save()?;
     // Others that claimed meanwhile must see us before we look for them.
     let settle = driver.operation.request.settings.settle.0;
@@ -129,7 +129,7 @@ async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
 
     let Some(tags) = driver.group_tags(index).await? else { return Ok(true) };
     let (leases, policy) = understood(&tags)?;
-    match leases.confirm(&driver.identity.instance_id, &epoch, &policy) {
+    match leases.confirm(&driver.identity.instance_id, &nonce, &policy) {
         Claim::Confirmed => return Ok(true),
         Claim::Broken => return Err(StepError::Failed("an operator broke our lease".to_owned())),
         Claim::StepDown(by) => tracing::info!("stepping down: the slots were also claimed by {by}"),

@@ -4,7 +4,7 @@ use super::acquire_lease::pace;
 use crate::aws::auto_scaling::undecided;
 use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{Attributes, TargetState};
-use crate::lease::Hold;
+use crate::lease::LeaseState;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
 use crate::machine::systemd::GoingDown;
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -171,7 +171,7 @@ async fn blocked(driver: &mut Driver, mut just_read: JustRead) -> Step<Option<St
         let Some(reading) = reading else { continue };
         let Some(group) = driver.operation.live_group(index) else { continue };
         let own = reading.leases.of(&identity.instance_id);
-        group.failed_before |= own.is_some_and(|own| own.hold() == Some(Hold::Failed));
+        group.failed_before |= own.is_some_and(|own| own.state() == Some(LeaseState::Failed));
         match reading.may_begin(identity.own_ids(group.target_type), &settings) {
             Ok(()) => (),
             Err(Refusal::NotNow(why)) => return Ok(Some(format!("in target group {}, {why}", group.name))),

@@ -1,7 +1,7 @@
 //! halted: the lease stays, and its tag says that a person is needed.
 
 use crate::aws::load_balancer::CallError;
-use crate::lease::{Hold, Leases, Reading};
+use crate::lease::{LeaseState, Leases, Reading};
 use crate::maintenance::context::{DriveError, Driver};
 use crate::maintenance::lease_writer::Sent;
 use std::time::Duration;
@@ -36,11 +36,11 @@ async fn mark_one(driver: &mut Driver, index: usize) -> Result<Option<CallError>
         Ok(tags) => tags.get(&arn).cloned().unwrap_or_default(),
         Err(error) => return Ok(Some(error)),
     };
-    let shown = Leases::from_tags(&tags).of(&driver.identity.instance_id).and_then(Reading::hold);
-    if shown == Some(Hold::Broken) {
+    let shown = Leases::from_tags(&tags).of(&driver.identity.instance_id).and_then(Reading::state);
+    if shown == Some(LeaseState::Broken) {
         return Ok(None);
     }
-    Ok(match driver.send_tag(index, Some(Hold::Halted)).await? {
+    Ok(match driver.send_tag(index, Some(LeaseState::Halted)).await? {
         Sent::Applied => None,
         Sent::NotApplied(error) | Sent::InDoubt(error) => Some(error),
     })

@@ -1,6 +1,6 @@
 //! release_lease: give the lease back, once nothing can take us out behind our back.
 
-use crate::lease::{Hold, Leases, Reading};
+use crate::lease::{LeaseState, Leases, Reading};
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::record::{CommandState, Verdict};
 
@@ -59,10 +59,10 @@ async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
 
 /// A node whose command failed stays marked, so that the roll stops; so does one that had failed before and has
 /// not succeeded since.
-fn mark_left_behind(driver: &Driver, index: usize) -> Option<Hold> {
+fn mark_left_behind(driver: &Driver, index: usize) -> Option<LeaseState> {
     let operation = &driver.operation;
     let failed_now = operation.command == CommandState::Failed;
     let failed_before = operation.groups.get(index).is_some_and(|group| group.failed_before);
     let not_made_good = operation.verdict() != Verdict::Succeeded;
-    (failed_now || (failed_before && not_made_good)).then_some(Hold::Failed)
+    (failed_now || (failed_before && not_made_good)).then_some(LeaseState::Failed)
 }

@@ -36,7 +36,7 @@ fn group_left() -> Group {
         attributes: Attributes::default(),
         registered: 3,
         ticket: None,
-        claim: Some(ClaimOnRecord { epoch: "1".into(), max_unavailable: 1, at: Timestamp::UNIX_EPOCH }),
+        claim: Some(ClaimOnRecord { nonce: "1".into(), max_unavailable: 1, at: Timestamp::UNIX_EPOCH }),
         failed_before: false,
         deregistered: Some(moment("boot")),
         deregisters_in_doubt: InDoubt::default(),

@@ -98,7 +98,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
         .now()
         .map_err(|error| Complaint::new(exit::USAGE, crate::maintenance::context::DriveError::from(error)))?;
     let operation = match journal.record.operation.take() {
-        None if journal.is_new() => {
+        None if journal.is_lost() => {
             match lost::find(&mut journal, &node.identity, &request.settings).await? {
                 Some(lost) => return Err(follow::in_the_way(&lost, false)),
                 None => Operation::new(request, now),

@@ -160,6 +160,11 @@ impl Journal {
         self.is_new
     }
 
+    /// There was a record here, and it is gone.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     /// What a record that is lost may have known of can still take effect: at the latest, it was sent right before the boot.
     pub fn mind_what_was_lost(&mut self, boot: Moment) {
         if self.is_lost {

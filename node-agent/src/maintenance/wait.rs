@@ -84,6 +84,32 @@ impl Driver {
         self.pause(left.map_or(after, |left| after.min(left))).await
     }
 
+    /// Waits for as long as a proof takes, and never for less. Before the node leaves, the time that is left must be enough
+    /// for it; once it is out, the proof may outlast the limit of its phase.
+    ///
+    /// # Errors
+    /// As [`Driver::look_again`].
+    pub(crate) async fn prove(&mut self, length: Duration, waiting_for: &str) -> Step {
+        self.has_time_to_prove(length, waiting_for)?;
+        self.progress.waiting(self.operation.phase.name(), waiting_for, self.limit());
+        self.pause(length).await
+    }
+
+    /// Whether there is time for a proof. A claim is not even written when it could not settle.
+    ///
+    /// # Errors
+    /// [`StepError::Failed`] when there is not.
+    pub(crate) fn has_time_to_prove(&self, length: Duration, waiting_for: &str) -> Step {
+        let in_service = self.operation.phase.stage() == Stage::InService;
+        if in_service && self.time_left()?.is_some_and(|left| left < length) {
+            let (limit, needed) = (self.limit().map(rounded).unwrap_or_default(), rounded(length));
+            return Err(StepError::Failed(format!(
+                "gave up: less than {needed} of {limit} is left for {waiting_for}"
+            )));
+        }
+        Ok(())
+    }
+
     /// Lets time pass. Meanwhile it takes what others ask, and looks after the lease while out: one look may take the whole
     /// quarantine. Only sleeps end early; a call that was begun is awaited.
     async fn pause(&mut self, length: Duration) -> Step {

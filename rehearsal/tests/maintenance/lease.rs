@@ -175,3 +175,29 @@ async fn the_lease_goes_back_within_a_minute_after_a_long_outage() {
     within(MINUTE + Duration::from_secs(1), || fleet.lease(0).is_none()).await;
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_claim_that_could_not_settle_in_time_is_not_written() {
+    let fleet = fleet().settings(|s| s.lease_wait = seconds(5)).start().await;
+    let ended = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::NothingChanged, 75), "{ended:?}");
+    assert!(ended.reason.as_ref().unwrap().contains("less than 10s of 5s is left"), "{ended:?}");
+    assert!(fleet.calls("AddTags").is_empty());
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_slot_that_comes_free_at_the_last_moment_is_left_to_others() {
+    let fleet = fleet().settings(|s| s.lease_wait = seconds(60)).start().await;
+    let held = fleet.nodes[1].begun(fleet.nodes[1].run(&["patch"]), Phase::Drain).await;
+    let waiting = tokio::task::spawn_local({
+        let node = fleet.nodes[0].clone();
+        async move { node.finish(node.run(&["patch"])).await }
+    });
+    sleep(Duration::from_secs(53)).await;
+    held.abort();
+    fleet.alb.remove_tag(&fleet.arn, &fleet.lease_key(1));
+    let ended = waiting.await.unwrap();
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::NothingChanged, 75), "{ended:?}");
+    assert!(fleet.calls("DeregisterTargets").len() == 1, "only the first one left");
+}

@@ -121,11 +121,12 @@ async fn show_life(driver: &mut Driver, index: usize) -> Step {
 
 /// Writes `held`, lets it settle, and looks who else did. False: stepped down.
 async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
+    let (settle, what) = (driver.operation.request.settings.settle.0, "our claim to settle");
+    driver.has_time_to_prove(settle, what)?;
     let nonce = driver.claim_slot(index, slots).await?;
     driver.save()?;
     // Others that claimed meanwhile must see us before we look for them.
-    let settle = driver.operation.request.settings.settle.0;
-    driver.look_again(settle, "our claim to settle").await?;
+    driver.prove(settle, what).await?;
 
     let Some(tags) = driver.group_tags(index).await? else { return Ok(true) };
     let (leases, policy) = understood(&tags)?;

@@ -12,7 +12,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     Way::of(driver).leave(driver).await?;
     // A node that claimed or failed while our call was on its way shows up once everything has settled.
     let settle = driver.operation.request.settings.settle.0;
-    driver.look_again(settle, "the deregistration to settle").await?;
+    driver.prove(settle, "the deregistration to settle").await?;
     // Whatever comes next, it is not these reads that it goes by.
     driver.validated = None;
     enough_left(driver).await

@@ -132,7 +132,7 @@ async fn taken_out(driver: &mut Driver) -> Step {
         entered(driver)?;
     }
     let staleness = driver.operation.request.settings.staleness.0;
-    driver.look_again(staleness, "the Auto Scaling group to deregister this node").await?;
+    driver.prove(staleness, "the Auto Scaling group to deregister this node").await?;
     for index in 0..driver.operation.groups.len() {
         loop {
             let Some(states) = own_states(driver, index).await? else { break };
@@ -207,7 +207,7 @@ async fn settle(driver: &mut Driver, ours: Option<&Standby>) -> Step {
     let passed = entered.at_least_until(&driver.now()?);
     let staleness = driver.operation.request.settings.staleness.0;
     if passed < staleness {
-        driver.look_again(staleness.saturating_sub(passed), "EnterStandby to show").await?;
+        driver.prove(staleness.saturating_sub(passed), "EnterStandby to show").await?;
     }
     Ok(())
 }

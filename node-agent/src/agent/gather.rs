@@ -144,7 +144,6 @@ mod tests {
     use super::*;
     use crate::record::mailbox::Ask;
     use crate::record::{Request, TurnedBack};
-    use tokio::sync::watch;
 
     #[tokio::test]
     async fn who_asks_to_stop_while_the_driver_is_put_together_is_heard() {
@@ -157,9 +156,9 @@ mod tests {
             Identity { instance_id: "i-0a000000".to_owned(), addresses: Vec::new(), auto_scaling: None };
         let load_balancer = load_balancer(&settings, "us-east-1").await;
         Requests::beside(dir.path()).leave(&Ask::Stop).unwrap();
-        let (_nobody, stop) = watch::channel(false);
         let mut driver =
-            driver_until(stop, journal, operation, identity, load_balancer, &Progress::hidden()).unwrap();
+            driver_until(Stop::new(), journal, operation, identity, load_balancer, &Progress::hidden())
+                .unwrap();
         driver.hear().unwrap();
         assert_eq!(driver.turn_back, Some(TurnedBack::Stopped));
     }

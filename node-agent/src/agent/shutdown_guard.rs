@@ -6,6 +6,7 @@ use crate::agent::gather;
 use crate::agent::open;
 use crate::aws::instance_metadata::Identity;
 use crate::exit;
+use crate::machine::ports::Stop;
 use crate::machine::systemd;
 use crate::machine::systemd::GoingDown;
 use crate::maintenance::before_shutdown;
@@ -14,7 +15,6 @@ use crate::maintenance::progress::Progress;
 use crate::record::journal::Journal;
 use crate::settings::Settings;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a driver outside of systemd's care may still hold the record after it was told to stop.
@@ -48,8 +48,8 @@ async fn leave(settings: &Settings, how: GoingDown, progress: &Progress) -> Resu
         }
     };
     let operation = before_shutdown::begin(on_record, settings, how, now);
-    // Nothing turns a machine back that goes down: nobody ever writes to this channel.
-    let (_nobody, stop) = watch::channel(false);
+    // Nothing turns a machine back that goes down: nobody ever cancels this.
+    let stop = Stop::new();
     let mut driver = gather::driver_until(stop, journal, operation, identity, load_balancer, progress)?;
     driver.leave_before(how, settings).await.map_err(failed)?;
     Ok(exit::DONE)

@@ -46,7 +46,8 @@ pub(crate) fn listen() -> Result<Heard, Complaint> {
 
 fn begin() -> Result<Heard, Complaint> {
     let (tell, asked) = watch::channel(Asked::Nothing);
-    let (end, stop) = watch::channel(false);
+    let stop = Stop::new();
+    let end = stop.clone();
     let listened = [SIGTERM, SIGINT].into_iter().chain(Some(SIGHUP).filter(|signal| !is_ignored(*signal)));
     let failed = |error| anyhow::Error::new(error).context("failed to listen for signals");
     let failed = |error| Complaint::new(exit::NOTHING_CHANGED, failed(error));
@@ -67,7 +68,7 @@ fn begin() -> Result<Heard, Complaint> {
                 }
             } else if now > before {
                 tell.send_replace(now);
-                end.send_replace(true);
+                end.cancel();
                 warn(now);
             }
         }

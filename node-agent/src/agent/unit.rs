@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
                 let load_balancer = gather::load_balancer(&operation.request.settings, region).await;
                 (operation, identity.clone(), load_balancer)
             }
-            None if *stop.borrow() => return Ok(exit::DONE),
+            None if stop.is_cancelled() => return Ok(exit::DONE),
             None => match begin(&requests, &mut journal, &identity).await? {
                 Some(begun) => begun,
                 None => return Ok(exit::DONE),

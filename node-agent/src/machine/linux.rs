@@ -53,13 +53,13 @@ impl Machine for Linux {
         argv: &[String],
         limit: Duration,
         grace: Duration,
-        mut stop: Stop,
+        stop: Stop,
     ) -> Result<CommandEnd, MachineError> {
         let mut child = program::command(argv).spawn().map_err(|cause| error("run", argv, cause))?;
         let why = tokio::select! {
             status = child.wait() => return ended(argv, status),
             () = tokio::time::sleep(limit) => CommandEnd::TimedOut,
-            _ = stop.wait_for(|asked| *asked) => CommandEnd::Stopped,
+            () = stop.cancelled() => CommandEnd::Stopped,
         };
         program::stop(&mut child, grace).await;
         Ok(why)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use std::fmt;
 use std::io;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The machine: its clock, its boots, its commands.
 #[async_trait]
@@ -85,8 +85,8 @@ pub struct MachineError {
     pub cause: String,
 }
 
-/// Says when to stop: true once somebody asked.
-pub type Stop = watch::Receiver<bool>;
+/// Says when to stop: cancelled once somebody asked.
+pub type Stop = CancellationToken;
 
 /// The service on this node, as the load balancer would see it.
 #[async_trait]

@@ -30,7 +30,7 @@ pub struct Driver {
     pub machine: Arc<dyn Machine>,
     /// The service that we take out.
     pub service: Arc<dyn Service>,
-    /// Becomes true when this process is to end.
+    /// Cancelled when this process is to end.
     pub stop: Stop,
     /// Where others leave what they ask of this driver; `None`: nobody can.
     pub requests: Option<Requests>,

@@ -63,7 +63,7 @@ impl Driver {
     pub(crate) fn still_wanted(&self) -> Step {
         // Nobody turns back a machine that goes down.
         let may_turn_back = self.operation.phase.can_be_cancelled() && self.operation.going_down.is_none();
-        let asked = self.turn_back.or(self.stop.borrow().then_some(TurnedBack::Stopped));
+        let asked = self.turn_back.or(self.stop.is_cancelled().then_some(TurnedBack::Stopped));
         if let Some(why) = asked.filter(|_| may_turn_back) {
             return Err(StepError::Cancelled(why));
         }

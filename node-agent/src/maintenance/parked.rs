@@ -75,7 +75,7 @@ impl Driver {
                 told = Instant::now();
             }
             self.doze(HEAR_EVERY).await;
-            if *self.stop.borrow() {
+            if self.stop.is_cancelled() {
                 return Ok(Stayed::Leave);
             }
         }

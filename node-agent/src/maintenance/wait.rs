@@ -146,12 +146,12 @@ impl Driver {
     pub(crate) async fn doze(&mut self, at_most: Duration) {
         let nap = if self.requests.is_some() { at_most.min(HEAR_EVERY) } else { at_most };
         let sleep = tokio::time::sleep(nap);
-        if *self.stop.borrow() || !self.operation.phase.can_be_cancelled() {
+        if self.stop.is_cancelled() || !self.operation.phase.can_be_cancelled() {
             return sleep.await;
         }
         tokio::select! {
             () = sleep => (),
-            Ok(_) = self.stop.wait_for(|asked| *asked) => (),
+            () = self.stop.cancelled() => (),
         }
     }
 

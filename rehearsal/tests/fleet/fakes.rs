@@ -99,7 +99,7 @@ impl Machine for FakeMachine {
         command: &[String],
         limit: Duration,
         grace: Duration,
-        mut stop: Stop,
+        stop: Stop,
     ) -> Result<CommandEnd, MachineError> {
         self.ran.lock().unwrap().push(command.join(" "));
         self.tell(Told::CommandBegun);
@@ -110,7 +110,7 @@ impl Machine for FakeMachine {
                 return Ok(CommandEnd::Exited(code));
             }
             () = tokio::time::sleep(limit) => return Ok(CommandEnd::TimedOut),
-            Ok(_) = stop.wait_for(|asked| *asked) => (),
+            () = stop.cancelled() => (),
         }
         tokio::time::sleep(grace).await;
         Ok(CommandEnd::Stopped)

@@ -11,6 +11,7 @@ mod node;
 use fakes::{FakeMachine, FakeService};
 use local_alb::{Call, HealthCheck, Instance, LocalAlb, Probe, Probes, TargetGroupSettings};
 use node_agent::aws::instance_metadata::Identity;
+use node_agent::machine::ports::Stop;
 use node_agent::machine::time::Length;
 use node_agent::maintenance::context::End;
 use node_agent::record::Finished;
@@ -20,7 +21,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use fakes::Told;
@@ -155,7 +155,7 @@ impl Builder {
                 http: None,
                 disk: Arc::new(LocalDisk),
                 seed: self.seed.wrapping_mul(1000) + number as u64,
-                stop: Arc::new(watch::channel(false).0),
+                stop: Stop::new(),
             });
         }
         let mut health_check = HealthCheck::default();

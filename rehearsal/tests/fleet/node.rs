@@ -11,7 +11,7 @@ use node_agent::agent::lost_record::{self, Known, LostRecordError};
 use node_agent::aws::auto_scaling::AutoScalingGroups;
 use node_agent::aws::instance_metadata::Identity;
 use node_agent::aws::load_balancer::LoadBalancer;
-use node_agent::machine::ports::Machine;
+use node_agent::machine::ports::{Machine, Stop};
 use node_agent::machine::systemd::GoingDown;
 use node_agent::machine::time::Moment;
 use node_agent::maintenance::before_shutdown;
@@ -28,7 +28,6 @@ use rand::rngs::StdRng;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -47,7 +46,7 @@ pub struct Node {
     pub disk: Arc<dyn Disk>,
     pub(super) alb: LocalAlb,
     pub(super) seed: u64,
-    pub(super) stop: Arc<watch::Sender<bool>>,
+    pub(super) stop: Stop,
 }
 
 impl Node {
@@ -148,7 +147,7 @@ impl Node {
             auto_scaling: self.auto_scaling(),
             machine: self.machine.clone(),
             service: self.service.clone(),
-            stop: self.stop.subscribe(),
+            stop: self.stop.clone(),
             requests: None,
             stays: false,
             turn_back: None,
@@ -252,7 +251,7 @@ impl Node {
 
     /// Asks the agent to stop, as SIGTERM does.
     pub fn ask_to_stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
     }
 
     /// The operation on record, while one is under way.

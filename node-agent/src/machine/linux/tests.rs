@@ -1,7 +1,6 @@
 //! Real processes: how they end, and what is left of them.
 
 use super::*;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 fn linux() -> Linux {
@@ -16,20 +15,15 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_command_ends_with_its_code_or_signal() {
-    let (_never, stop) = watch::channel(false);
-    let run = |script| {
-        let stop = stop.clone();
-        async move { linux().run(&sh(script), LONG, LONG, stop).await.unwrap() }
-    };
+    let run = async |script| linux().run(&sh(script), LONG, LONG, Stop::new()).await.unwrap();
     assert_eq!(run("exit 7").await, CommandEnd::Exited(7));
     assert_eq!(run("kill -9 $$").await, CommandEnd::Killed(9));
 }
 
 #[tokio::test]
 async fn a_command_that_does_not_exist_is_named() {
-    let (_never, stop) = watch::channel(false);
     let missing = vec!["/nonexistent/patch".to_owned()];
-    let error = linux().run(&missing, LONG, LONG, stop).await.unwrap_err();
+    let error = linux().run(&missing, LONG, LONG, Stop::new()).await.unwrap_err();
     assert!(error.to_string().starts_with("failed to run `/nonexistent/patch`: "), "{error}");
 }
 
@@ -37,14 +31,15 @@ async fn a_command_that_does_not_exist_is_named() {
 async fn stopped(script: &str, grace: Duration) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("mark");
-    let (ask, stop) = watch::channel(false);
+    let stop = Stop::new();
+    let ask = stop.clone();
     let mut argv = sh(script);
     argv.push(mark.display().to_string());
     let running = tokio::spawn(async move { linux().run(&argv, LONG, grace, stop).await });
     while !mark.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    ask.send(true).unwrap();
+    ask.cancel();
     assert_eq!(running.await.unwrap().unwrap(), CommandEnd::Stopped);
     std::fs::read_to_string(mark).unwrap()
 }
@@ -82,8 +77,7 @@ async fn a_stopped_command_has_its_grace_to_clean_up() {
 
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_stopped() {
-    let (_never, stop) = watch::channel(false);
-    let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, stop).await.unwrap();
+    let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, Stop::new()).await.unwrap();
     assert_eq!(end, CommandEnd::TimedOut);
 }
 

@@ -5,7 +5,6 @@ use crate::machine::ports::CommandEnd;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::time_to_look_after;
 use crate::record::CommandState;
-use tokio::sync::watch;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     match driver.operation.command {
@@ -29,13 +28,13 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
 }
 
 async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
-    let (ask, asked) = watch::channel(false);
-    let (machine, mut stop) = (driver.machine.clone(), driver.stop.clone());
+    // Cancelled by a signal as the driver is, and by what is heard here.
+    let (machine, stop) = (driver.machine.clone(), driver.stop.child_token());
     let request = driver.operation.request.clone();
     let command = request.command.join(" ");
     tracing::info!("running `{command}`");
     let limit = driver.time_left()?.unwrap_or(request.settings.command_limit.0);
-    let running = machine.run(&request.command, limit, request.settings.command_grace.0, asked);
+    let running = machine.run(&request.command, limit, request.settings.command_grace.0, stop.clone());
     tokio::pin!(running);
     loop {
         tokio::select! {
@@ -43,14 +42,11 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
                 driver.operation.command = CommandState::Failed;
                 StepError::Failed(error.to_string())
             }),
-            Ok(_) = stop.wait_for(|asked| *asked), if !*ask.borrow() => {
-                ask.send_replace(true);
-            }
             () = time_to_look_after() => (),
         }
         driver.hear()?;
         if driver.turn_back.is_some() {
-            ask.send_replace(true);
+            stop.cancel();
         }
         driver.progress.waiting("run_command", &format!("`{command}`"), driver.limit());
         driver.keep_lease().await?;

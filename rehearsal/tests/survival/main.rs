@@ -21,6 +21,7 @@ mod kind;
 mod lost_record;
 mod play;
 mod points;
+mod rollback;
 mod trouble;
 mod verdict;
 mod wire;

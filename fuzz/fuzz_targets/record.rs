@@ -17,13 +17,13 @@ fuzz_target!(|text: &[u8]| {
     for boot in ["boot-1", "another"] {
         let now = Moment { boot_id: boot.to_owned(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH };
         let mut taken_up = operation.clone();
-        taken_up.restarts(&now).expect("a restart has a way from every phase");
+        taken_up.apply_restart(&now).expect("a restart has a way from every phase");
         let _ = taken_up.phase_began.at_least_until(&now);
         let _ = taken_up.deregistration_delay() + taken_up.slow_start();
         for outcome in [Outcome::Ok, Outcome::Failed, Outcome::Blocked, Outcome::Cancelled] {
-            let _ = taken_up.clone().meets(Event::Ended(outcome), &now);
+            let _ = taken_up.clone().apply(Event::Ended(outcome), &now);
         }
-        taken_up.meets(Event::GoesDown(GoingDown::Reboot), &now).expect("so has a shutdown");
+        taken_up.apply(Event::GoesDown(GoingDown::Reboot), &now).expect("so has a shutdown");
     }
     let finished = record.finish(&operation, Timestamp::UNIX_EPOCH);
     assert!(record.finished.len() <= 50 && record.operation.is_none());

@@ -206,7 +206,7 @@ async fn a_node_in_standby_by_another_hand_stays_there() {
     let id = fleet.nodes[0].identity.instance_id.clone();
     change(&fleet, |group| drop(group.instances.insert(id, "Standby".into())));
     let finished = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
-    untouched(&fleet, &finished, 2, "has this instance as Standby");
+    untouched(&fleet, &finished, 2, "reports this instance as Standby");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -186,7 +186,7 @@ async fn gc_asks_ec2_and_removes_only_what_has_been_terminated_for_long() {
         &[
             "web: removed node-agent/lease/i-0a000000000000006 (held)",
             "left as it is: i-0a000000000000001 is running",
-            "left as it is: i-0a000000000000007 is terminated, but not certainly for long enough",
+            "left as it is: i-0a000000000000007 is terminated, possibly too recently",
             "left as it is: i-0a000000000000008 is stopped",
             "left as it is: i-0a000000000000009 is not listed by EC2",
             "`node-agent lease gc i-0a000000000000009`",
@@ -205,7 +205,7 @@ async fn gc_that_cannot_ask_ec2_changes_nothing_and_says_why() {
     let estate = with_aws_cli_saying(estate, 254, "");
     estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(75, &["failed to ask EC2", "254"]);
     let estate = with_aws_cli_saying(estate, 0, "{\"Reservations\": []}");
-    estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(75, &["failed to read what `aws` said"]);
+    estate.agent(&["lease", "gc", "--ask-ec2"]).await.says(75, &["failed to read the output of `aws"]);
     assert!(estate.lease_of(9).is_some());
     estate.agent(&["lease", "gc", "--ask-ec2", NODE]).await.says(2, &["cannot be used with"]);
 }

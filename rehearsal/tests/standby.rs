@@ -104,9 +104,9 @@ async fn whether_the_group_spares_a_node_can_be_asked() {
     asked(&estate, 0, &["yes"]).await;
     change(&estate, |group| group.min = 3);
     let advice = "raise the desired capacity by one or lower the minimum by one";
-    asked(&estate, 1, &["no\n", "wants 3 instance(s) and must not have fewer than 3", advice]).await;
+    asked(&estate, 1, &["no\n", "has a desired capacity of 3 and a minimum of 3", advice]).await;
     change(&estate, |group| drop(group.instances.insert(node(2), "Standby".into())));
-    asked(&estate, 1, &["until the one in standby is back; `maintain` would wait"]).await;
+    asked(&estate, 1, &["until the instance in standby is back; `maintain` would wait"]).await;
     change(&estate, |group| group.suspended = ["Launch".to_owned()].into());
     asked(&estate, 1, &["the process Launch of the Auto Scaling group fleet is suspended"]).await;
     change(&estate, |group| group.suspended.clear());

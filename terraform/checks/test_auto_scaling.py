@@ -67,13 +67,13 @@ class AutoScaling(unittest.TestCase):
         self.scaling.enter_standby(AutoScalingGroupName=GROUP, InstanceIds=[self.instance], ShouldDecrementDesiredCapacity=True)
         self.assertEqual(self.group()["DesiredCapacity"], 2)
         self.assertEqual(self.terraform.changes(), {})
-        self.refused("has this instance as Standby", "aws autoscaling exit-standby")
+        self.refused("reports this instance as Standby", "aws autoscaling exit-standby")
         self.scaling.exit_standby(AutoScalingGroupName=GROUP, InstanceIds=[self.instance])
 
     def test_2_the_minimum_is_kept(self):
         self.scaling.update_auto_scaling_group(AutoScalingGroupName=GROUP, MinSize=3)
         self.addCleanup(self.scaling.update_auto_scaling_group, AutoScalingGroupName=GROUP, MinSize=2)
-        self.refused(f"{GROUP} wants 3 instance(s) and must not have fewer than 3", "raise the desired capacity by one or lower the minimum")
+        self.refused(f"{GROUP} has a desired capacity of 3 and a minimum of 3", "raise the desired capacity by one or lower the minimum")
 
     def test_3_nobody_leaves_who_could_not_come_back(self):
         self.scaling.suspend_processes(AutoScalingGroupName=GROUP, ScalingProcesses=["Launch"])

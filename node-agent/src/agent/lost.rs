@@ -19,7 +19,7 @@ pub(crate) async fn find(
     settings: &Settings,
 ) -> Result<Option<Operation>, Complaint> {
     let record_missing = journal.is_new();
-    journal.mind_what_was_lost(Moment { uptime_ms: 0, ..open::moment(settings)? });
+    journal.assume_calls_in_doubt(Moment { uptime_ms: 0, ..open::moment(settings)? });
     let operation = match look(journal, identity, settings).await {
         Err(complaint) if !record_missing => {
             tracing::warn!("did not look for a lease of ours: {:#}", complaint.error);

@@ -82,7 +82,7 @@ async fn drive(
 
 fn taken_up(mut operation: Operation, settings: &Settings) -> Result<Operation, Complaint> {
     let now = open::moment(settings)?;
-    operation.restarts(&now).map_err(open::no_way)?;
+    operation.apply_restart(&now).map_err(open::no_way)?;
     tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
     Ok(operation)
 }

@@ -46,40 +46,40 @@ impl Member {
     }
 }
 
-/// What of a group decides whether it can spare an instance.
+/// The properties of a group that decide whether it can spare an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScalingGroup {
     /// Its name.
     pub name: String,
-    /// It never has fewer instances.
+    /// The minimum number of instances.
     pub min: i32,
-    /// It wants as many.
+    /// The desired capacity.
     pub desired: i32,
-    /// The processes that somebody has suspended.
+    /// The suspended processes.
     pub suspended: Vec<String>,
-    /// The target groups that it registers its instances in.
+    /// The target groups in which it registers its instances.
     pub target_groups: Vec<String>,
-    /// How many of its instances are in standby, or on the way there or back.
+    /// How many of its instances are in standby, entering it, or leaving it.
     pub in_standby: usize,
 }
 
 /// Why an instance cannot be moved to standby.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoStandby {
-    /// Time may change that.
+    /// This may change with time.
     #[error("{0}")]
     NotNow(String),
-    /// Only a person can.
+    /// Only a person can change this.
     #[error("{0}")]
     Never(String),
 }
 
-/// A group may replace a node that leaves service, so what happens then has to be a decision.
+/// The refusal when `asg` is not set: a group may replace a node that leaves service, so the owner has to choose.
 pub(crate) fn undecided(state: &str) -> String {
     format!(
-        "this instance is in an Auto Scaling group (it wants the state {state}), which may replace a node that leaves \
-         service; choose --asg standby to have the group move it out and back, or --asg ignore if the group has no ELB \
-         health check or its processes are suspended"
+        "this instance is in an Auto Scaling group (target lifecycle state {state}), which may replace a node that \
+         leaves service; choose --asg standby to have the group move it out and back, or --asg ignore if the group has \
+         no ELB health check or its processes are suspended"
     )
 }
 
@@ -95,14 +95,14 @@ impl ScalingGroup {
         }
         if member.state != "InService" {
             return Err(NoStandby::Never(format!(
-                "the Auto Scaling group {name} has this instance as {}, and only one that is InService can be moved to \
+                "the Auto Scaling group {name} reports this instance as {}; only an InService instance can be moved to \
                  standby; move it back first (`aws autoscaling exit-standby`)",
                 member.state
             )));
         }
         if self.suspended.iter().any(|process| process == "Launch") {
             return Err(NoStandby::Never(format!(
-                "the process Launch of the Auto Scaling group {name} is suspended, so that this instance could not leave \
+                "the process Launch of the Auto Scaling group {name} is suspended, so this instance could not leave \
                  standby again; resume it (`aws autoscaling resume-processes --scaling-processes Launch`)"
             )));
         }
@@ -110,11 +110,11 @@ impl ScalingGroup {
             return Ok(());
         }
         let why = format!(
-            "the Auto Scaling group {name} wants {desired} instance(s) and must not have fewer than {min}, so that none \
-             can be moved to standby"
+            "the Auto Scaling group {name} has a desired capacity of {desired} and a minimum of {min}, so no instance can \
+             be moved to standby"
         );
         if self.in_standby > 0 {
-            return Err(NoStandby::NotNow(format!("{why} until the one in standby is back")));
+            return Err(NoStandby::NotNow(format!("{why} until the instance in standby is back")));
         }
         Err(NoStandby::Never(format!(
             "{why}; raise the desired capacity by one or lower the minimum by one for the window"
@@ -123,7 +123,7 @@ impl ScalingGroup {
 }
 
 impl ScalingGroup {
-    /// Whether standby takes a node out of this target group, where these are its registrations.
+    /// Whether standby takes a node with these registrations out of this target group.
     ///
     /// # Errors
     /// [`NoStandby::Never`] with what to do about it.
@@ -133,15 +133,16 @@ impl ScalingGroup {
             return Ok(());
         }
         Err(NoStandby::Never(format!(
-            "the Auto Scaling group {} does not move this node in the target group {name}: it registers one port by \
-             instance id, in the target groups attached to it; attach the target group, or choose --asg ignore",
+            "the Auto Scaling group {} does not move this node in the target group {name}: a group registers one port per \
+             instance, by instance id, and only in target groups attached to it; attach the target group, or choose \
+             --asg ignore",
             self.name
         )))
     }
 }
 
 impl AutoScalingGroups {
-    /// Wraps what makes a client whose retries are off.
+    /// Takes a function that makes a client whose retries are off.
     pub fn when_needed<F>(connect: impl Fn() -> F + Send + Sync + 'static) -> AutoScalingGroups
     where
         F: Future<Output = Client> + Send + 'static,
@@ -164,7 +165,7 @@ impl AutoScalingGroups {
         }))
     }
 
-    /// DescribeAutoScalingGroups of one; `None`: there is none of that name.
+    /// DescribeAutoScalingGroups of one group; `None`: there is no group of that name.
     pub async fn group(&self, name: &str) -> Answer<Option<ScalingGroup>> {
         let request = self.client().await.describe_auto_scaling_groups().auto_scaling_group_names(name);
         let answer = request.send().await.map_err(failed("DescribeAutoScalingGroups"))?;
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_come_back_does_not_leave() {
+    fn an_instance_that_could_not_come_back_is_not_moved_to_standby() {
         let suspended = ScalingGroup { suspended: vec!["Launch".into()], ..group() };
         assert!(matches!(refusal(&suspended, "InService"), Some(NoStandby::Never(_))));
         assert!(matches!(refusal(&group(), "Terminating:Wait"), Some(NoStandby::Never(_))));

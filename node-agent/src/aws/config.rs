@@ -1,5 +1,5 @@
-//! Where the SDK finds region and credentials: in the places that it looks at by itself, but with our own client for the
-//! metadata service. The SDK's gives a question half a minute and reads whatever it is answered to the end; ours does not.
+//! Region and credentials, found in the SDK's usual places, but with our own client for the metadata service: the SDK's
+//! client waits half a minute for an answer and reads an answer of any length.
 
 use crate::aws::instance_metadata;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -12,10 +12,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use std::time::Duration;
 
-/// A connection that takes longer than this is not coming.
+/// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What clients of AWS services are made from; the region is looked for unless it is known.
+/// The configuration for clients of AWS services. Looks up the region unless it is given.
 pub(crate) async fn config(region: Option<String>, api_timeout: Duration) -> SdkConfig {
     let region = match region {
         Some(known) => Some(Region::new(known)),

@@ -1,5 +1,5 @@
-//! What EC2 says of instances, asked through the AWS CLI: one question that an operator asks now and then is not worth
-//! an SDK many times the size of this program.
+//! What EC2 reports about instances, asked through the AWS CLI: one question that operators ask now and then does not
+//! justify another SDK, which is many times the size of this program.
 
 use crate::machine::program::{self, NotEnded};
 use std::collections::BTreeMap;
@@ -7,21 +7,22 @@ use std::fmt;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// No answer takes longer.
+/// How long `aws` may take.
 const LIMIT: Duration = Duration::from_secs(60);
-/// What is asked for: id, state, and what brought it there, with the time in parentheses.
+/// The fields of each instance: id, state, and the reason for the state, with its time in parentheses.
 const QUERY: &str = "Reservations[].Instances[].[InstanceId,State.Name,StateTransitionReason]";
 
 /// What has become of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// For so long that no request of its agent can still land.
+    /// For so long that no request of its agent can still take effect.
     Terminated,
-    /// Not for long enough, or EC2 does not say since when.
+    /// Too recently, or EC2 does not report when.
     TerminatedLately,
-    /// EC2 has never heard of it, has forgotten it (an hour or so after its end), or it is another region's or account's.
+    /// EC2 does not know it, has forgotten it (about an hour after it was terminated), or it belongs to another region or
+    /// account.
     NotListed,
-    /// It is in this state, and may come back.
+    /// In this state; it may come back.
     Lives(String),
 }
 
@@ -29,7 +30,7 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fate::Terminated => f.write_str("terminated"),
-            Fate::TerminatedLately => f.write_str("terminated, but not certainly for long enough"),
+            Fate::TerminatedLately => f.write_str("terminated, possibly too recently"),
             Fate::NotListed => f.write_str("not listed by EC2"),
             Fate::Lives(state) => f.write_str(state),
         }
@@ -42,27 +43,28 @@ pub enum Ec2Error {
     /// There is no AWS CLI, or it took too long.
     #[error("failed to run `aws`: {0}")]
     NotRun(#[from] NotEnded),
-    /// The CLI said no.
-    #[error("failed to ask EC2: `aws` ended with {code}: {said}")]
+    /// The CLI failed.
+    #[error("failed to ask EC2: `aws` failed with {code}: {said}")]
     Refused {
-        /// What it ended with.
+        /// Its exit status.
         code: String,
         /// What it wrote to standard error.
         said: String,
     },
     /// The answer is not what the query asks for.
-    #[error("failed to read what `aws` said about the instances: {0}")]
+    #[error("failed to read the output of `aws ec2 describe-instances`: {0}")]
     Answer(serde_json::Error),
 }
 
-/// The arguments of the AWS CLI. A filter, as EC2 answers a question by ids with an error when it has forgotten one.
+/// The arguments of the AWS CLI. They use a filter, because EC2 answers `--instance-ids` with an error once it has
+/// forgotten one of the instances.
 pub fn arguments(region: &str, ids: &[&str]) -> Vec<String> {
     let filter = format!("Name=instance-id,Values={}", ids.join(","));
     let words = ["ec2", "describe-instances", "--region", region, "--filters", &filter, "--query", QUERY];
     words.iter().chain(&["--output", "json"]).map(ToString::to_string).collect()
 }
 
-/// What has become of each of these instances; `quarantine` is how long one has to be terminated to count as such.
+/// What has become of each of these instances. One counts as terminated once it has been so for `quarantine`.
 ///
 /// # Errors
 /// [`Ec2Error`]; nothing is known then.
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_has_been_terminated_for_long_is() {
+    fn only_an_instance_terminated_for_the_whole_quarantine_counts_as_terminated() {
         assert_eq!(fate("terminated", "User initiated (2026-11-24 02:45:00 GMT)"), Fate::Terminated);
         assert_eq!(fate("terminated", "User initiated (2026-11-24 02:45:01 GMT)"), Fate::TerminatedLately);
         assert_eq!(fate("terminated", "User initiated (2026-11-24 04:00:00 GMT)"), Fate::TerminatedLately);
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_listed_is_not_known_to_be_terminated() {
+    fn an_instance_that_is_not_listed_is_not_known_to_be_terminated() {
         let now = jiff::Timestamp::now();
         let fates = read(b"[]", &["i-1"], now, QUARANTINE).unwrap();
         assert_eq!(fates, BTreeMap::from([("i-1".to_owned(), Fate::NotListed)]));

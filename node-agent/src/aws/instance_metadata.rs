@@ -16,13 +16,13 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long the metadata service may take to begin an answer. On a machine that has much else to do, a second is not enough.
+/// How long the metadata service may take to begin an answer. On a busy machine a second is not enough.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one question to it may take in all, with a second attempt.
+/// How long one query may take in all, with a second attempt.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// None of its answers is longer, in bytes; the longest are credentials.
+/// The longest answer that is read, in bytes; the longest real ones are credentials.
 const LONGEST_ANSWER: usize = 16 * 1024;
-/// Nor a life-cycle state, in characters; the longest is `Warmed:Terminating:Proceed`.
+/// The longest lifecycle state, in characters; the longest real one is `Warmed:Terminating:Proceed`.
 const LONGEST_STATE: usize = 64;
 
 /// This instance.
@@ -32,7 +32,7 @@ pub struct Identity {
     pub instance_id: String,
     /// Its addresses as a target of type `ip`.
     pub addresses: Vec<String>,
-    /// The life-cycle state that an Auto Scaling group wants; `None` outside of one.
+    /// The target lifecycle state in its Auto Scaling group; `None` outside of one.
     pub auto_scaling: Option<String>,
 }
 
@@ -51,24 +51,24 @@ impl Identity {
     }
 }
 
-/// Why we do not know who we are.
+/// Why this instance cannot be identified.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The metadata service does not answer.
+    /// The metadata service does not answer as it should.
     #[error(
         "failed to get the instance id from the instance metadata service: {0}; on EC2 check that IMDS is enabled, \
-         elsewhere give --instance-id"
+         elsewhere set --instance-id"
     )]
     Metadata(String),
 }
 
-/// Asks the instance metadata service (IMDSv2). With `instance_id` set its absence is no error.
+/// Asks the instance metadata service (IMDSv2). It is optional when `instance_id` is set.
 ///
 /// # Errors
-/// [`IdentityError::Metadata`] when the service does not answer, or not with what was asked for.
+/// [`IdentityError::Metadata`] when the service does not answer, or answers with something else.
 pub async fn identify(settings: &Settings) -> Result<Identity, IdentityError> {
     if std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
-        // The SDK's own switch; its metadata client leaves it to its callers.
+        // The SDK's own switch, which its metadata client leaves to the caller.
         let off = || IdentityError::Metadata("AWS_EC2_METADATA_DISABLED turns it off".to_owned());
         let instance_id = settings.instance_id.clone().ok_or_else(off)?;
         return Ok(Identity { instance_id, addresses: Vec::new(), auto_scaling: None });
@@ -76,7 +76,7 @@ pub async fn identify(settings: &Settings) -> Result<Identity, IdentityError> {
     identify_by(metadata(), settings).await
 }
 
-/// The way to the metadata service, wherever the SDK's own settings say that it is.
+/// A client for the metadata service, at the address from the SDK's own settings.
 pub fn metadata() -> imds::client::Builder {
     let inner: SharedHttpClient = aws_smithy_http_client::Builder::new().build_http();
     let bounded = BoundedClient { inner, bound: Bound(LONGEST_ANSWER) };
@@ -86,16 +86,16 @@ pub fn metadata() -> imds::client::Builder {
         .read_timeout(METADATA_TIMEOUT)
         .operation_timeout(QUESTION_TIMEOUT)
         .max_attempts(4)
-        .retry_classifier(SharedRetryClassifier::new(LateIsNotNever))
+        .retry_classifier(SharedRetryClassifier::new(RetryTimeouts))
 }
 
-/// Left to itself the SDK takes one late answer for "there is none", or every failure for a late answer.
+/// Retries time-outs. By default the SDK retries none, or takes every failure for one.
 #[derive(Debug)]
-struct LateIsNotNever;
+struct RetryTimeouts;
 
-impl ClassifyRetry for LateIsNotNever {
+impl ClassifyRetry for RetryTimeouts {
     fn name(&self) -> &'static str {
-        "LateIsNotNever"
+        "RetryTimeouts"
     }
 
     fn classify_retry(&self, asked: &InterceptorContext) -> RetryAction {
@@ -122,7 +122,7 @@ pub async fn identify_by(
         let auto_scaling = ask(&AUTO_SCALING).await;
         return Ok(Identity { instance_id: id.clone(), addresses, auto_scaling });
     }
-    // "No answer" must not be taken for "in no Auto Scaling group": only a 404 says that.
+    // No answer does not mean "in no Auto Scaling group": only a 404 does.
     let ask = async |item| ask(&client, item).await.map_err(IdentityError::Metadata);
     let absent = || IdentityError::Metadata("it has no instance-id".to_owned());
     Ok(Identity {
@@ -132,30 +132,30 @@ pub async fn identify_by(
     })
 }
 
-/// Something to ask for, and what an answer to it looks like. Anything else is no answer: taken for our id, the page of
-/// a proxy would make our own record another instance's.
+/// A metadata item, and the check that its value is valid. The error page of a proxy, taken for the instance id, would
+/// make the record on disk look like another instance's.
 struct Item {
     path: &'static str,
-    is_one: fn(&str) -> bool,
+    is_valid: fn(&str) -> bool,
 }
 
-const INSTANCE_ID: Item = Item { path: "instance-id", is_one: is_instance_id };
-const ADDRESS: Item = Item { path: "local-ipv4", is_one: |text| text.parse::<Ipv4Addr>().is_ok() };
+const INSTANCE_ID: Item = Item { path: "instance-id", is_valid: is_instance_id };
+const ADDRESS: Item = Item { path: "local-ipv4", is_valid: |text| text.parse::<Ipv4Addr>().is_ok() };
 const AUTO_SCALING: Item = Item {
     path: "autoscaling/target-lifecycle-state",
-    is_one: |text| {
+    is_valid: |text| {
         let word = |c: char| c.is_ascii_alphanumeric() || c == ':';
         (1..=LONGEST_STATE).contains(&text.len()) && text.chars().all(word)
     },
 };
 
-/// One item; `None` when the service says that there is none (404).
+/// One item; `None` when the service has none (404).
 async fn ask(client: &imds::Client, item: &Item) -> Result<Option<String>, String> {
     match client.get(format!("/latest/meta-data/{}", item.path)).await {
         Ok(text) => {
             let text = text.as_ref().trim();
-            let wrong = || format!("what it answered is no {}", item.path);
-            (item.is_one)(text).then(|| Some(text.to_owned())).ok_or_else(wrong)
+            let wrong = || format!("its answer is not a valid {}", item.path);
+            (item.is_valid)(text).then(|| Some(text.to_owned())).ok_or_else(wrong)
         }
         Err(ImdsError::ErrorResponse(answer)) if answer.response().status().as_u16() == 404 => Ok(None),
         Err(error) => Err(causes(&error)),

@@ -2,7 +2,7 @@
 //! have been applied.
 //!
 //! The SDK's retries are off. A hidden retry of AddTags, RemoveTags or DeregisterTargets could land after a later
-//! write (docs/lease.md); retrying is the caller's business, who knows the deadline.
+//! write (docs/lease.md). The caller retries; it knows the deadline.
 
 mod answer;
 mod error;
@@ -12,18 +12,18 @@ use crate::aws::target_group::{Attributes, Target, TargetGroup, TargetState};
 use answer::{description, named, target_group, target_state, unknown};
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::Tag;
-use error::odd;
+use error::unexpected;
 use std::collections::BTreeMap;
 
 pub use answer::Unsupported;
 pub(crate) use error::failed;
 pub use error::{CallError, CallErrorKind};
 
-/// No answer is longer, in bytes: those that list most, a page of 400 target groups or a group of a thousand targets,
-/// stay below a megabyte.
+/// The longest answer that is read, in bytes. The longest real ones, a page of 400 target groups or a group of a thousand
+/// targets, stay below a megabyte.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
-/// No list of target groups has more pages: that would be 40,000 groups, and an account may have 3,000 in a region.
+/// The most pages of target groups that are read: 40,000 groups, where an account may have 3,000 in a region.
 const MOST_PAGES: usize = 100;
 
 /// A client for one region.
@@ -48,7 +48,7 @@ impl LoadBalancer {
         let (arns, names): (Vec<_>, Vec<_>) =
             named.iter().cloned().partition(|name| name.starts_with("arn:"));
         let mut groups = Vec::new();
-        // The API takes ARNs or names, not both at a time.
+        // The API takes ARNs or names, not both in one call.
         for (arns, names) in [(arns, Vec::new()), (Vec::new(), names)] {
             if arns.is_empty() && names.is_empty() && !named.is_empty() {
                 continue;
@@ -56,7 +56,7 @@ impl LoadBalancer {
             let mut marker = None;
             for page in 1.. {
                 if page > MOST_PAGES {
-                    return Err(odd("DescribeTargetGroups", &format!("more than {MOST_PAGES} pages")));
+                    return Err(unexpected("DescribeTargetGroups", &format!("more than {MOST_PAGES} pages")));
                 }
                 let request = self.client.describe_target_groups().set_marker(marker);
                 let request = request.set_target_group_arns((!arns.is_empty()).then(|| arns.clone()));
@@ -84,13 +84,12 @@ impl LoadBalancer {
         Ok(Attributes::from_pairs(&pairs.collect()))
     }
 
-    /// DescribeTargetHealth of the whole group: one call shows our own targets and everybody else's.
+    /// DescribeTargetHealth of the whole group: one call shows our own targets and all others.
     pub async fn target_health(&self, arn: &str) -> Answer<Vec<TargetState>> {
         self.health(arn, &[]).await
     }
 
-    /// DescribeTargetHealth of these pairs only; those that are not registered come back as such, and those that the
-    /// answer says nothing of as unknown.
+    /// DescribeTargetHealth of these pairs only. A pair that is missing in the answer is unknown.
     pub async fn target_health_of(&self, arn: &str, pairs: &[Target]) -> Answer<Vec<TargetState>> {
         self.health(arn, pairs).await
     }
@@ -101,12 +100,13 @@ impl LoadBalancer {
             request.set_targets((!pairs.is_empty()).then(|| pairs.iter().map(description).collect()));
         let answer = request.send().await.map_err(failed("DescribeTargetHealth"))?;
         let states: Option<Vec<_>> = answer.target_health_descriptions().iter().map(target_state).collect();
-        // Leaving it out would make the fleet smaller than it is.
-        let mut states = states.ok_or_else(|| odd("DescribeTargetHealth", "a target without its id"))?;
-        // Silence about a pair is no proof that it has gone.
-        let left_out = pairs.iter().filter(|pair| !states.iter().any(|state| state.target == **pair));
-        let left_out: Vec<_> = left_out.cloned().map(unknown).collect();
-        states.extend(left_out);
+        // Ignoring it would make the fleet look smaller than it is.
+        let mut states =
+            states.ok_or_else(|| unexpected("DescribeTargetHealth", "a target without an id"))?;
+        // A pair that is missing in the answer may still be registered.
+        let missing = pairs.iter().filter(|pair| !states.iter().any(|state| state.target == **pair));
+        let missing: Vec<_> = missing.cloned().map(unknown).collect();
+        states.extend(missing);
         Ok(states)
     }
 
@@ -120,12 +120,12 @@ impl LoadBalancer {
             for description in answer.tag_descriptions() {
                 let pair = |tag: &Tag| Some((named(tag.key())?, tag.value().unwrap_or_default().to_owned()));
                 let tags: Option<_> = description.tags().iter().map(pair).collect();
-                let tags = tags.ok_or_else(|| odd("DescribeTags", "a tag without its key"))?;
+                let tags = tags.ok_or_else(|| unexpected("DescribeTags", "a tag without a key"))?;
                 all.insert(description.resource_arn().unwrap_or_default().to_owned(), tags);
             }
-            // A group without tags is in the answer, too. One that is left out must not pass for one without leases.
+            // The answer lists groups without tags, too. A group that is missing must not look like one without leases.
             if let Some(arn) = some.iter().find(|arn| !all.contains_key(*arn)) {
-                return Err(odd("DescribeTags", &format!("it says nothing of {arn}")));
+                return Err(unexpected("DescribeTags", &format!("no entry for {arn}")));
             }
         }
         Ok(all)

@@ -1,25 +1,25 @@
-//! Which target groups we are in, and as what.
+//! Which target groups this node is in, and with which targets.
 
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::{CallError, LoadBalancer, Unsupported};
 use crate::aws::target_group::{Target, TargetGroup, TargetState};
 
-/// The tag that puts a target group into our care when none is named.
+/// The tag that marks target groups to manage when none is named.
 pub const MANAGED: &str = "node-agent/managed";
 
-/// A target group, and what we are in it.
+/// A target group, and our targets in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The group.
     pub group: TargetGroup,
-    /// Our targets in it, those that are draining too.
+    /// Our targets in it, including draining ones.
     pub own: Vec<TargetState>,
-    /// All its targets, as they were when we looked.
+    /// All its targets, as they were read.
     pub targets: Vec<TargetState>,
 }
 
 impl Membership {
-    /// Looks at who is in the group.
+    /// Reads the targets of the group.
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
@@ -34,19 +34,19 @@ impl Membership {
         Ok(Membership { group, own, targets })
     }
 
-    /// Our registrations, those that are draining already left out.
+    /// Our registrations, without those that are draining.
     pub fn pairs(&self) -> Vec<Target> {
         self.own.iter().filter(|state| state.is_registered()).map(|state| state.target.clone()).collect()
     }
 }
 
-/// Why our target groups cannot be told.
+/// Why our target groups could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
     /// The API did not answer, or refused.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// We cannot work with it.
+    /// The group is of an unsupported kind.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
     /// A named group does not exist.
@@ -54,20 +54,20 @@ pub enum MembershipError {
         "there is no target group {0} in this account and region; check the name, the region and the account"
     )]
     NoSuchGroup(String),
-    /// We are not in a group that was named.
+    /// This node is not in a group that was named.
     #[error("{node} is not registered in the target group {group}; register it first, or name another group")]
     NotAMember {
-        /// We.
+        /// This node.
         node: String,
         /// The group.
         group: String,
     },
-    /// We are in no group at all.
+    /// This node is in no managed group.
     #[error(
         "{0} is in no target group with the tag node-agent/managed=true; tag the group, or name it with --target-group"
     )]
     Nowhere(String),
-    /// Nobody has put a group into our care.
+    /// No group has the tag.
     #[error(
         "no target group in this account and region has the tag node-agent/managed=true; tag the group, or name it with \
          --target-group"
@@ -95,18 +95,18 @@ pub async fn find(
     if found.is_empty() { Err(MembershipError::Nowhere(node())) } else { Ok(found) }
 }
 
-/// Like [`find`], for a machine that goes down whatever we think of it: what is of no use is left out. Empty: no request can
-/// reach us through any group that we know of.
+/// Like [`find`], for a machine that is going down in any case: unsupported groups and groups without this node are left
+/// out. Empty: no request can reach this node through any known group.
 ///
 /// # Errors
 /// When the API does not answer, or refuses.
-pub async fn find_what_there_is(
+pub async fn find_usable(
     load_balancer: &LoadBalancer,
     identity: &Identity,
     named: &[String],
 ) -> Result<Vec<Membership>, CallError> {
     let usable = |described: Result<_, Unsupported>| {
-        described.inspect_err(|unsupported| tracing::warn!("{unsupported}; leaving the others")).ok()
+        described.inspect_err(|unsupported| tracing::warn!("{unsupported}; leaving the other groups")).ok()
     };
     let groups = described(load_balancer, named).await?.into_iter().filter_map(usable).collect();
     let mut found = memberships(load_balancer, identity, groups).await?;
@@ -114,7 +114,7 @@ pub async fn find_what_there_is(
     Ok(found)
 }
 
-/// What we are in each of these groups.
+/// Our memberships in these groups.
 ///
 /// # Errors
 /// When the API does not answer, or refuses.
@@ -130,11 +130,11 @@ pub async fn memberships(
     Ok(found)
 }
 
-/// The named groups, or all that are tagged as managed, whoever is in them, in the order of their ARNs. Empty: there is
-/// none with the tag.
+/// The named groups, or all that are tagged as managed, with or without this node, in the order of their ARNs. Empty: no
+/// group has the tag.
 ///
 /// # Errors
-/// [`MembershipError`], when one is of a kind that we cannot work with, too.
+/// [`MembershipError`], also when one of them is of an unsupported kind.
 pub async fn groups(
     load_balancer: &LoadBalancer,
     named: &[String],
@@ -147,10 +147,10 @@ pub async fn groups(
     Ok(described.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// [`groups`], for somebody who has nothing to do without one.
+/// Like [`groups`], for a caller that needs at least one.
 ///
 /// # Errors
-/// As there, and [`MembershipError::NoneManaged`].
+/// As [`groups`], and [`MembershipError::NoneManaged`].
 pub async fn at_least_one(
     load_balancer: &LoadBalancer,
     named: &[String],
@@ -159,7 +159,7 @@ pub async fn at_least_one(
     if groups.is_empty() { Err(MembershipError::NoneManaged) } else { Ok(groups) }
 }
 
-/// The named groups that there are, or all that are tagged as managed, in the order of their ARNs, each once.
+/// The named groups that exist, or all that are tagged as managed, in the order of their ARNs, each once.
 async fn described(
     load_balancer: &LoadBalancer,
     named: &[String],

@@ -1,5 +1,4 @@
-//! Answers of AWS services, read up to a bound: whoever answers on the other side does not decide how much memory this
-//! program takes.
+//! Answers of AWS services, read up to a limit, so that a wrong or malicious server cannot fill the memory.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
@@ -44,7 +43,7 @@ impl Intercept for Bound {
     }
 }
 
-/// For clients that are configured with their way to the network.
+/// For clients that are configured with an HTTP client.
 #[derive(Debug)]
 pub(crate) struct BoundedClient {
     pub(crate) inner: SharedHttpClient,

@@ -1,4 +1,4 @@
-//! What the load balancer tells about a target group and its targets, in our own types.
+//! Target groups and targets as the load balancer reports them, in our own types.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -6,11 +6,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The longest time-out of a health check that the API takes; a local check never takes longer.
+/// The longest health check time-out that the API accepts; a local check never takes longer.
 pub const LONGEST_CHECK: Duration = Duration::from_secs(120);
-/// The longest deregistration delay that the API takes.
+/// The longest deregistration delay that the API accepts.
 const LONGEST_DELAY: u32 = 3600;
-/// The longest slow start that the API takes.
+/// The longest slow start that the API accepts.
 const LONGEST_SLOW_START: u32 = 900;
 
 /// One registration: an instance may be in a group several times, with several ports.
@@ -29,7 +29,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Target health as ELBv2 names it. A state that we do not know is neither healthy nor drained.
+/// Target health as ELBv2 names it. An unknown state counts as neither healthy nor drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetHealth {
     /// Registered, first checks under way.
@@ -38,7 +38,7 @@ pub enum TargetHealth {
     Healthy,
     /// Registered, failing its checks.
     Unhealthy,
-    /// Receives no traffic; why, the reason says.
+    /// Receives no traffic, for the given reason.
     Unused,
     /// Deregistered, the deregistration delay has not passed.
     Draining,
@@ -53,7 +53,7 @@ pub enum TargetHealth {
 pub struct TargetState {
     /// Which registration.
     pub target: Target,
-    /// Its availability zone, where the load balancer tells it.
+    /// Its availability zone, if the load balancer reports it.
     pub zone: Option<String>,
     /// Its health.
     pub health: TargetHealth,
@@ -62,13 +62,13 @@ pub struct TargetState {
 }
 
 impl TargetState {
-    /// Gone from the group: drained to the end, or never there. Other kinds of `unused` are still registered
+    /// Not in the group: drained, or never registered. With any other reason an `unused` target is still registered
     /// (no listener, zone not enabled, instance stopped).
     pub fn is_not_registered(&self) -> bool {
         self.health == TargetHealth::Unused && self.reason == "Target.NotRegistered"
     }
 
-    /// Still in the group, so that the load balancer may send it requests now or later.
+    /// In the group, so the load balancer may send it requests now or later.
     pub fn is_registered(&self) -> bool {
         self.health != TargetHealth::Draining && !self.is_not_registered()
     }
@@ -99,7 +99,7 @@ impl fmt::Display for TargetState {
 pub enum TargetType {
     /// EC2 instance ids.
     Instance,
-    /// Addresses. One that drains cannot be registered again before the deregistration delay has passed.
+    /// Addresses. A draining one cannot be registered again before the deregistration delay has passed.
     Ip,
 }
 
@@ -112,7 +112,7 @@ pub struct OwnIds<'a> {
     pub target: &'a str,
 }
 
-/// The registrations under a target id that count: not those that are draining.
+/// The registrations of a target id, without those that are draining.
 pub fn own<'a>(target_id: &str, health: &'a [TargetState]) -> impl Iterator<Item = &'a TargetState> {
     health.iter().filter(move |state| state.target.id == target_id && state.is_registered())
 }
@@ -133,7 +133,7 @@ pub struct HealthCheck {
     pub matcher: String,
 }
 
-/// Where a health check of this node goes.
+/// The URL for a local health check of this node.
 pub fn health_url(check: &HealthCheck, address: IpAddr, target_port: u16) -> String {
     let scheme = if check.https { "https" } else { "http" };
     let host = match address {
@@ -173,21 +173,21 @@ pub struct Attributes {
     /// How long a deregistered target is shown as draining: 0 to 3600 s.
     #[serde(deserialize_with = "short")]
     pub deregistration_delay: Duration,
-    /// How long a healthy target gets less than its full share: 0, or 30 to 900 s.
+    /// How long a new healthy target gets less than its full share: 0, or 30 to 900 s.
     #[serde(deserialize_with = "short")]
     pub slow_start: Duration,
     /// Below this many healthy targets the load balancer sends traffic to all of them, unhealthy included
     /// (or takes the zone out of DNS).
     pub minimum_healthy_count: u32,
-    /// The same as a percentage of the registered targets.
+    /// Like `minimum_healthy_count`, as a percentage of the registered targets.
     pub minimum_healthy_percent: u32,
-    /// Traffic crosses zones; off, each zone has to stand alone.
+    /// Traffic crosses zones. When it is off, each zone needs enough targets of its own.
     pub cross_zone: bool,
 }
 
 impl Attributes {
-    /// Reads the key/value list of DescribeTargetGroupAttributes. Anything absent or unreadable gets the
-    /// default that the API reference gives, anything larger than the API takes the largest value that it does.
+    /// Reads the key/value list of DescribeTargetGroupAttributes. A missing or unreadable value becomes the default from
+    /// the API reference. A value above the API's maximum becomes that maximum.
     pub fn from_pairs(pairs: &BTreeMap<String, String>) -> Attributes {
         let number = |key: &str| pairs.get(key).and_then(|value| value.parse::<u32>().ok());
         let seconds = |key: &str, default: u32, most: u32| {
@@ -203,13 +203,13 @@ impl Attributes {
             slow_start: seconds("slow_start.duration_seconds", 0, LONGEST_SLOW_START),
             minimum_healthy_count: most("count"),
             minimum_healthy_percent: most("percentage").min(100),
-            // An ALB crosses zones unless the group says otherwise.
+            // On an ALB the default is on.
             cross_zone: pairs.get("load_balancing.cross_zone.enabled").is_none_or(|value| value != "false"),
         }
     }
 }
 
-/// A length of time on record that can be added to others without an overflow.
+/// Rejects a damaged record's duration that could overflow when added to others.
 fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let length = Duration::deserialize(deserializer)?;
     if length <= Duration::from_secs(LONGEST_DELAY.into()) {

@@ -106,7 +106,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
         }
         None => Operation::new(request, now),
         Some(mut same) if same.answers(&request.id) && same.phase != Phase::Halted => {
-            same.restarts(&now).map_err(open::no_way)?;
+            same.apply_restart(&now).map_err(open::no_way)?;
             same
         }
         Some(unfinished) => return Err(follow::in_the_way(&unfinished, false)),

@@ -72,11 +72,11 @@ pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8
 /// `rejoin` comes back before its time is up.
 fn taken_up(mut operation: Operation, rejoin: bool, now: &Moment) -> Result<Operation, Complaint> {
     let time_up = operation.phase == Phase::Drained && !operation.stays_drained(now);
-    operation.restarts(now).map_err(open::no_way)?;
+    operation.apply_restart(now).map_err(open::no_way)?;
     if time_up {
-        operation.meets(Event::Ended(Outcome::Ok), now).map_err(open::no_way)?;
+        operation.apply(Event::Ended(Outcome::Ok), now).map_err(open::no_way)?;
     } else if rejoin || operation.phase == Phase::Halted {
-        operation.meets(Event::WantedBack, now).map_err(open::no_way)?;
+        operation.apply(Event::WantedBack, now).map_err(open::no_way)?;
     }
     Ok(operation)
 }

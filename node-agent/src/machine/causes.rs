@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// An error and its causes in one line, without what one of them says twice. Many libraries leave the cause that helps out
-/// of their own text, or repeat it there; what they add in further lines is for a debugger.
+/// An error and its causes in one line, without repetition. Many libraries leave the useful cause out of their own text, or
+/// repeat it there. Only the first line of each is kept; the rest is for debugging.
 pub fn causes(error: &dyn Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_with_its_causes_in_one_line_and_nothing_twice() {
+    fn an_error_and_its_causes_are_one_line_without_repetition() {
         let innermost = anyhow::anyhow!("connection refused\n  by 127.0.0.1:9");
         let error = innermost.context("no connection").context("no answer: no connection");
         assert_eq!(causes(error.as_ref()), "no answer: no connection: connection refused");

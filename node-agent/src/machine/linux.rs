@@ -1,4 +1,4 @@
-//! The machine, when it is a real one.
+//! The real machine.
 
 use crate::machine::ports::{CommandEnd, Machine, MachineError, Stop};
 use crate::machine::program::{self, NotEnded, shown};
@@ -21,9 +21,9 @@ const REBOOT_COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// This machine.
 #[derive(Debug)]
 pub struct Linux {
-    /// A file whose content is new after each boot.
+    /// A file whose content changes with each boot.
     pub boot_id_path: PathBuf,
-    /// The command that reboots.
+    /// The command that reboots the machine.
     pub reboot_command: Vec<String>,
 }
 
@@ -73,19 +73,19 @@ impl Machine for Linux {
         if ["/run/reboot-required", "/var/run/reboot-required"].iter().any(|path| Path::new(path).exists()) {
             return true;
         }
-        // Exit code 1 means yes, 0 no. Anything else means that the tool failed; then a reboot is the safe answer.
+        // Exit code 1 means yes, 0 no. With any other code the tool failed, and a reboot is the safe choice.
         let mut dnf = program::command(&["dnf", "needs-restarting", "-r"]);
         match program::run(dnf.stdout(Stdio::null()).stderr(Stdio::null()), "", RESTART_CHECK_LIMIT).await {
             Ok(ended) => ended.status.code() != Some(0),
-            // Neither marker nor dnf: a system that says nothing (Debian without pending updates).
+            // Neither marker nor dnf: Debian without pending updates.
             Err(NotEnded::NotRun(cause)) => cause.kind() != io::ErrorKind::NotFound,
             Err(NotEnded::TooLong(_)) => true,
         }
     }
 }
 
-/// A command that does not end, or that the shutdown itself ended, has asked: whether the machine goes down is what the
-/// caller waits for. It is left running, as stopping it might stop the reboot half-way.
+/// Runs the reboot command. A command that does not end, or that the shutdown ends, counts as successful: the caller waits
+/// for the machine to go down. The command is left running, because stopping it might interrupt the reboot.
 async fn ask_to_reboot(argv: &[String], limit: Duration) -> Result<(), MachineError> {
     let failed = |cause: &dyn Display| error("reboot with", argv, cause);
     let mut asking = program::command(argv).spawn().map_err(|cause| failed(&cause))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How long the in-flight count may take.
 const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// No count is longer than this, in bytes.
+/// The longest count that is accepted, in bytes.
 const LONGEST_COUNT: usize = 64;
 
 /// The service of this node.
@@ -18,8 +18,8 @@ pub struct HttpService {
 }
 
 impl HttpService {
-    /// A client that judges as the load balancer does: certificates are not checked (nor does an ALB check those
-    /// of its targets), redirects are not followed, and each check makes its own connection.
+    /// A client that checks as the load balancer does: it does not verify certificates (an ALB does not either), does not
+    /// follow redirects, and opens a new connection for each check.
     ///
     /// # Errors
     /// When the TLS library cannot be set up.
@@ -48,10 +48,10 @@ impl Service for HttpService {
                 self.client.get(url).timeout(IN_FLIGHT_TIMEOUT).send().await?.error_for_status()?;
             let mut text = Vec::new();
             if !answer.status().is_success() {
-                // A redirect says nothing about requests in flight, whatever its body says.
+                // The body of a redirect is not the count.
                 return Ok(text);
             }
-            // In pieces: what is too long is not read to its end, and need not have one.
+            // In pieces, so that an endless body is not read.
             while let Some(piece) = answer.chunk().await?
                 && text.len() <= LONGEST_COUNT
             {
@@ -62,6 +62,6 @@ impl Service for HttpService {
         let text = get.await.map_err(|error: reqwest::Error| ServiceError(causes(&error)))?;
         let text = std::str::from_utf8(&text).ok().filter(|text| text.len() <= LONGEST_COUNT);
         let count = text.and_then(|text| text.trim().parse().ok());
-        count.ok_or_else(|| ServiceError(format!("{url} did not answer with a whole number")))
+        count.ok_or_else(|| ServiceError(format!("the answer of {url} is not a whole number")))
     }
 }

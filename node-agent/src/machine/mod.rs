@@ -1,4 +1,4 @@
-//! This machine: its clock, its boots, its commands, its service, and the traits that a test puts in their place.
+//! This machine: its clock, its boots, its commands, its service, and the traits that tests implement instead.
 
 pub mod causes;
 pub mod linux;

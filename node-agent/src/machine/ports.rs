@@ -1,4 +1,4 @@
-//! What the driver needs of the machine that it runs on, as traits, so that a test can be the machine.
+//! What the driver needs from its machine, as traits, so that a test can replace it.
 
 use crate::machine::time::Moment;
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// The machine: its clock, its boots, its commands.
 #[async_trait]
 pub trait Machine: Send + Sync {
-    /// What tells this boot from every other.
+    /// An id that is different for each boot.
     fn boot_id(&self) -> io::Result<String>;
 
     /// Time since boot, suspended time included.
@@ -20,11 +20,11 @@ pub trait Machine: Send + Sync {
     /// The wall clock, for people.
     fn utc(&self) -> Timestamp;
 
-    /// Asks for a reboot and returns; the machine goes down some time later.
+    /// Requests a reboot and returns; the machine goes down some time later.
     async fn reboot(&self) -> Result<(), MachineError>;
 
-    /// Runs a command to its end. When `stop` says so, or when `limit` has passed, it gets SIGTERM, then after `grace`
-    /// its whole process group gets SIGKILL.
+    /// Runs a command to its end. When `stop` becomes true, or after `limit`, it gets SIGTERM; after `grace` its whole
+    /// process group gets SIGKILL.
     async fn run(
         &self,
         command: &[String],
@@ -33,10 +33,10 @@ pub trait Machine: Send + Sync {
         stop: Stop,
     ) -> Result<CommandEnd, MachineError>;
 
-    /// Runs a command that is told something on standard input, and ends it after `limit`.
+    /// Runs a command with a message on standard input, and stops it after `limit`.
     async fn tell(&self, command: &[String], message: &str, limit: Duration) -> Result<(), MachineError>;
 
-    /// Whether the operating system asks for a reboot.
+    /// Whether the operating system requires a reboot.
     async fn reboot_required(&self) -> bool;
 }
 
@@ -56,11 +56,11 @@ impl dyn Machine {
 pub enum CommandEnd {
     /// With an exit code.
     Exited(i32),
-    /// By a signal that was not ours.
+    /// By a signal that we did not send.
     Killed(i32),
-    /// We stopped it: asked to.
+    /// We stopped it on request.
     Stopped,
-    /// We stopped it: its time was up.
+    /// We stopped it at its time limit.
     TimedOut,
 }
 
@@ -70,12 +70,12 @@ impl fmt::Display for CommandEnd {
             CommandEnd::Exited(code) => write!(f, "exited with {code}"),
             CommandEnd::Killed(signal) => write!(f, "was killed by signal {signal}"),
             CommandEnd::Stopped => f.write_str("was stopped"),
-            CommandEnd::TimedOut => f.write_str("took too long and was stopped"),
+            CommandEnd::TimedOut => f.write_str("timed out and was stopped"),
         }
     }
 }
 
-/// What the machine could not do.
+/// An operation of the machine that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {what}: {cause}")]
 pub struct MachineError {
@@ -85,20 +85,20 @@ pub struct MachineError {
     pub cause: String,
 }
 
-/// Says when to stop: cancelled once somebody asked.
+/// True once a stop was requested.
 pub type Stop = CancellationToken;
 
-/// The service on this node, as the load balancer would see it.
+/// The service on this node, as the load balancer sees it.
 #[async_trait]
 pub trait Service: Send + Sync {
     /// Makes one health check and returns the HTTP status.
     async fn probe(&self, url: &str, timeout: Duration) -> Result<u16, ServiceError>;
 
-    /// Asks for the number of requests in flight.
+    /// Returns the number of requests in flight.
     async fn in_flight(&self, url: &str) -> Result<u64, ServiceError>;
 }
 
-/// Why the service did not answer as it should.
+/// Why a request to the service failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ServiceError(pub String);

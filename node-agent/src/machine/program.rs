@@ -1,4 +1,4 @@
-//! Other programs: started without a shell, in a process group of their own, and how they end.
+//! Runs other programs, without a shell, each in its own process group.
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::ffi::OsStr;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-/// No more is kept of what a program writes, in bytes.
+/// How much of a program's output is kept, in bytes.
 const LONGEST_OUTPUT: u64 = 1024 * 1024;
 
-/// How often to look whether a group that was told to end has ended.
+/// How often to check whether a stopped process group has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why a program has not ended by itself.
@@ -21,17 +21,17 @@ pub enum NotEnded {
     #[error(transparent)]
     NotRun(#[from] io::Error),
     /// It was killed.
-    #[error("it took longer than {} s and was stopped", .0.as_secs())]
+    #[error("timed out after {} s and was stopped", .0.as_secs())]
     TooLong(Duration),
 }
 
-/// The command as a person would type it: an argument with a space in it is seen to be one.
+/// The command as it would be typed in a shell, with arguments quoted where needed.
 pub fn shown(argv: &[String]) -> String {
     let quoted = shlex::Quoter::new().allow_nul(true).join(argv.iter().map(String::as_str));
     quoted.unwrap_or_else(|_| argv.join(" "))
 }
 
-/// A program that has nothing to read. It leads a process group, so that whatever it starts can be ended with it.
+/// A program without standard input. It leads a process group, so that everything it starts can be stopped with it.
 pub(crate) fn command(argv: &[impl AsRef<OsStr>]) -> Command {
     let mut words = argv.iter().map(AsRef::as_ref);
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -39,7 +39,7 @@ pub(crate) fn command(argv: &[impl AsRef<OsStr>]) -> Command {
     command
 }
 
-/// Runs a [`command`] that reads this to its end, and kills its group after `limit`.
+/// Runs a [`command`] with this input to its end, and kills its group after `limit`.
 pub(crate) async fn run(command: &mut Command, input: &str, limit: Duration) -> Result<Output, NotEnded> {
     if !input.is_empty() {
         command.stdin(Stdio::piped());
@@ -49,7 +49,7 @@ pub(crate) async fn run(command: &mut Command, input: &str, limit: Duration) -> 
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
-            // A program that does not read closes its end; how it ends is what counts.
+            // A program need not read its input; its exit status decides.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
     };
@@ -63,7 +63,7 @@ pub(crate) async fn run(command: &mut Command, input: &str, limit: Duration) -> 
     }
 }
 
-/// Runs this to its end, which has to be exit code 0. Its standard output is of no interest.
+/// Runs a command, which has to end with exit code 0. Its standard output is discarded.
 pub(crate) async fn succeeds(argv: &[String], input: &str, limit: Duration) -> Result<(), String> {
     let ended = run(command(argv).stdout(Stdio::null()), input, limit).await;
     let status = ended.map_err(|cause| cause.to_string())?.status;
@@ -73,14 +73,14 @@ pub(crate) async fn succeeds(argv: &[String], input: &str, limit: Duration) -> R
 async fn read(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut text = Vec::new();
     let Some(pipe) = pipe else { return text };
-    // What came before an error is all there is to show.
+    // After an error, the output up to there is kept.
     let _ = pipe.take(LONGEST_OUTPUT).read_to_end(&mut text).await;
     text
 }
 
-/// Ends the group that a program leads: SIGTERM, then after `grace` SIGKILL for those that are left.
+/// Stops a program and its process group: SIGTERM, then after `grace` SIGKILL for the rest.
 pub(crate) async fn stop(leader: &mut Child, grace: Duration) {
-    // The leader may end and leave others of the group behind: the grace is for all of them.
+    // The leader may end before the rest of its group, so wait for the group.
     let group = group(leader);
     signal(group, Signal::TERM);
     let gone = async {
@@ -91,19 +91,19 @@ pub(crate) async fn stop(leader: &mut Child, grace: Duration) {
     };
     if tokio::time::timeout(grace, gone).await.is_err() {
         signal(group, Signal::KILL);
-        // A process that even SIGKILL does not end is stuck in the kernel; waiting for it would never end.
+        // A process that survives SIGKILL is stuck in the kernel, perhaps for ever.
         let _ = tokio::time::timeout(grace, leader.wait()).await;
     }
 }
 
-/// The group that a process leads, while nobody has seen its end.
+/// The group that a process leads, until its end has been collected.
 fn group(leader: &Child) -> Option<Pid> {
     leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
 }
 
 fn signal(group: Option<Pid>, signal: Signal) {
     if let Some(group) = group {
-        // It may have ended this very moment; there is nobody left to signal then.
+        // The group may have just ended.
         let _ = kill_process_group(group, signal);
     }
 }
@@ -123,20 +123,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_reads_what_it_is_told_and_what_it_writes_is_kept_apart() {
+    async fn a_program_gets_its_input_and_its_two_outputs_are_kept_apart() {
         let mut both = command(&["sh", "-c", "cat; echo wrong >&2"]);
         let ended = run(both.stdout(Stdio::piped()).stderr(Stdio::piped()), "told", LONG).await.unwrap();
         assert_eq!((&*ended.stdout, &*ended.stderr), (&b"told"[..], &b"wrong\n"[..]));
     }
 
     #[tokio::test]
-    async fn a_program_that_writes_without_end_is_not_read_without_end() {
+    async fn endless_output_is_read_up_to_a_limit() {
         let ended = run(command(&["yes"]).stdout(Stdio::piped()), "", LONG).await.unwrap();
         assert_eq!((ended.stdout.len(), ended.status.success()), (1024 * 1024, false));
     }
 
     #[tokio::test]
-    async fn a_program_of_no_words_is_not_found() {
+    async fn an_empty_command_is_not_found() {
         let none: [&str; 0] = [];
         let error = run(&mut command(&none), "", LONG).await.unwrap_err();
         assert!(matches!(error, NotEnded::NotRun(cause) if cause.kind() == io::ErrorKind::NotFound));

@@ -1,30 +1,30 @@
-//! What systemd knows: whether the machine is going down, and which way.
+//! Asks systemd whether the machine is going down, and how.
 
 use crate::machine::program;
 use serde::{Deserialize, Serialize};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Which way the machine goes down.
+/// How the machine is going down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoingDown {
-    /// It will be back in a moment.
+    /// It will be back soon.
     Reboot,
-    /// It may never be back.
+    /// It may never come back.
     PowerOff,
 }
 
-/// How often a question that was cut off is asked again. As a unit is stopped, systemd signals what we have just started, too:
-/// once, so that the next one lives.
+/// How many times to run `systemctl` when a signal ends it. When a unit is stopped, systemd also signals the processes that
+/// the unit has just started, but only once, so the next attempt survives.
 const ASKED: usize = 10;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// systemd answers in milliseconds. A second signal is not heard before it has.
+/// systemd answers in milliseconds. A second signal is handled only after the answer.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Which way the machine is going down; `None` when it is not, or when there is no systemd to ask.
+/// How the machine is going down; `None` when it is not, or when there is no systemd.
 pub async fn going_down() -> Option<GoingDown> {
-    // Its exit code says "not running" in many states; only the word tells them apart.
+    // The exit code is the same for several states; only the word tells them apart.
     let state = ask(&["systemctl", "is-system-running"]).await?;
     if state.trim() != "stopping" {
         return None;
@@ -33,7 +33,7 @@ pub async fn going_down() -> Option<GoingDown> {
     Some(which_way(&jobs.unwrap_or_default()))
 }
 
-/// What a program says, whatever its exit code; `None`: it cannot be started, or does not end.
+/// The output of a program, with any exit code; `None`: it cannot be started, or does not end.
 async fn ask(argv: &[&str]) -> Option<String> {
     for _ in 0..ASKED {
         let mut command = program::command(argv);
@@ -47,7 +47,7 @@ async fn ask(argv: &[&str]) -> Option<String> {
     None
 }
 
-/// From the jobs that systemd works on. What is neither a reboot nor like one may be the end of the machine.
+/// Decides from systemd's jobs. Anything that is not a kind of reboot counts as power-off.
 fn which_way(jobs: &str) -> GoingDown {
     let starts = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_that_was_cut_off_is_asked_again_and_nobody_is_asked_once() {
+    async fn a_query_that_a_signal_ends_is_repeated_and_a_missing_program_is_not() {
         let dir = tempfile::tempdir().unwrap();
         // Each script notes that it was asked.
         let asked = async |name: &str, script: &str| {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Nothing here takes longer, and sums of lengths stay far from any overflow.
+/// The longest length that is accepted: sums of lengths then stay far from any overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A length of time as people write it: `500ms`, `30s`, `2m 30s`, `4h`; a year at the most.
@@ -49,7 +49,7 @@ impl From<Length> for String {
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Beyond any length that a person writes, the largest one that can be printed will do.
+        // Only a length that nobody could have written is too long to print.
         let signed = SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX);
         f.pad(&format!("{signed:#}"))
     }
@@ -57,21 +57,19 @@ impl fmt::Display for Length {
 
 /// A moment that can be compared later, also by another process and after a reboot.
 ///
-/// Measured on CLOCK_BOOTTIME, which nobody sets and which counts suspended time; the wall clock is kept for
-/// people only.
+/// Measured with CLOCK_BOOTTIME, which cannot be set and counts suspended time. The wall clock is kept for people only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// The boot in which it was measured.
     pub boot_id: String,
     /// Milliseconds since that boot.
     pub uptime_ms: u64,
-    /// The wall clock then.
+    /// The wall clock.
     pub utc: Timestamp,
 }
 
 impl Moment {
-    /// How much time has passed from here to `now`, at the least: after a reboot only the time since the boot
-    /// is known.
+    /// The minimum time that has passed from this moment to `now`: after a reboot only the time since the boot is known.
     pub fn at_least_until(&self, now: &Moment) -> Duration {
         let since = if self.boot_id == now.boot_id { self.uptime_ms } else { 0 };
         Duration::from_millis(now.uptime_ms.saturating_sub(since))
@@ -83,12 +81,12 @@ impl Moment {
     }
 }
 
-/// How long ago that was, in the two largest units, for people: `3 min ago`, `2 h 5 min ago`.
+/// The age of a moment for people, in its two largest units: `3 min ago`, `2 h 5 min ago`.
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - at.as_second();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
-        // Somebody's clock is wrong. Nothing but this text goes by it.
+        // A clock is wrong. Only this text depends on it.
         ..0 => "in the future".to_owned(),
         0..60 => format!("{seconds} s ago"),
         60..3600 => format!("{minutes} min ago"),
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_told_in_their_two_largest_units() {
+    fn ages_are_shown_in_their_two_largest_units() {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let age = |seconds: i64| ago(Timestamp::from_second(1_000_000 - seconds).unwrap(), now);
         assert_eq!([age(0), age(59), age(200)], ["0 s ago", "59 s ago", "3 min ago"]);

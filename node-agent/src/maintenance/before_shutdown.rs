@@ -34,7 +34,7 @@ impl Driver {
             let (phase, now) = (self.operation.phase, self.now()?);
             tracing::info!("the machine goes down while a maintenance is at {phase}");
             let registered = phase.stage() == Stage::Out && self.is_registered().await;
-            self.operation.meets_seen(Event::GoesDown(how), registered, &now)?;
+            self.operation.apply_with_look(Event::GoesDown(how), registered, &now)?;
             if self.operation.phase.stage() == Stage::Out {
                 return self.save();
             }

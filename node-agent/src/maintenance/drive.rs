@@ -65,7 +65,7 @@ impl Driver {
             self.fail(phase, error);
         }
         self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
-        self.operation.meets(Event::Ended(outcome), &now)?;
+        self.operation.apply(Event::Ended(outcome), &now)?;
         if self.operation.phase == Phase::CheckGroup {
             self.operation.blocked = self.operation.blocked.saturating_add(1);
             self.validated = None;

@@ -17,13 +17,13 @@ const MOST_VALIDATIONS: u32 = 3;
 ///
 /// # Errors
 /// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
-pub(crate) async fn groups_let_us_go(driver: &mut Driver) -> Step {
+pub(crate) async fn validate_groups(driver: &mut Driver) -> Step {
     let began = Instant::now();
     if !driver.operation.forced {
         for index in 0..driver.operation.groups.len() {
             let Some(reading) = read(driver, index).await? else { continue };
-            lease_stands(driver, index, &reading)?;
-            group_spares_us(driver, index, &reading)?;
+            check_claim(driver, index, &reading)?;
+            check_capacity(driver, index, &reading)?;
         }
     }
     let times = driver.validated.map_or(0, |validated| validated.times) + 1;
@@ -40,7 +40,7 @@ pub(crate) async fn read(driver: &mut Driver, index: usize) -> Step<Option<Group
     driver.ask_group(index, async |lb, arn| read_group::read_with(lb, arn, attributes.clone()).await).await
 }
 
-fn lease_stands(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
+fn check_claim(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
     let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
     let policy = reading.policy.clone().map_err(|bad| refused(&group.name, &Refusal::Policy(bad)))?;
     let nonce = group.claim.as_ref().map(|claim| claim.nonce.as_str()).unwrap_or_default();
@@ -55,7 +55,7 @@ fn lease_stands(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step 
     }
 }
 
-fn group_spares_us(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
+fn check_capacity(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
     let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
     let (us, settings) = (driver.identity.own_ids(group.target_type), &driver.operation.request.settings);
     let refused = |refusal| refused(&group.name, &refusal);
@@ -97,7 +97,7 @@ pub(crate) async fn fresh_reads(driver: &mut Driver) -> Step {
 
 /// Once out, the only way from here is back.
 pub(crate) async fn validate_again(driver: &mut Driver) -> Step {
-    groups_let_us_go(driver).await.map_err(|error| match error {
+    validate_groups(driver).await.map_err(|error| match error {
         StepError::Blocked(why) => StepError::Failed(why),
         error => error,
     })

@@ -17,7 +17,7 @@ impl Driver {
     /// Claims a slot: the claim goes on record, then into the tag. Returns the claim's nonce once the write is
     /// acknowledged.
     pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
-        self.wait_out_unresolved(index).await?;
+        self.wait_out_tag_writes(index).await?;
         let mut failures = 0;
         loop {
             // Each attempt is a claim of its own: should an earlier one land after a wipe, when others have not seen
@@ -54,7 +54,7 @@ impl Driver {
         let first = group.ticket.is_none() && group.claim.is_none() && group.tags_in_doubt.is_empty();
         let before = group.ticket.take().filter(|ticket| ticket.number == number);
         group.ticket = Some(match before {
-            Some(ticket) => ticket.shown_alive(now),
+            Some(ticket) => ticket.refreshed(now),
             None => TicketOnRecord { number, nonce, sequence: 0, written: now },
         });
         group.claim = None;
@@ -125,7 +125,7 @@ impl Driver {
 
     /// R2: after a write with unknown outcome no new claim until that write can no longer land.
     /// True when there was such a write: it may have landed, even if its time passed while nobody of us was running.
-    pub(crate) async fn wait_out_unresolved(&mut self, index: usize) -> Step<bool> {
+    pub(crate) async fn wait_out_tag_writes(&mut self, index: usize) -> Step<bool> {
         let quarantine = self.operation.request.settings.quarantine.0;
         let had_some = self.operation.live_group(index).is_some_and(|group| !group.tags_in_doubt.is_empty());
         loop {

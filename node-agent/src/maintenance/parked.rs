@@ -42,7 +42,7 @@ impl Driver {
             };
             let now = self.now()?;
             self.turn_back = None;
-            self.operation.meets(event, &now)?;
+            self.operation.apply(event, &now)?;
         }
     }
 

@@ -65,7 +65,7 @@ pub struct ClaimOnRecord {
 
 impl TicketOnRecord {
     /// The same place, written again. Readers only look whether the number has changed, so it goes round.
-    pub fn shown_alive(self, now: Moment) -> TicketOnRecord {
+    pub fn refreshed(self, now: Moment) -> TicketOnRecord {
         TicketOnRecord { sequence: self.sequence.wrapping_add(1), written: now, ..self }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         for (sequence, next) in [(0, 1), (u64::MAX, 0)] {
             let ticket = TicketOnRecord { number: 7, nonce: "1".into(), sequence, written: at(1) };
             let again = TicketOnRecord { sequence: next, written: at(2), ..ticket.clone() };
-            assert_eq!(ticket.shown_alive(at(2)), again);
+            assert_eq!(ticket.refreshed(at(2)), again);
         }
     }
 }

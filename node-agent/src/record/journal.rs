@@ -166,7 +166,7 @@ impl Journal {
     }
 
     /// What a record that is lost may have known of can still take effect: at the latest, it was sent right before the boot.
-    pub fn mind_what_was_lost(&mut self, boot: Moment) {
+    pub fn assume_calls_in_doubt(&mut self, boot: Moment) {
         if self.is_lost {
             self.record.calls_in_doubt.begin(boot);
         }
@@ -282,7 +282,7 @@ mod tests {
         let boot = Moment { boot_id: "boot".into(), uptime_ms: 0, utc: jiff::Timestamp::UNIX_EPOCH };
         let doubts = || {
             let mut journal = journal(dir.path(), "i-1");
-            journal.mind_what_was_lost(boot.clone());
+            journal.assume_calls_in_doubt(boot.clone());
             !journal.record.calls_in_doubt.is_empty()
         };
         assert!(!doubts(), "there never was one");

@@ -130,15 +130,15 @@ impl Operation {
     ///
     /// # Errors
     /// [`NoSuchWay`] when the phase cannot meet it; nothing has changed then.
-    pub fn meets(&mut self, event: Event, now: &Moment) -> Result<(), NoSuchWay> {
-        self.meets_seen(event, false, now)
+    pub fn apply(&mut self, event: Event, now: &Moment) -> Result<(), NoSuchWay> {
+        self.apply_with_look(event, false, now)
     }
 
-    /// As [`Operation::meets`], for a guard that has looked: `registered` says that the node is in a target group.
+    /// As [`Operation::apply`], for a guard that has looked: `registered` says that the node is in a target group.
     ///
     /// # Errors
-    /// As [`Operation::meets`].
-    pub fn meets_seen(&mut self, event: Event, registered: bool, now: &Moment) -> Result<(), NoSuchWay> {
+    /// As [`Operation::apply`].
+    pub fn apply_with_look(&mut self, event: Event, registered: bool, now: &Moment) -> Result<(), NoSuchWay> {
         let booted = event == Event::Restarted { booted: true };
         let boots = self.boots.saturating_add(u32::from(booted && self.phase != Phase::Drained));
         let next = phase::next(self.phase, event, &Facts { registered, boots, ..self.facts(now) })?;
@@ -165,9 +165,9 @@ impl Operation {
     /// A new process takes it up.
     ///
     /// # Errors
-    /// As [`Operation::meets`].
-    pub fn restarts(&mut self, now: &Moment) -> Result<(), NoSuchWay> {
-        self.meets(Event::Restarted { booted: !self.phase_began.same_boot(now) }, now)
+    /// As [`Operation::apply`].
+    pub fn apply_restart(&mut self, now: &Moment) -> Result<(), NoSuchWay> {
+        self.apply(Event::Restarted { booted: !self.phase_began.same_boot(now) }, now)
     }
 
     /// Puts on record why it does not go as asked. What led to a halt is the last thing that happened, too.
@@ -220,7 +220,7 @@ impl Operation {
     }
 
     /// None of them can take effect any more.
-    pub fn nothing_more_leaves(&mut self) {
+    pub fn forget_leaving_in_doubt(&mut self) {
         self.groups.iter_mut().for_each(|group| group.deregisters_in_doubt.forget());
         self.standby.iter_mut().for_each(|standby| standby.in_doubt.forget());
     }

@@ -9,7 +9,7 @@ fn own() -> [Target; 1] {
     [Target { id: "i-0123456789abcdef0".into(), port: 80 }]
 }
 
-fn makes_no_sense<T: std::fmt::Debug>(answer: Result<T, CallError>, part: &str) {
+fn is_unexpected<T: std::fmt::Debug>(answer: Result<T, CallError>, part: &str) {
     let error = answer.unwrap_err();
     assert!(matches!(error.kind, CallErrorKind::Unknown(_)), "{error}");
     assert!(error.to_string().contains(part), "{error}");
@@ -30,14 +30,14 @@ async fn silence_about_our_target_is_no_proof_that_it_has_drained() {
 async fn silence_about_a_group_is_no_proof_that_nobody_holds_a_lease() {
     for inside in ["", "<TagDescriptions/>", "<TagDescriptions><member><Tags/></member></TagDescriptions>"] {
         let load_balancer = answering(200, xml("DescribeTags", inside));
-        makes_no_sense(load_balancer.tags(&[ARN.to_owned()]).await, "it says nothing of arn:aws:");
+        is_unexpected(load_balancer.tags(&[ARN.to_owned()]).await, "no entry for arn:aws:");
     }
     let nameless = format!(
         "<TagDescriptions><member><ResourceArn>{ARN}</ResourceArn><Tags><member><Value>v1 p=held</Value></member></Tags>\
          </member></TagDescriptions>"
     );
     let load_balancer = answering(200, xml("DescribeTags", &nameless));
-    makes_no_sense(load_balancer.tags(&[ARN.to_owned()]).await, "a tag without its key");
+    is_unexpected(load_balancer.tags(&[ARN.to_owned()]).await, "a tag without a key");
 }
 
 #[tokio::test]
@@ -45,14 +45,14 @@ async fn a_target_without_its_id_does_not_make_the_fleet_smaller() {
     let inside = "<TargetHealthDescriptions><member><TargetHealth><State>unhealthy</State></TargetHealth></member>\
                   </TargetHealthDescriptions>";
     let load_balancer = answering(200, xml("DescribeTargetHealth", inside));
-    makes_no_sense(load_balancer.target_health(ARN).await, "a target without its id");
+    is_unexpected(load_balancer.target_health(ARN).await, "a target without an id");
 }
 
 #[tokio::test]
 async fn a_list_without_an_end_is_given_up() {
     let inside = "<TargetGroups/><NextMarker>again</NextMarker>";
     let load_balancer = answering(200, xml("DescribeTargetGroups", inside));
-    makes_no_sense(load_balancer.target_groups(&[]).await, "more than 100 pages");
+    is_unexpected(load_balancer.target_groups(&[]).await, "more than 100 pages");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn a_good_answer_is_who_we_are() {
 async fn the_page_of_a_proxy_is_no_instance_id() {
     let server = answering(Reply::text("200 OK", "<html>Please log in</html>")).await;
     let error = asked(&server).await.unwrap_err().to_string();
-    assert!(error.contains("what it answered is no instance-id"), "{error}");
+    assert!(error.contains("its answer is not a valid instance-id"), "{error}");
     assert!(error.contains("check that IMDS is enabled"), "{error}");
 }
 
@@ -55,7 +55,7 @@ async fn an_empty_answer_is_no_instance_id_and_no_address() {
     })
     .await;
     let error = asked(&server).await.unwrap_err().to_string();
-    assert!(error.contains("no local-ipv4"), "{error}");
+    assert!(error.contains("not a valid local-ipv4"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,7 +108,7 @@ pub fn restarted(record: OnRecord) -> GoesOn {
                 operation.boots = MANY_BOOTS;
             }
             operation
-                .restarts(&moment(if record.after == After::Crash { "first" } else { "second" }))
+                .apply_restart(&moment(if record.after == After::Crash { "first" } else { "second" }))
                 .unwrap();
             GoesOn { phase: operation.phase, out: operation.left.is_some() }
         })

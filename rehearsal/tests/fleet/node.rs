@@ -85,7 +85,7 @@ impl Node {
         let mut journal = self.journal();
         let now = (&*self.machine as &dyn Machine).now().unwrap();
         let mut operation = journal.record.operation.take().expect("something to resume");
-        operation.restarts(&now).unwrap();
+        operation.apply_restart(&now).unwrap();
         self.put_together(journal, operation)
     }
 
@@ -93,7 +93,7 @@ impl Node {
     pub fn wanted_back(&self) -> Driver {
         let mut driver = self.restarted();
         let now = (&*self.machine as &dyn Machine).now().unwrap();
-        driver.operation.meets(Event::WantedBack, &now).unwrap();
+        driver.operation.apply(Event::WantedBack, &now).unwrap();
         driver
     }
 
@@ -134,7 +134,7 @@ impl Node {
         let mut journal =
             opened.for_instance(&self.identity.instance_id, "us-east-1").unwrap().on(self.disk.clone());
         let now = (&*self.machine as &dyn Machine).now().unwrap();
-        journal.mind_what_was_lost(Moment { uptime_ms: 0, ..now });
+        journal.assume_calls_in_doubt(Moment { uptime_ms: 0, ..now });
         journal
     }
 

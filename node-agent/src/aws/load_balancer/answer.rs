@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use std::time::Duration;
 
-/// A target group of a kind that this program does not take nodes out of.
+/// A target group of a kind that this program does not support.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
     "the target group {name} ({arn}) {why}; node-agent works with groups of type instance or ip behind an Application Load Balancer"
@@ -19,7 +19,7 @@ pub struct Unsupported {
     pub arn: String,
     /// Its name.
     pub name: String,
-    /// What about it.
+    /// Why it is not supported.
     pub why: String,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn target_group(
     let unsupported =
         |why: String| Unsupported { arn: arn.clone(), name: name.clone(), why: printable(&why) };
     if arn.is_empty() || name.is_empty() {
-        return Err(unsupported("lacks its ARN or its name in the answer of the API".to_owned()));
+        return Err(unsupported("has no ARN or no name in the API's answer".to_owned()));
     }
     let target_type = match group.target_type() {
         Some(TargetTypeEnum::Instance) => TargetType::Instance,
@@ -43,17 +43,17 @@ pub(super) fn target_group(
     };
     if !matches!(group.protocol(), Some(ProtocolEnum::Http | ProtocolEnum::Https)) {
         let protocol = group.protocol().map_or("no protocol", |protocol| protocol.as_str());
-        return Err(unsupported(format!("speaks {protocol}")));
+        return Err(unsupported(format!("uses the protocol {protocol}")));
     }
     if group.protocol_version() == Some("GRPC") {
-        return Err(unsupported("speaks gRPC, whose health checks node-agent cannot make".to_owned()));
+        return Err(unsupported("uses gRPC, and node-agent cannot make gRPC health checks".to_owned()));
     }
     let matcher = group.matcher().and_then(|matcher| matcher.http_code()).unwrap_or("200");
     let seconds = group.health_check_timeout_seconds().and_then(|seconds| u64::try_from(seconds).ok());
     let health_check = HealthCheck {
         https: group.health_check_protocol() == Some(&ProtocolEnum::Https),
         port: group.health_check_port().and_then(|port| port.parse().ok()),
-        // What does not begin with a slash would end the host's name somewhere else.
+        // Without the leading slash the path would become part of the host name.
         path: group.health_check_path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned(),
         timeout: Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST_CHECK),
         matcher: matcher.to_owned(),
@@ -61,13 +61,13 @@ pub(super) fn target_group(
     Ok(TargetGroup { arn, name, target_type, health_check })
 }
 
-/// `None`: it does not say of which target.
+/// `None`: the description names no target.
 pub(super) fn target_state(description: &TargetHealthDescription) -> Option<TargetState> {
     let target = description.target()?;
     let health = description.target_health();
     let port = target.port().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-    let told = health.and_then(|health| health.state());
-    let state = match told.filter(|_| port.is_some()) {
+    let reported = health.and_then(|health| health.state());
+    let state = match reported.filter(|_| port.is_some()) {
         Some(TargetHealthStateEnum::Initial) => TargetHealth::Initial,
         Some(TargetHealthStateEnum::Healthy) => TargetHealth::Healthy,
         Some(TargetHealthStateEnum::Unhealthy) => TargetHealth::Unhealthy,
@@ -85,7 +85,7 @@ pub(super) fn target_state(description: &TargetHealthDescription) -> Option<Targ
     })
 }
 
-/// A name that is there; the SDK puts an empty one in the place of one that is missing.
+/// The name, unless it is missing: then the SDK returns an empty one.
 pub(super) fn named(name: Option<&str>) -> Option<String> {
     name.filter(|name| !name.is_empty()).map(ToOwned::to_owned)
 }

@@ -1,10 +1,10 @@
-//! How a call failed, and what that says about the change that it asked for.
+//! How a call failed, and whether the change may still have been applied.
 
 use crate::machine::causes::causes;
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_elasticloadbalancingv2::operation::RequestId;
 
-/// What an answer says in words is cut off here, in characters.
+/// Longer texts from an answer are cut off here, in characters.
 const LONGEST_TEXT: usize = 1000;
 
 /// How a call failed.
@@ -20,7 +20,7 @@ pub struct CallError {
 /// What happened to a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CallErrorKind {
-    /// Refused for its rate: not applied, worth another try.
+    /// Throttled: not applied, worth a retry.
     #[error("the API is throttling this account ({0})")]
     Throttled(String),
     /// Refused with a 4xx: not applied.
@@ -31,7 +31,7 @@ pub enum CallErrorKind {
         /// The message that came with it, and the request id.
         message: String,
     },
-    /// No answer, or a 5xx: it may have been applied, or may be yet.
+    /// No answer, or a 5xx: it may have been applied, or may still be.
     #[error("{0}")]
     Unknown(String),
 }
@@ -52,13 +52,13 @@ impl CallError {
         self.has_code(&["TooManyTags"])
     }
 
-    /// Refused for its rate.
+    /// The call was throttled.
     pub fn is_throttled(&self) -> bool {
         matches!(self.kind, CallErrorKind::Throttled(_))
     }
 
-    /// Trying again cannot help: the request or the permissions are wrong. Expired credentials are not in here,
-    /// new ones come by themselves.
+    /// A retry cannot help: the request or the permissions are wrong. Expired credentials are not final: the SDK gets new
+    /// ones.
     pub fn is_final(&self) -> bool {
         let passing = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidTarget"];
         matches!(self.kind, CallErrorKind::Rejected { .. }) && !self.has_code(&passing)
@@ -75,7 +75,7 @@ impl CallError {
     /// What a person can do about it, where that is known.
     fn advice(&self) -> &'static str {
         match &self.kind {
-            CallErrorKind::Throttled(_) => "wait, or find out who else calls the API this often",
+            CallErrorKind::Throttled(_) => "wait, or find out what else calls the API this often",
             CallErrorKind::Unknown(_) if self.is_of_auto_scaling() => {
                 "check the network, the region and AWS_ENDPOINT_URL_AUTO_SCALING"
             }
@@ -84,7 +84,7 @@ impl CallError {
             }
             CallErrorKind::Rejected { code, .. } => match code.as_str() {
                 "ValidationError" | "ResourceContention" if self.is_of_auto_scaling() => {
-                    "look at the group's minimum and its suspended processes: `aws autoscaling describe-auto-scaling-groups`"
+                    "check the group's minimum and its suspended processes: `aws autoscaling describe-auto-scaling-groups`"
                 }
                 "TargetGroupNotFound" | "ValidationError" => {
                     "check the ARN or name, the region and the account: `aws elbv2 describe-target-groups` lists them"
@@ -106,9 +106,7 @@ where
 {
     move |error| {
         let kind = match (&error, error.status()) {
-            // With or without a body that says so.
             (SdkError::ServiceError(_), Some(429)) => CallErrorKind::Throttled("HTTP 429".to_owned()),
-            // A 5xx says nothing about whether the change was made.
             (SdkError::ServiceError(service), Some(400..=499)) => {
                 let code = printable(service.err().code().unwrap_or("no error code"));
                 let id = service.err().request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
@@ -132,17 +130,17 @@ where
     }
 }
 
-/// Text from elsewhere, for a terminal and a log: in one line, without what a terminal would act on, and not endless.
+/// Text from an answer, safe for a terminal and a log: one line, no control characters, limited in length.
 pub(super) fn printable(text: &str) -> String {
     text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The answer came, and is not one to this question.
-pub(super) fn odd(call: &'static str, what: &str) -> CallError {
-    CallError { call, kind: CallErrorKind::Unknown(format!("the answer makes no sense: {what}")) }
+/// The call was answered, but the answer is not usable.
+pub(super) fn unexpected(call: &'static str, what: &str) -> CallError {
+    CallError { call, kind: CallErrorKind::Unknown(format!("unexpected response: {what}")) }
 }
 
-/// The HTTP status of an answer that came.
+/// The HTTP status of an answer.
 pub(crate) trait HttpStatus {
     fn status(&self) -> Option<u16>;
 }

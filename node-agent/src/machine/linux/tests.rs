@@ -1,4 +1,4 @@
-//! Real processes: how they end, and what is left of them.
+//! Real processes: how they end, and what they leave behind.
 
 use super::*;
 use tokio::time::Instant;
@@ -44,12 +44,12 @@ async fn stopped(script: &str, grace: Duration) -> String {
     std::fs::read_to_string(mark).unwrap()
 }
 
-/// Killed processes are gone or, until somebody reaps them, zombies.
+/// A killed process is gone, or a zombie until it is reaped.
 async fn until_gone(process: &str) {
     let stat = format!("/proc/{}/stat", process.trim());
     let asked = Instant::now();
     while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
-        assert!(asked.elapsed() < LONG, "process {process} is left");
+        assert!(asked.elapsed() < LONG, "process {process} is still running");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -64,13 +64,13 @@ async fn a_stopped_command_takes_its_children_with_it() {
 }
 
 #[tokio::test]
-async fn a_command_that_ends_when_it_is_told_leaves_no_children_behind() {
+async fn a_command_that_ends_at_sigterm_leaves_no_children_behind() {
     let child = stopped(&format!("trap 'exit 0' TERM; {STUBBORN_CHILD}"), Duration::from_millis(100)).await;
     until_gone(&child).await;
 }
 
 #[tokio::test]
-async fn a_stopped_command_has_its_grace_to_clean_up() {
+async fn a_stopped_command_has_a_grace_period_to_clean_up() {
     let script = "trap 'echo cleaned >$0; exit 0' TERM; touch $0; while :; do sleep 0.01; done";
     assert_eq!(stopped(script, LONG).await, "cleaned\n");
 }
@@ -86,7 +86,7 @@ async fn asked_to_reboot(script: &str, limit: Duration) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn a_reboot_command_that_the_shutdown_ends_has_asked_and_one_that_fails_has_not() {
+async fn a_reboot_command_ended_by_the_shutdown_succeeds_and_one_that_exits_with_an_error_fails() {
     assert_eq!(asked_to_reboot("exit 0", LONG).await, Ok(()));
     assert_eq!(asked_to_reboot("kill -TERM $$", LONG).await, Ok(()));
     let failed = asked_to_reboot("exit 1", LONG).await.unwrap_err();
@@ -105,7 +105,7 @@ async fn a_reboot_command_that_does_not_end_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn people_are_told_by_a_command_that_is_stopped_when_it_takes_too_long() {
+async fn a_notify_command_that_takes_too_long_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let told = dir.path().join("told");
     let tee = ["tee".to_owned(), told.display().to_string()];
@@ -114,7 +114,7 @@ async fn people_are_told_by_a_command_that_is_stopped_when_it_takes_too_long() {
     let failed = linux().tell(&sh("exit 7"), "", LONG).await.unwrap_err().to_string();
     assert!(failed.starts_with("failed to notify with `sh -c 'exit 7'`: exit status: 7"), "{failed}");
     let stopped = linux().tell(&sh("sleep 60"), "", Duration::from_millis(50)).await.unwrap_err().to_string();
-    assert!(stopped.contains("it took longer than"), "{stopped}");
+    assert!(stopped.contains("timed out after"), "{stopped}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
                 "room for a lease tag".to_owned(),
             ),
             Move::Queue(position, by) => {
-                show_life(driver, index).await?;
+                refresh_ticket(driver, index).await?;
                 let wait = pace.expected_wait(&leases, &me, position, driver.machine.utc());
                 let pause = driver.jittered(pace.queued(position, wait, slots));
                 (pause, format!("a free slot, with {position} before us: held by {by}"))
@@ -108,7 +108,7 @@ fn understood(tags: &BTreeMap<String, String>) -> Step<(Leases, Policy)> {
 }
 
 /// Others take an entry that never changes for dead.
-async fn show_life(driver: &mut Driver, index: usize) -> Step {
+async fn refresh_ticket(driver: &mut Driver, index: usize) -> Step {
     let now = driver.now()?;
     let ticket = driver.operation.groups.get(index).and_then(|group| group.ticket.clone());
     match ticket {

@@ -37,8 +37,8 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             driver.operation.history.iter().rev().find_map(|run| run.reason.clone()).unwrap_or_default();
         driver.look_again(pause, &format!("another attempt: {why}")).await?;
     }
-    spread_the_start(driver).await?;
-    wait_out_registers(driver).await?;
+    delay_start(driver).await?;
+    wait_out_calls_in_doubt(driver).await?;
     let mut just_read = find_groups(driver).await?;
     let mut told = None;
     while let Some(why) = not_now(driver, std::mem::take(&mut just_read)).await? {
@@ -61,7 +61,7 @@ async fn not_now(driver: &mut Driver, just_read: JustRead) -> Step<Option<String
 
 /// A whole fleet is often told at the same second. How large it is, the last maintenance has seen; a node that is new
 /// to its fleet asks at once.
-async fn spread_the_start(driver: &mut Driver) -> Step {
+async fn delay_start(driver: &mut Driver) -> Step {
     if driver.operation.blocked > 0 || driver.operation.going_down.is_some() {
         return Ok(());
     }
@@ -72,7 +72,7 @@ async fn spread_the_start(driver: &mut Driver) -> Step {
 
 /// A RegisterTargets without an answer, of this node's last maintenance, must not land while the node is out. Nothing is
 /// held meanwhile.
-async fn wait_out_registers(driver: &mut Driver) -> Step {
+async fn wait_out_calls_in_doubt(driver: &mut Driver) -> Step {
     let quarantine = driver.operation.request.settings.quarantine.0;
     loop {
         let now = driver.now()?;
@@ -104,7 +104,7 @@ async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
         answer => Ok(answer),
     };
     let found = if driver.operation.forced {
-        driver.ask(async |lb| own_groups::find_what_there_is(lb, &identity, &named).await).await?
+        driver.ask(async |lb| own_groups::find_usable(lb, &identity, &named).await).await?
     } else {
         driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?
     };

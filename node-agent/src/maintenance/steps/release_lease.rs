@@ -20,15 +20,15 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         return Ok(());
     }
     for index in 0..driver.operation.groups.len() {
-        lay_ghosts(driver, index).await?;
+        remove_late_claim(driver, index).await?;
     }
     Ok(())
 }
 
 /// A claim whose answer was lost may land after it was taken back. Nobody would be there to remove it, and it would
 /// stop the fleet; so we stay until it can no longer come.
-async fn lay_ghosts(driver: &mut Driver, index: usize) -> Step {
-    while driver.wait_out_unresolved(index).await? {
+async fn remove_late_claim(driver: &mut Driver, index: usize) -> Step {
+    while driver.wait_out_tag_writes(index).await? {
         let Some(tags) = driver.group_tags(index).await? else { return Ok(()) };
         let own = Leases::from_tags(&tags).of(&driver.identity.instance_id).map(Reading::takes_slot);
         if own == Some(true) {
@@ -50,7 +50,7 @@ async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
         let Some(left) =
             driver.operation.leaving_in_doubt().filter_map(|calls| calls.left(&now, quarantine)).max()
         else {
-            driver.operation.nothing_more_leaves();
+            driver.operation.forget_leaving_in_doubt();
             return Ok(had_some);
         };
         driver.look_again(left, "a DeregisterTargets without an answer to be past").await?;

@@ -1,7 +1,7 @@
 //! validate: everything that decides, read once more, as close to leaving as can be (docs/lease.md).
 
 use crate::maintenance::context::{Driver, Step, StepError};
-use crate::maintenance::last_look::groups_let_us_go;
+use crate::maintenance::last_look::validate_groups;
 use crate::maintenance::way::standby;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
@@ -13,7 +13,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     {
         return Err(StepError::Blocked(why));
     }
-    groups_let_us_go(driver).await?;
+    validate_groups(driver).await?;
     // The last moment at which it can be let be.
     driver.still_wanted()
 }

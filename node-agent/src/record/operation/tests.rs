@@ -62,13 +62,13 @@ fn the_exit_code_follows_the_verdict() {
 #[test]
 fn entering_deregister_is_leaving_unless_it_ends_with_nothing_sent() {
     let mut operation = Operation { phase: Phase::Validate, ..operation() };
-    operation.meets(Event::Ended(Outcome::Ok), &moment("boot")).unwrap();
+    operation.apply(Event::Ended(Outcome::Ok), &moment("boot")).unwrap();
     assert_eq!((operation.phase, operation.left.is_some()), (Phase::Deregister, true));
     let mut back = operation.clone();
-    back.meets(Event::Ended(Outcome::Failed), &moment("boot")).unwrap();
+    back.apply(Event::Ended(Outcome::Failed), &moment("boot")).unwrap();
     assert_eq!((back.phase, back.verdict()), (Phase::ReleaseLease, Verdict::NothingChanged));
     operation.groups.push(group_left());
-    operation.meets(Event::Ended(Outcome::Failed), &moment("boot")).unwrap();
+    operation.apply(Event::Ended(Outcome::Failed), &moment("boot")).unwrap();
     assert_eq!((operation.phase, operation.left.is_some()), (Phase::Register, true));
 }
 
@@ -91,19 +91,19 @@ fn a_machine_that_boots_again_and_again_is_halted_with_its_reason() {
     let mut operation = out_at(Phase::CheckHealth);
     for boot in ["second", "third", "fourth", "fifth"] {
         assert_eq!(operation.phase, Phase::CheckHealth);
-        operation.restarts(&moment(boot)).unwrap();
+        operation.apply_restart(&moment(boot)).unwrap();
     }
     assert_eq!(operation.phase, Phase::Halted);
     assert!(operation.why_halted().contains("booted more than 3 times"), "{operation:?}");
-    operation.restarts(&moment("sixth")).unwrap();
+    operation.apply_restart(&moment("sixth")).unwrap();
     assert_eq!(operation.phase, Phase::Halted);
     // Shut down in good order each time, it is the same.
-    operation.meets(Event::GoesDown(GoingDown::Reboot), &moment("sixth")).unwrap();
+    operation.apply(Event::GoesDown(GoingDown::Reboot), &moment("sixth")).unwrap();
     assert_eq!((operation.phase, operation.forced), (Phase::Deregister, true));
-    operation.restarts(&moment("seventh")).unwrap();
+    operation.apply_restart(&moment("seventh")).unwrap();
     assert_eq!((operation.phase, operation.going_down), (Phase::Halted, None));
     // A person has found out why.
-    operation.meets(Event::WantedBack, &moment("seventh")).unwrap();
+    operation.apply(Event::WantedBack, &moment("seventh")).unwrap();
     assert_eq!(operation.phase, Phase::CheckHealth);
 }
 
@@ -112,7 +112,7 @@ fn a_command_that_was_cut_off_has_failed_and_so_has_one_that_was_forestalled() {
     let after = |phase, state| {
         let mut operation = Operation { command: state, ..out_at(phase) };
         operation.request.command = vec!["patch".into()];
-        operation.restarts(&moment("next")).unwrap();
+        operation.apply_restart(&moment("next")).unwrap();
         (operation.phase, operation.command, operation.verdict())
     };
     let failed = (Phase::CheckHealth, CommandState::Failed, Verdict::FailedButRestored);
@@ -124,13 +124,13 @@ fn a_command_that_was_cut_off_has_failed_and_so_has_one_that_was_forestalled() {
 #[test]
 fn a_restart_counts_boots_and_begins_their_limits_anew_and_a_shutdown_is_over_then() {
     let mut operation = Operation { going_down: Some(GoingDown::Reboot), ..out_at(Phase::Drain) };
-    operation.restarts(&moment("boot")).unwrap();
+    operation.apply_restart(&moment("boot")).unwrap();
     assert_eq!((operation.boots, operation.going_down), (0, None));
     let mut operation = out_at(Phase::WaitInService);
-    operation.restarts(&moment("next")).unwrap();
+    operation.apply_restart(&moment("next")).unwrap();
     assert_eq!((operation.boots, operation.phase_began.boot_id.as_str()), (1, "next"));
     let mut drained = out_at(Phase::Drained);
-    drained.restarts(&moment("next")).unwrap();
+    drained.apply_restart(&moment("next")).unwrap();
     assert_eq!((drained.boots, drained.phase), (0, Phase::Drained));
 }
 
@@ -138,6 +138,6 @@ fn a_restart_counts_boots_and_begins_their_limits_anew_and_a_shutdown_is_over_th
 fn what_does_not_fit_changes_nothing() {
     let before = out_at(Phase::Done);
     let mut operation = before.clone();
-    assert!(operation.meets(Event::Ended(Outcome::Failed), &moment("boot")).is_err());
+    assert!(operation.apply(Event::Ended(Outcome::Failed), &moment("boot")).is_err());
     assert_eq!(operation, before);
 }

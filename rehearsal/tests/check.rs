@@ -161,10 +161,10 @@ async fn check_start_says_what_maintain_would_wait_for_or_be_refused_for() {
     let estate = estate().await;
     for (key, value, part) in [
         (lease_key(2), "v1 p=held e=1 k=1", "all slots are taken, by i-0a000000000000002 (held)"),
-        (lease_key(2), "v1 p=failed e=1", "1 node(s) failed maintenance"),
+        (lease_key(2), "v1 p=failed e=1", "1 node failed maintenance"),
         ("node-agent/paused".to_owned(), "release day", "maintenance is paused: release day"),
         ("node-agent/max-unavailable".to_owned(), "some", "node-agent/max-unavailable is \"some\""),
-        ("node-agent/min-healthy".to_owned(), "3", "3 are needed"),
+        ("node-agent/min-healthy".to_owned(), "3", "3 are required"),
     ] {
         estate.alb.set_tag(&estate.arn, &key, value);
         asked(&estate, &["check", "--start"]).await.says(1, &["no\n", part]);

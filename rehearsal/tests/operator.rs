@@ -46,7 +46,7 @@ async fn break_is_refused_where_there_is_nothing_to_break_or_another_is_broken()
     estate
         .agent(&["lease", "break", NODE])
         .await
-        .says(75, &["the lease of i-0a000000000000003 is broken already", "only one"]);
+        .says(75, &["the lease of i-0a000000000000003 is already broken", "only one"]);
     assert_eq!(estate.lease_of(1).as_deref(), Some(HELD));
 }
 

@@ -1,11 +1,11 @@
-//! Can the target group spare us? Pure counting, by instance, on what was just read.
+//! The capacity guard: whether the target group can spare this node. It counts instances in what was just read.
 
 use crate::aws::target_group::{Attributes, TargetHealth, TargetState};
 use crate::lease::Leases;
 use crate::lease::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the guard counts: one target group at one moment.
+/// What the guard counts: one read of a target group.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupView<'a> {
     /// All registrations, with their health.
@@ -14,37 +14,59 @@ pub struct GroupView<'a> {
     pub leases: &'a Leases,
     /// The owner's policy.
     pub policy: &'a Policy,
-    /// The load balancer's own limits.
+    /// The target group's own limits.
     pub attributes: &'a Attributes,
 }
 
-/// Why the group cannot spare us.
+/// Why the group cannot spare this node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Shortage {
     /// Too few other nodes.
-    #[error(
-        "only {counted} other nodes {count_as}{place}, {needed} are needed ({why}); not healthy: {unhealthy}"
-    )]
+    #[error("{}; not healthy: {unhealthy}", sentence(*counted, *count_as, place, *needed, why))]
     TooFew {
-        /// Other nodes that count.
+        /// How many other nodes count.
         counted: usize,
-        /// As what.
-        count_as: &'static str,
+        /// What they are counted as.
+        count_as: CountAs,
         /// ` in zone x`, or nothing.
         place: String,
         /// How many of them there must be.
         needed: usize,
-        /// The rule that asks for the most.
+        /// The rule that requires the most.
         why: &'static str,
-        /// Those that are missing, for people.
+        /// The nodes that are missing, for people.
         unhealthy: String,
     },
-    /// Each zone has to stand alone and we cannot see which target is in which.
+    /// Each zone needs enough nodes of its own, and the zones of the targets are not known.
     #[error(
-        "cross-zone load balancing is off and the load balancer does not tell the zones of its targets; \
+        "cross-zone load balancing is off and the load balancer does not report the zones of its targets; \
          turn it on for this group, or accept the risk with --ignore-zones"
     )]
     ZonesUnknown,
+}
+
+/// What makes a node count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountAs {
+    /// In service, or holding a lease.
+    Standing,
+    /// Healthy and without a lease.
+    Staying,
+    /// In service.
+    InService,
+}
+
+/// `1 other node is healthy and holds no lease; 2 are required (...)`.
+fn sentence(counted: usize, count_as: CountAs, place: &str, needed: usize, why: &str) -> String {
+    let one = counted == 1;
+    let (nodes, are) = if one { ("node", "is") } else { ("nodes", "are") };
+    let what = match count_as {
+        CountAs::Standing => format!("{are} in service or under maintenance"),
+        CountAs::Staying => format!("{are} healthy and {} no lease", if one { "holds" } else { "hold" }),
+        CountAs::InService => format!("{are} in service"),
+    };
+    let required = if needed == 1 { "is" } else { "are" };
+    format!("{counted} other {nodes} {what}{place}; {needed} {required} required ({why})")
 }
 
 /// How strictly to count.
@@ -52,30 +74,30 @@ pub enum Shortage {
 pub struct Allowance {
     /// Taking the last node out is accepted (a group of one).
     pub empty: bool,
-    /// Zones are not counted, even when cross-zone load balancing is off.
+    /// Zones are not counted separately, even when cross-zone load balancing is off.
     pub ignore_zones: bool,
 }
 
-/// May we begin? Nodes that hold a lease count as standing, so that those who wait are not blocked by the one
-/// that is rightly out.
+/// Whether this node may start a maintenance. Nodes that hold a lease count, so that a node in maintenance does not keep
+/// others out of the queue.
 ///
 /// # Errors
-/// [`Shortage`] with the counts and the rule that asks for the most.
+/// [`Shortage`] with the counts and the rule that requires the most.
 pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
     let standing = members.others.iter().filter(|m| m.healthy || m.holds).count();
-    members.enough(standing, "are in service or being maintained", members.floor(view, allowance))
+    members.enough(standing, CountAs::Standing, members.floor(view, allowance))
 }
 
-/// May we leave right now? One combined count of nodes that are healthy and hold nothing: tested apart, one
-/// unexplained absence and one holder would both pass.
+/// Whether this node may leave service now. It counts nodes that are healthy *and* hold no lease. With separate counts, one
+/// missing node and one holder would both pass.
 ///
 /// # Errors
-/// [`Shortage`] with the counts and the rule that asks for the most.
+/// [`Shortage`] with the counts and the rule that requires the most.
 pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
     let staying: Vec<_> = members.others.iter().filter(|m| m.healthy && !m.holds).collect();
-    members.enough(staying.len(), STAYING, members.floor(view, allowance))?;
+    members.enough(staying.len(), CountAs::Staying, members.floor(view, allowance))?;
     if view.attributes.cross_zone || allowance.ignore_zones || allowance.empty {
         return Ok(());
     }
@@ -88,24 +110,22 @@ pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<
     if here >= needed {
         return Ok(());
     }
-    let why = "each zone stands alone when cross-zone load balancing is off";
-    Err(members.too_few(here, STAYING, format!(" in zone {zone}"), (needed, why)))
+    let why = "cross-zone load balancing is off, so each zone needs its own nodes";
+    Err(members.too_few(here, CountAs::Staying, format!(" in zone {zone}"), (needed, why)))
 }
 
-/// We have just left: are enough others in service? Leases do not count here: a claim that is about to step down takes
-/// nobody out.
+/// Whether enough other nodes are in service right after this node has left. Leases do not matter here: a claim that is
+/// about to step down takes no node out.
 ///
 /// # Errors
-/// [`Shortage`] with the counts and the rule that asks for the most.
+/// [`Shortage`] with the counts and the rule that requires the most.
 pub fn enough_left(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
     let healthy = members.others.iter().filter(|m| m.healthy).count();
-    members.enough(healthy, "are in service", members.floor(view, allowance))
+    members.enough(healthy, CountAs::InService, members.floor(view, allowance))
 }
 
-const STAYING: &str = "are healthy and hold no lease";
-
-/// The group seen as instances: a node with two ports is one node, and healthy only when both are.
+/// The instances of the group: a node with two ports is one instance, and healthy only when both ports are.
 struct Members<'a> {
     others: Vec<Member<'a>>,
     my_zone: Option<String>,
@@ -147,7 +167,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// How many others there must be, and the rule that asks for the most.
+    /// How many other nodes are required, and the rule that requires the most.
     fn floor(&self, view: GroupView<'_>, allowance: Allowance) -> (usize, &'static str) {
         let percent = view.attributes.minimum_healthy_percent as usize;
         let load_balancer =
@@ -155,13 +175,13 @@ impl<'a> Members<'a> {
         let mut floors = vec![
             (
                 self.fleet_size.saturating_sub(view.policy.max_unavailable as usize),
-                "the fleet less node-agent/max-unavailable",
+                "fleet size minus max-unavailable",
             ),
             (view.policy.min_healthy as usize, "the tag node-agent/min-healthy"),
         ];
         if !allowance.empty {
             floors.push((load_balancer, "the target group's own minimum of healthy targets"));
-            floors.push((1, "somebody has to serve; --allow-empty lifts this"));
+            floors.push((1, "no node would be left in service; --allow-empty permits that"));
         }
         floors.into_iter().max_by_key(|(floor, _)| *floor).unwrap_or_default()
     }
@@ -169,7 +189,7 @@ impl<'a> Members<'a> {
     fn enough(
         &self,
         counted: usize,
-        count_as: &'static str,
+        count_as: CountAs,
         floor: (usize, &'static str),
     ) -> Result<(), Shortage> {
         if counted >= floor.0 { Ok(()) } else { Err(self.too_few(counted, count_as, String::new(), floor)) }
@@ -178,7 +198,7 @@ impl<'a> Members<'a> {
     fn too_few(
         &self,
         counted: usize,
-        count_as: &'static str,
+        count_as: CountAs,
         place: String,
         floor: (usize, &'static str),
     ) -> Shortage {
@@ -186,7 +206,7 @@ impl<'a> Members<'a> {
         Shortage::TooFew { counted, count_as, place, needed, why, unhealthy: self.missing() }
     }
 
-    /// Who is missing, for people.
+    /// The nodes that are not healthy, for people.
     fn missing(&self) -> String {
         let ids: Vec<_> = self
             .others
@@ -194,7 +214,7 @@ impl<'a> Members<'a> {
             .filter(|m| !m.healthy)
             .map(|m| if m.holds { format!("{} (holds a lease)", m.id) } else { m.id.to_owned() })
             .collect();
-        if ids.is_empty() { "none of those registered".to_owned() } else { ids.join(", ") }
+        if ids.is_empty() { "none of the registered nodes".to_owned() } else { ids.join(", ") }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What keeps the next node of a target group from going out, and what to do about it. For people: the steps decide for
-//! themselves, by the same functions.
+//! What blocks the next node of a target group, and what to do about it. For people only: the steps decide for themselves,
+//! with the functions that this file calls.
 
 use crate::aws::target_group::TargetHealth;
 use crate::lease::capacity::{self, Allowance};
@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// A node that has held its slot for longer than this is looked at twice.
+/// A slot that has been held for longer than this many seconds gets more advice than "wait".
 const LONG: i64 = 3600;
 
-/// One thing in the way, or one that will be.
+/// Something that blocks the next node, or will.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remark {
     /// What it is.
@@ -30,7 +30,7 @@ impl Remark {
     }
 }
 
-/// Everything that keeps the next node in service; nothing: it could go now.
+/// Everything that blocks the next node. Empty: it could leave now.
 pub fn blocks(reading: &GroupSnapshot, now: Timestamp) -> Vec<Remark> {
     let policy = match &reading.policy {
         Ok(policy) => policy,
@@ -53,35 +53,38 @@ pub fn blocks(reading: &GroupSnapshot, now: Timestamp) -> Vec<Remark> {
     blocks
 }
 
-/// What blocks nothing yet, and will not go away by itself.
+/// What blocks nothing yet, but does not go away by itself.
 pub fn notes(reading: &GroupSnapshot) -> Vec<Remark> {
     let mut notes = Vec::new();
     if reading.tags > MOST_TAGS {
         let what = format!(
-            "the group has {} of its 50 tags: nobody joins the queue above {MOST_TAGS}",
+            "the group has {} of at most 50 tags: no node joins the queue above {MOST_TAGS}",
             reading.tags
         );
-        notes.push(Remark::new(what, "remove what is not needed; `node-agent lease gc` says how for leases"));
+        notes.push(Remark::new(
+            what,
+            "remove tags that are not needed; for leases, see `node-agent lease gc`",
+        ));
     }
     for (id, lease) in reading.leases.iter().filter(|(id, lease)| !is_registered(reading, id, lease)) {
         let advice = format!("if it is terminated: `node-agent lease gc {id}`");
         let what = match lease.state() {
-            // Rightly so, for a while.
+            // A node in maintenance is not registered.
             Some(LeaseState::Held | LeaseState::Halted) | None => continue,
-            Some(state) => format!("{id} is {state} and not registered any more"),
+            Some(state) => format!("{id} is {state} and no longer registered"),
         };
         notes.push(Remark::new(what, advice));
     }
     notes
 }
 
-/// Whether a lease's owner has a target in the group that is not on its way out.
+/// Whether a lease's owner has a registered target in the group.
 pub fn is_registered(reading: &GroupSnapshot, id: &str, lease: &Reading) -> bool {
     let target = lease.target().unwrap_or(id);
     reading.targets.iter().any(|state| state.target.id == target && state.is_registered())
 }
 
-/// Who would go next: the first in the queue, else any healthy node without a lease, else anybody.
+/// The node that would go next: the first in the queue, else a healthy node without a lease, else any node.
 struct Next {
     instance: String,
     target: String,
@@ -107,7 +110,7 @@ fn stopped(leases: &Leases, policy: &Policy, next: &Next) -> Vec<Remark> {
     match leases.may_start(&next.instance, policy) {
         Ok(()) => Vec::new(),
         Err(Stopped::Paused(reason)) => {
-            vec![Remark::new(format!("paused: {reason}"), "`node-agent unpause` when that is over")]
+            vec![Remark::new(format!("paused: {reason}"), "run `node-agent unpause` when that is over")]
         }
         Err(Stopped::Failures { limit, .. }) => {
             let failed = leases.iter().filter(|(id, lease)| lease.is_failure() && *id != next.instance);
@@ -117,33 +120,38 @@ fn stopped(leases: &Leases, policy: &Policy, next: &Next) -> Vec<Remark> {
 }
 
 fn failure(id: &str, lease: &Reading, limit: u32) -> Remark {
-    let what = format!("{id} is {}, and at most {limit} may be (node-agent/max-failures)", lease.word());
+    let what =
+        format!("{id} is {}; at most {limit} failures are allowed (node-agent/max-failures)", lease.word());
     let advice = if lease.takes_slot() {
-        format!("`node-agent status` on {id} says why; repair it, then `node-agent resume` there")
+        format!("see why with `node-agent status` on {id}; repair it, then run `node-agent resume` there")
     } else {
         format!(
-            "see why it failed; `node-agent maintain` there once it is repaired, or `node-agent lease clear {id}`"
+            "find out why it failed; then run `node-agent maintain` there, or `node-agent lease clear {id}`"
         )
     };
     Remark::new(what, advice)
 }
 
-/// A slot that is taken.
+/// A slot that is in use.
 fn taken(id: &str, lease: &Reading, slots: u32, now: Timestamp) -> Remark {
     let at = match lease {
         Reading::Tag(tag) => tag.at,
         Reading::Unreadable(_) => None,
     };
     let since = at.map(|at| format!(" since {} ({})", at.strftime("%H:%M:%SZ"), ago(at, now)));
+    let s = if slots == 1 { "" } else { "s" };
     let what =
-        format!("{id} is {}{} and takes one of {slots} slot(s)", lease.word(), since.unwrap_or_default());
-    let gone =
-        format!("stopped for good: `node-agent lease break {id}`; terminated: `node-agent lease gc {id}`");
+        format!("{id} is {}{} and uses one of {slots} slot{s}", lease.word(), since.unwrap_or_default());
+    let gone = format!(
+        "agent stopped for good: `node-agent lease break {id}`; terminated: `node-agent lease gc {id}`"
+    );
     let is_long = at.is_some_and(|at| now.as_second() - at.as_second() > LONG);
     let advice = match lease.state() {
-        Some(LeaseState::Halted) => format!("`node-agent resume` on {id}; {gone}"),
-        None => format!("find out who wrote this tag: the version of the agent on {id}; {gone}"),
-        _ if is_long => format!("longer than most maintenances take: `node-agent status` on {id}; {gone}"),
+        Some(LeaseState::Halted) => format!("repair it, then run `node-agent resume` on {id}; {gone}"),
+        None => format!("find out what wrote this tag (a newer agent on {id}?); {gone}"),
+        _ if is_long => {
+            format!("longer than most maintenances take: run `node-agent status` on {id}; {gone}")
+        }
         _ => "wait for it".to_owned(),
     };
     Remark::new(what, advice)
@@ -194,30 +202,30 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_waited_for_and_looked_at_when_it_takes_long() {
+    fn the_advice_for_a_holder_is_to_wait_and_after_an_hour_to_look() {
         let held = |at| blocks(&group(&[("lease/a", &format!("v1 p=held e=1 at=2026-01-02T{at}Z"))]), now());
         says(&held("01:57:00"), &[("a is held since 01:57:00Z (3 min ago)", "wait for it")]);
         says(&held("00:30:00"), &[("1 h 30 min ago", "lease break a")]);
     }
 
     #[test]
-    fn a_pause_and_a_failure_come_with_the_way_out() {
+    fn a_pause_and_a_failure_come_with_advice() {
         says(&blocks(&group(&[("paused", "release day")]), now()), &[("paused: release day", "unpause")]);
         says(&blocks(&group(&[("lease/a", "v1 p=failed e=1")]), now()), &[("a is failed", "lease clear a")]);
         says(
             &blocks(&group(&[("lease/a", "v1 p=halted e=1")]), now()),
-            &[("a is halted, and at most 0", "resume"), ("takes one of 1 slot(s)", "resume")],
+            &[("a is halted; at most 0", "resume"), ("uses one of 1 slot", "resume")],
         );
     }
 
     #[test]
-    fn a_group_that_cannot_spare_anybody_says_who_is_missing() {
+    fn a_group_that_cannot_spare_a_node_names_the_missing_ones() {
         let mut sick = group(&[]);
         sick.targets[1].health = TargetHealth::Unhealthy;
         says(&blocks(&sick, now()), &[("not healthy: b", "bring those nodes back")]);
         says(
             &blocks(&group(&[("fleet-size", "4")]), now()),
-            &[("only 2 other nodes", "correct the policy tags")],
+            &[("2 other nodes are healthy", "correct the policy tags")],
         );
     }
 
@@ -227,15 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_nodes_that_are_gone_are_noted() {
+    fn leases_of_nodes_that_are_gone_are_noted() {
         let gone = group(&[("lease/x", "v1 p=waiting e=1"), ("lease/y", "v1 p=held e=1")]);
-        says(&notes(&gone), &[("x is waiting and not registered", "lease gc x")]);
+        says(&notes(&gone), &[("x is waiting and no longer registered", "lease gc x")]);
     }
 
     #[test]
     fn a_group_that_is_full_of_tags_is_noted() {
         let keys: Vec<_> = (0..43).map(|number| format!("x{number}")).collect();
         let tags: Vec<_> = keys.iter().map(|key| (key.as_str(), "")).collect();
-        says(&notes(&group(&tags)), &[("43 of its 50 tags", "lease gc")]);
+        says(&notes(&group(&tags)), &[("43 of at most 50 tags", "lease gc")]);
     }
 }

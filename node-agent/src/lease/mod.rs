@@ -1,4 +1,4 @@
-//! The lease: who may be out. Decisions only, on values just read; docs/lease.md explains the protocol.
+//! The lease: which nodes may be out of service. Only decisions, on values just read; docs/lease.md explains the protocol.
 
 pub mod capacity;
 pub mod explain;
@@ -17,38 +17,39 @@ pub use tag::{LeaseState, LeaseTag, Reading};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leases(BTreeMap<String, Reading>);
 
-/// What to do about a slot, after a read.
+/// Whether a slot is free, according to one read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slot {
-    /// One is free: claim it.
+    /// One is free.
     Free,
-    /// All are taken, by these.
+    /// All are in use, by these nodes.
     Taken(String),
 }
 
-/// What the read after our settled claim says.
+/// What the read after our settled claim shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The slot is ours.
     Confirmed,
-    /// Our tag does not show this claim: write it again.
+    /// Our tag does not show this claim.
     NotVisible,
-    /// An operator broke our lease: give up.
+    /// An operator broke our lease.
     Broken,
-    /// Too many claim at once: all that see it step down and try again later.
+    /// Too many nodes claim at once: each that sees this steps down and tries again later.
     StepDown(String),
 }
 
-/// Why nobody may start in this group now.
+/// Why no node may start in this group now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
     /// The owner has paused maintenance.
-    #[error("maintenance is paused: {0}; remove the tag node-agent/paused from the target group to go on")]
+    #[error("maintenance is paused: {0}; run `node-agent unpause` when that is over")]
     Paused(String),
     /// Maintenance failed on other nodes.
     #[error(
-        "{count} node(s) failed maintenance and at most {limit} may: {nodes}; repair them and run \
-         `node-agent resume` or a successful maintenance there, or raise the tag node-agent/max-failures"
+        "{} failed maintenance and at most {limit} may (node-agent/max-failures): {nodes}; repair them, then run \
+         `node-agent resume` on a halted node and `node-agent maintain` on a failed one",
+        if *count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
     )]
     Failures {
         /// How many.
@@ -61,8 +62,8 @@ pub enum Stopped {
 }
 
 impl Leases {
-    /// Picks the leases out of a target group's tags. An instance may have two keys, after its key was pinned to a role
-    /// (`lease_role_id`) or no longer is: the one that takes a slot counts, then the place in the queue, then what is left.
+    /// Picks the leases out of a target group's tags. An instance may have two keys after `lease_role_id` was set or
+    /// removed: a lease that takes a slot counts first, then a place in the queue, then any other.
     pub fn from_tags(tags: &BTreeMap<String, String>) -> Leases {
         let mut leases: BTreeMap<String, Reading> = BTreeMap::new();
         for (key, value) in tags {
@@ -86,7 +87,7 @@ impl Leases {
         self.0.iter().map(|(id, reading)| (id.as_str(), reading))
     }
 
-    /// Those that take a slot, by the target id that they have in the group.
+    /// The nodes that take a slot, by their target id in the group.
     pub fn holders(&self) -> impl Iterator<Item = &str> {
         let holders = self.iter().filter(|(_, reading)| reading.takes_slot());
         holders.map(|(id, reading)| reading.target().unwrap_or(id))
@@ -100,7 +101,7 @@ impl Leases {
         self.others(me).filter(|(_, reading)| reading.takes_slot())
     }
 
-    /// K as it binds us: a lowered K acts at once, a raised one when the holders of the smaller have gone.
+    /// The K that applies to us: a lowered K at once, a raised one once the holders under the smaller K have released.
     pub fn slots(&self, me: &str, policy: &Policy) -> u32 {
         let written = self.other_holders(me).filter_map(|(_, reading)| match reading {
             Reading::Tag(tag) => tag.max_unavailable,
@@ -109,10 +110,10 @@ impl Leases {
         written.fold(policy.max_unavailable, u32::min)
     }
 
-    /// May anybody start in this group? Our own failure does not count: our next success clears it.
+    /// Whether a node may start in this group. Our own failure does not count, because our next success clears it.
     ///
     /// # Errors
-    /// [`Stopped`] with the reason and the way out.
+    /// [`Stopped`] with the reason and what to do.
     pub fn may_start(&self, me: &str, policy: &Policy) -> Result<(), Stopped> {
         if let Some(reason) = &policy.paused {
             return Err(Stopped::Paused(reason.clone()));
@@ -124,19 +125,19 @@ impl Leases {
         Err(Stopped::Failures { count: failures.len(), limit: policy.max_failures, nodes: list(&failures) })
     }
 
-    /// Is a slot free for us?
+    /// Whether a slot is free for us.
     pub fn slot(&self, me: &str, policy: &Policy) -> Slot {
         let holders: Vec<_> = self.other_holders(me).collect();
         if holders.len() < self.slots(me, policy) as usize { Slot::Free } else { Slot::Taken(list(&holders)) }
     }
 
-    /// What has become of our claim, once it has settled. The key alone is not enough: a stale read may show
-    /// an earlier claim of ours.
+    /// The state of our claim, once it has settled. Only the nonce identifies it: a stale read may show an earlier claim of
+    /// ours.
     pub fn confirm(&self, me: &str, nonce: &str, policy: &Policy) -> Claim {
         match self.of(me) {
             Some(Reading::Tag(tag)) if tag.state == LeaseState::Broken => Claim::Broken,
             Some(Reading::Tag(tag)) if tag.state == LeaseState::Held && tag.nonce == nonce => {
-                // Others go by the K in our tag, so we must not go by a larger one, however stale a read is.
+                // Others apply the K in our tag, so we must not apply a larger one from a stale read.
                 let own = tag.max_unavailable.unwrap_or(policy.max_unavailable).min(policy.max_unavailable);
                 match self.slot(me, &Policy { max_unavailable: own, ..policy.clone() }) {
                     Slot::Free => Claim::Confirmed,
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_needs_its_own_epoch_visible() {
+    fn a_claim_is_confirmed_only_by_its_own_nonce() {
         let now = |value| leases(&[("me", value)]).confirm("me", "new", &k(1));
         assert_eq!(now("v1 p=held e=new k=1"), Claim::Confirmed);
         assert_eq!(now("v1 p=held e=old k=1"), Claim::NotVisible);
@@ -227,11 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_patch_stops_the_others_but_not_its_own_node() {
+    fn a_failed_node_stops_the_others_but_not_itself() {
         let failed = leases(&[("a", "v1 p=failed e=1 at=2026-01-02T03:04:05Z"), ("b", "v1 p=halted e=1")]);
         let message = failed.may_start("me", &k(1)).unwrap_err().to_string();
         assert!(
-            message.starts_with("2 node(s) failed") && message.contains("a (failed since 03:04:05Z)"),
+            message.starts_with("2 nodes failed") && message.contains("a (failed since 03:04:05Z)"),
             "{message}"
         );
         assert_eq!(failed.may_start("me", &Policy { max_failures: 2, ..k(1) }), Ok(()));
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_stops_everybody_and_says_why() {
+    fn a_pause_stops_every_node_with_its_reason() {
         let policy = Policy { paused: Some("release day".into()), ..k(1) };
         let message = leases(&[]).may_start("me", &policy).unwrap_err().to_string();
         assert!(message.starts_with("maintenance is paused: release day"), "{message}");

@@ -1,4 +1,4 @@
-//! What an operator may do to a lease tag, decided on tags just read. Nothing here talks to anybody.
+//! What an operator may do to a lease tag, decided on tags just read, without I/O.
 
 use super::{LeaseState, LeaseTag, Reading, tag};
 use crate::aws::target_group::TargetState;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// The tags of one target group, by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// A lease tag under the very key it was found: with strict IAM a role id stands in front of the instance id.
+/// A lease tag and the exact key it was found under: with `lease_role_id` a role id stands in front of the instance id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The whole key.
@@ -16,11 +16,11 @@ pub struct Found {
     pub reading: Reading,
 }
 
-/// Why a lease is left as it is.
+/// Why a lease is kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is nothing to break.
-    #[error("{id} is {state}: it takes no slot, so there is nothing to break; {advice}")]
+    #[error("{id} is {state} and uses no slot, so there is nothing to break; {advice}")]
     TakesNoSlot {
         /// The instance.
         id: String,
@@ -29,16 +29,16 @@ pub enum Refused {
         /// What to do instead.
         advice: &'static str,
     },
-    /// Two leases broken within the staleness of a read may let one node too many go.
+    /// Two breaks within the staleness of a read may let one node too many leave.
     #[error(
-        "the lease of {0} is broken already, and only one may be at a time; bring {0} back with `node-agent resume` \
-         there, or, once it is terminated, run `node-agent lease gc {0}`; then try again"
+        "the lease of {0} is already broken, and only one lease may be broken at a time; bring {0} back with \
+         `node-agent resume` there, or, once it is terminated, run `node-agent lease gc {0}`; then try again"
     )]
     OneAtATime(String),
-    /// It takes a slot, so that removing the tag could let one node too many go.
+    /// It takes a slot: removing the tag could let one node too many leave.
     #[error(
-        "{id} is {what} and takes a slot; if its agent runs, run `node-agent resume` there; if its agent is stopped for \
-         good, run `node-agent lease break {id}`; if it is terminated, `node-agent lease gc {id}`"
+        "{id} is {what} and uses a slot; if its agent runs, run `node-agent resume` there; if its agent is stopped for \
+         good, run `node-agent lease break {id}`; if the instance is terminated, run `node-agent lease gc {id}`"
     )]
     TakesSlot {
         /// The instance.
@@ -46,26 +46,26 @@ pub enum Refused {
         /// `held`, `halted` or `unreadable`.
         what: &'static str,
     },
-    /// It is in the queue and goes away by itself.
+    /// It is in the queue: its agent removes it.
     #[error(
-        "{0} waits in the queue and takes no slot; its own agent removes the tag, and the others pass over one that has not \
-         changed for 6 minutes; if it is terminated, run `node-agent lease gc {0}`"
+        "{0} waits in the queue and uses no slot; its agent removes the tag, and other nodes skip it once it has not \
+         changed for 6 minutes; if the instance is terminated, run `node-agent lease gc {0}`"
     )]
     Waits(String),
-    /// The load balancer knows it.
+    /// It has a target in the group.
     #[error(
         "{id} is {state} in this group, so it is not terminated; wait for its agent, or see `node-agent lease break`"
     )]
     Registered {
         /// The instance.
         id: String,
-        /// What the load balancer says of its target.
+        /// The health of its target.
         state: String,
     },
 }
 
 impl Refused {
-    /// The instance that the load balancer knows, when that is the reason.
+    /// The instance, if the reason is that it is registered.
     pub fn registered(&self) -> Option<&str> {
         match self {
             Refused::Registered { id, .. } => Some(id),
@@ -77,26 +77,26 @@ impl Refused {
 /// What the read after a settled break shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
-    /// It stands.
+    /// The lease is broken.
     Stands,
-    /// Another lease was broken at the same time: this one has to be put back.
+    /// Another lease was broken at the same time: this break has to be undone.
     Another(String),
     /// The owner has written its tag again: its agent is alive.
     OwnerLives(Reading),
-    /// The tag is gone: the owner gave its lease back.
+    /// The tag is gone: the owner released its lease.
     Gone,
 }
 
-/// The lease tags of one instance; more than one only if its role has changed.
+/// The lease tags of one instance. It has more than one only if its role has changed.
 pub fn find(tags: &Tags, id: &str) -> Vec<Found> {
     let ours = tags.iter().filter(|(key, _)| tag::owner(key) == Some(id));
     ours.map(|(key, value)| Found { key: key.clone(), reading: Reading::parse(value) }).collect()
 }
 
-/// The tags to break; none when it has been done before, or when there is no lease.
+/// The tags to break; none when the lease is broken already, or when there is no lease.
 ///
 /// # Errors
-/// [`Refused`] when it takes no slot, or another lease is broken at the moment.
+/// [`Refused`] when the node takes no slot, or when another lease is broken.
 pub fn may_break(tags: &Tags, id: &str) -> Result<Vec<Found>, Refused> {
     let found = find(tags, id);
     let all_broken = found.iter().all(|lease| lease.reading.state() == Some(LeaseState::Broken));
@@ -111,21 +111,21 @@ pub fn may_break(tags: &Tags, id: &str) -> Result<Vec<Found>, Refused> {
         None => Ok(taking),
         Some(state) => {
             let advice = match state {
-                LeaseState::Failed => "`node-agent lease clear` removes the mark",
-                _ => "the others pass over it once it has not changed for 6 minutes",
+                LeaseState::Failed => "remove the mark with `node-agent lease clear`",
+                _ => "other nodes skip it once it has not changed for 6 minutes",
             };
             Err(Refused::TakesNoSlot { id: id.to_owned(), state, advice })
         }
     }
 }
 
-/// The value that breaks a lease. The claim's nonce and the rest stay, for whoever wonders later.
+/// The value that breaks a lease. The other fields stay, for later investigation.
 pub fn broken(reading: &Reading) -> LeaseTag {
     with_state(reading, LeaseState::Broken)
 }
 
-/// The value that undoes a break. With a nonce of its own: an owner that is alive after all must not take it for its
-/// claim, which has been broken meanwhile.
+/// The value that undoes a break. It has a new nonce: an owner that is alive after all must not take it for its own claim,
+/// which was broken meanwhile.
 pub fn put_back(reading: &Reading, nonce: &str) -> LeaseTag {
     LeaseTag { nonce: nonce.to_owned(), ..with_state(reading, reading.state().unwrap_or(LeaseState::Held)) }
 }
@@ -146,7 +146,7 @@ fn with_state(reading: &Reading, state: LeaseState) -> LeaseTag {
     }
 }
 
-/// What has become of a break of this key, once it has settled.
+/// The state of a break of this key, once it has settled.
 pub fn look_back(tags: &Tags, id: &str, key: &str) -> Broken {
     if let Some(other) = other_broken(tags, id) {
         return Broken::Another(other);
@@ -183,7 +183,8 @@ pub fn may_clear(tags: &Tags, id: &str) -> Result<Vec<Found>, Refused> {
     Ok(found)
 }
 
-/// The tags of a terminated instance. That it is terminated the operator says; that it is not registered we see.
+/// The tags to remove of a terminated instance. The operator vouches that it is terminated; this checks that it is not
+/// registered.
 ///
 /// # Errors
 /// [`Refused::Registered`].
@@ -198,8 +199,8 @@ pub fn may_collect(tags: &Tags, targets: &[TargetState], id: &str) -> Result<Vec
     }
 }
 
-/// The tag value for a reason: characters that a tag may not have become spaces, runs of spaces become one, and what is
-/// longer than a value may be is cut off. `None`: nothing is left.
+/// The tag value for a reason: characters that a tag may not contain become spaces, runs of spaces become one, and a long
+/// text is cut off. `None`: nothing is left.
 pub fn reason(text: &str) -> Option<String> {
     let legal = |c: char| if c.is_alphanumeric() || "_.:/=+-@".contains(c) { c } else { ' ' };
     let words: String = text.chars().map(legal).collect();
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_break_goes_to_the_very_key_and_keeps_the_rest() {
+    fn a_break_uses_the_exact_key_and_keeps_the_other_fields() {
         let tags = tags(&[("AROAEXAMPLE:i-1", "v1 p=held e=abc t=3 s=1 k=2 op=patch")]);
         let planned = may_break(&tags, "i-1").unwrap();
         assert_eq!(planned[0].key, "node-agent/lease/AROAEXAMPLE:i-1");
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_a_slot_can_be_broken_and_nothing_else() {
+    fn only_a_lease_that_takes_a_slot_can_be_broken() {
         for value in ["v1 p=held e=1", "v1 p=halted e=1", "garbage"] {
             assert_eq!(may_break(&tags(&[("i-1", value)]), "i-1").map(|planned| planned.len()), Ok(1));
         }
@@ -258,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn a_break_that_is_undone_takes_the_slot_again_but_is_nobodys_claim() {
+    fn an_undone_break_takes_the_slot_again_but_confirms_no_claim() {
         let before = Reading::parse("v1 p=halted e=old t=0 s=0");
         assert_eq!(put_back(&before, "new").to_string(), "v1 p=halted e=new t=0 s=0");
         assert!(Reading::parse(&put_back(&Reading::parse("garbage"), "new").to_string()).takes_slot());
     }
 
     #[test]
-    fn only_marks_are_cleared() {
+    fn only_failed_and_broken_leases_are_cleared() {
         for value in ["v1 p=failed e=1", "v1 p=broken e=1"] {
             assert_eq!(may_clear(&tags(&[("i-1", value)]), "i-1").map(|found| found.len()), Ok(1));
         }
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_registered_is_not_collected() {
+    fn the_lease_of_a_registered_instance_is_not_collected() {
         let tags = tags(&[("i-1", "v1 p=held e=1"), ("i-2", "v1 p=held e=1 i=10.0.0.2")]);
         assert_eq!(may_collect(&tags, &[target("i-9", TargetHealth::Healthy)], "i-1").unwrap().len(), 1);
         for (registered, id) in [("i-1", "i-1"), ("10.0.0.2", "i-2")] {
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_reduced_to_what_a_tag_can_say() {
+    fn a_reason_is_reduced_to_what_a_tag_can_contain() {
         assert_eq!(reason("release day!  (don't)").as_deref(), Some("release day don t"));
         assert_eq!(reason("?!- ."), None);
         assert_eq!(reason(&"x".repeat(300)).map(|reason| reason.len()), Some(255));

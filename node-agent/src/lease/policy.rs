@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 /// The largest K: leases, a queue and the owner's own tags have to fit into the 50 tags of a group.
 pub const MOST_UNAVAILABLE: u32 = 20;
 
-/// Tags under `node-agent/` that are not leases, read when they matter.
+/// The tags under `node-agent/` that are not leases, read for each decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// `max-unavailable`, K: how many nodes may be out at a time, 1 to 20.
+    /// `max-unavailable`, K: how many nodes may be out of service at a time, 1 to 20.
     pub max_unavailable: u32,
     /// `min-healthy`: never fewer healthy nodes than this.
     pub min_healthy: u32,
-    /// `fleet-size`, F: how many nodes the group should have. Unset, it is counted.
+    /// `fleet-size`, F: how many nodes the group should have. If unset, they are counted.
     pub fleet_size: Option<u32>,
-    /// `max-failures`: nobody starts while more nodes than this are failed or halted.
+    /// `max-failures`: no node starts while more nodes than this are failed or halted.
     pub max_failures: u32,
-    /// `paused`: nobody starts, and why.
+    /// `paused`: no node starts, for this reason.
     pub paused: Option<String>,
 }
 
@@ -26,9 +26,9 @@ impl Default for Policy {
     }
 }
 
-/// A policy tag that cannot be understood. Nobody goes out on a guess.
+/// A policy tag that cannot be understood. No node leaves service on a guess.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the tag {key} is {value:?}: it must be a whole number from {least} to {most}")]
+#[error("the tag {key} is {value:?}; it must be a whole number from {least} to {most}")]
 pub struct BadPolicy {
     key: String,
     value: String,
@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_named_with_its_range() {
+    fn an_invalid_number_is_named_with_its_range() {
         for value in ["two", "0", "21", "-1", ""] {
             let error = Policy::from_tags(&tags(&[("max-unavailable", value)])).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the tag node-agent/max-unavailable is {value:?}: it must be a whole number from 1 to 20"
+                    "the tag node-agent/max-unavailable is {value:?}; it must be a whole number from 1 to 20"
                 )
             );
         }

@@ -1,9 +1,9 @@
-//! Requests whose answer was lost: a request given up on takes effect within Q, or never.
+//! Calls without an answer: such a call takes effect within Q, or never.
 
 use std::time::Duration;
 
-/// How long the youngest of these requests may still take effect, given the time since each was sent; `None`: all are
-/// past.
+/// How long the youngest of these calls may still take effect, given the time since each was sent; `None`: none can any
+/// more.
 pub fn left(since_sent: impl IntoIterator<Item = Duration>, quarantine: Duration) -> Option<Duration> {
     let youngest = since_sent.into_iter().min()?;
     quarantine.checked_sub(youngest).filter(|left| !left.is_zero())
@@ -12,17 +12,17 @@ pub fn left(since_sent: impl IntoIterator<Item = Duration>, quarantine: Duration
 /// What a node does about its own lease when its agent starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
-    /// Not yet: a request of its former life may still take effect.
+    /// Not yet: a call from before the restart may still take effect.
     Wait(Duration),
-    /// It may be out: keep the lease, come back, release then. Without a record a DeregisterTargets counts as sent at
-    /// the boot, and the release waits for what is [`left`] of that.
+    /// The node may be out: keep the lease, come back, then release it. Without a record a DeregisterTargets counts as sent
+    /// at the boot, and the release waits for what is [`left`] of its quarantine.
     ComeBack,
-    /// It is in service and nothing can change that: remove the lease.
+    /// The node is in service and no call can change that: remove the lease.
     Remove,
 }
 
-/// Target health alone cannot be trusted at a restart: a deregistration may be on its way. `since_sent` is the time since
-/// the last request that is not known to be over: without a record that is the time since the boot. `None`: there is none.
+/// Target health alone does not decide at a restart, because a deregistration may be on its way. `since_sent` is the time
+/// since the last call in doubt; without a record, the time since the boot. `None`: no call is in doubt.
 pub fn restart(healthy: bool, since_sent: Option<Duration>, quarantine: Duration) -> Restart {
     match left(since_sent, quarantine) {
         _ if !healthy => Restart::ComeBack,
@@ -38,7 +38,7 @@ mod tests {
     const Q: Duration = Duration::from_secs(900);
 
     #[test]
-    fn the_youngest_request_counts() {
+    fn the_youngest_call_counts() {
         let seconds = |values: &[u64]| values.iter().map(|s| Duration::from_secs(*s)).collect::<Vec<_>>();
         assert_eq!(left(seconds(&[1000, 300]), Q), Some(Duration::from_secs(600)));
         assert_eq!(left(seconds(&[900]), Q), None);
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_trusts_target_health_only_when_nothing_is_on_its_way() {
+    fn a_restart_trusts_target_health_only_when_no_call_is_in_doubt() {
         assert_eq!(restart(true, None, Q), Restart::Remove);
         assert_eq!(restart(true, Some(Q), Q), Restart::Remove);
         assert_eq!(restart(true, Some(Duration::ZERO), Q), Restart::Wait(Q));

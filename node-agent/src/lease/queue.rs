@@ -1,5 +1,5 @@
-//! The queue for a slot: thinned, fair, and without comparing clocks. It carries no safety, only order; any node may
-//! claim at any time and docs/lease.md still holds.
+//! The queue for a slot: short, fair, and without comparing clocks. It only provides order. Safety does not depend on it:
+//! any node may claim at any time (docs/lease.md).
 
 use super::{LeaseState, LeaseTag, Leases, Reading, Slot};
 use crate::lease::policy::Policy;
@@ -7,38 +7,38 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Up to this many registered targets a node claims a free slot without queueing, if nobody waits.
+/// In a group of at most this many targets, a node claims a free slot without queueing if no node waits.
 pub const SMALL_FLEET: usize = 30;
-/// Nobody joins while more wait.
+/// No node joins while this many wait.
 pub const LONGEST_QUEUE: usize = 16;
-/// Nobody joins while the group has more tags: the holders need room, and so does the owner.
+/// No node joins while the group has more tags than this: the holders need room, and so does the owner.
 pub const MOST_TAGS: usize = 42;
-/// A waiting entry that a reader has seen unchanged for this long, by its own clock, is taken for dead.
+/// A reader ignores a waiting entry that it has seen unchanged for this long, by its own clock.
 pub const DEAD_AFTER: Duration = Duration::from_secs(360);
-/// So a living one changes more often than that.
+/// A waiting node changes its entry this often.
 pub const BUMP_EVERY: Duration = Duration::from_secs(120);
-/// No queue that only we wrote to gets this far. A larger ticket was written by somebody else: it goes last, as it says,
-/// and nobody counts on from it, so that it is forgotten with its tag.
+/// Agents alone never reach this ticket. A larger one was written by something else: it goes last, and new tickets do not
+/// count from it.
 pub const LARGEST_TICKET: u64 = 1_000_000_000;
 /// A lease on one group is held this long while waiting for the next.
 pub const HOLD_WHILE_WAITING: Duration = Duration::from_secs(120);
 
-/// How much of the expected wait passes until the next look.
+/// The next read comes after this part of the expected wait.
 const OF_THE_WAIT: f64 = 0.5;
 
-/// And how much of the expected rest of a roll passes until a node outside the queue looks again.
+/// A node outside the queue reads again after this part of the expected rest of the roll.
 const OF_THE_ROLL: f64 = 0.25;
 
-/// How fast a fleet may ask, and how long a node is out.
+/// How fast a fleet may send requests, and how long a node is out.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Requests per second that the nodes outside the queue make together.
     pub fleet_rate: f64,
-    /// How long a node keeps its slot, about.
+    /// How long a node keeps its slot, approximately.
     pub hold: Duration,
     /// From a write to the read that shows it.
     pub settle: Duration,
-    /// Between two looks of the node that is next.
+    /// Time between two reads by the node that is next.
     pub next_in_line: Duration,
 }
 
@@ -49,29 +49,29 @@ pub struct Ticket {
     pub number: u64,
     /// The entry's nonce.
     pub nonce: String,
-    /// Raised to show that we live.
+    /// Grows to show that the agent is alive.
     pub sequence: u64,
 }
 
 /// What to do next about a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
-    /// One is free, and it is our turn.
+    /// A slot is free, and it is our turn.
     Claim,
     /// Join the queue with this number.
     Join(u64),
-    /// Wait in the queue with so many before us that no slot is left; the holders, for people.
+    /// Wait in the queue: how many more are ahead of us than slots come free, and the holders, for people.
     Queue(usize, String),
-    /// Stay outside for now; the holders, for people.
+    /// Stay outside the queue for now; the holders, for people.
     Outside(String),
 }
 
-/// Where the reader stands.
+/// The state of the reader.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
     /// The reader.
     pub me: &'a str,
-    /// Its own place, if it has one.
+    /// Its place in the queue, if it has one.
     pub ticket: Option<&'a Ticket>,
     /// Targets registered in the group.
     pub registered: usize,
@@ -79,7 +79,7 @@ pub struct Standing<'a> {
     pub tags: usize,
 }
 
-/// What one reader has seen of the waiting entries: their values, and since when they are unchanged on its own clock.
+/// The waiting entries that one reader has seen: their values, and since when each is unchanged, by its own clock.
 #[derive(Debug, Clone, Default)]
 pub struct Watched(BTreeMap<String, (Reading, Duration)>);
 
@@ -107,8 +107,8 @@ impl Watched {
     }
 }
 
-/// What to do now. `dice` is uniform in 0..1; it decides whether to join, so that those outside do not all join at once
-/// on one stale read.
+/// What to do now. `dice` is uniform in 0..1 and decides whether to join, so that nodes with the same stale read do not all
+/// join at once.
 pub fn next_move(
     leases: &Leases,
     policy: &Policy,
@@ -123,7 +123,7 @@ pub fn next_move(
     let holders = leases.other_holders(me).count();
     let taken_by = match leases.slot(me, policy) {
         Slot::Taken(by) => by,
-        Slot::Free => "nobody, but others are before us".to_owned(),
+        Slot::Free => "no node, but others are ahead of us".to_owned(),
     };
     let living = watched.living(me, now);
     match ticket {
@@ -140,7 +140,7 @@ pub fn next_move(
                 return Move::Claim;
             }
             let room = LONGEST_QUEUE.saturating_sub(waiting);
-            // How many others look before our entry is to be seen.
+            // How many other nodes read before our entry is visible.
             let rivals = (pace.fleet_rate * pace.settle.as_secs_f64() / 2.0).max(1.0);
             if tags > MOST_TAGS || room == 0 || dice >= as_f64(room) / rivals {
                 return Move::Outside(taken_by);
@@ -150,14 +150,14 @@ pub fn next_move(
     }
 }
 
-/// Whether to give back the leases that we hold on other groups, having waited so long for this one: nodes whose
-/// groups overlap in another order would wait for each other for ever.
+/// Whether to release the leases that we hold on other groups after waiting this long for one more. Nodes whose groups
+/// overlap in another order would otherwise wait for each other for ever.
 pub fn gives_back(holds_others: bool, waited: Duration) -> bool {
     holds_others && waited > HOLD_WHILE_WAITING
 }
 
 impl Leases {
-    /// The largest number that anybody waits with. Without a clock: whoever joins now comes after all it can see.
+    /// The largest ticket in the queue.
     pub(crate) fn last_ticket(&self) -> u64 {
         let ticket = |(_, reading): (&str, &Reading)| match reading {
             Reading::Tag(tag) if tag.state == LeaseState::Waiting => Some(tag.ticket),
@@ -166,12 +166,12 @@ impl Leases {
         self.iter().filter_map(ticket).filter(|ticket| *ticket < LARGEST_TICKET).max().unwrap_or(0)
     }
 
-    /// The number of whoever joins now.
+    /// The ticket for a node that joins now: after all that it can see, without comparing clocks.
     pub(crate) fn next_ticket(&self) -> u64 {
         self.last_ticket().saturating_add(1)
     }
 
-    /// Those who wait, the next one first.
+    /// The waiting nodes, the next one first.
     pub fn queue(&self) -> Vec<&str> {
         let mut waiting: Vec<_> = self
             .iter()
@@ -186,7 +186,7 @@ impl Leases {
 }
 
 impl Pace {
-    /// A fleet that is told all at once spreads its first requests over this long. A start takes several.
+    /// A fleet that starts all at once spreads its first requests over this long. A start takes several requests.
     pub fn start_spread(&self, registered: usize) -> Duration {
         self.sweep(registered) * 2
     }
@@ -196,30 +196,30 @@ impl Pace {
         seconds(as_f64(registered) / self.fleet_rate)
     }
 
-    /// Between two looks from outside the queue, whose last ticket has this number. Nobody is needed before half the
-    /// queue has been served. Later everybody looks a few times in the time that those ahead will take: tickets count
-    /// who has had a turn, so that is known about, and the looks of a fleet keep up with its turns, and no more.
+    /// Time between two reads from outside the queue, whose last ticket is given. No new entry is needed before half the
+    /// queue has been served. After that, a node reads a few times during the turns that are still ahead. The last ticket
+    /// tells roughly how many nodes have had their turn.
     pub fn outside(&self, registered: usize, slots: u32, last_ticket: u64) -> Duration {
         let turn = (self.settle + self.hold) / slots.max(1);
         let served = usize::try_from(last_ticket).unwrap_or(usize::MAX);
         let ahead = turn.mul_f64(as_f64(registered.saturating_sub(served)) * OF_THE_ROLL);
-        // Not all that are registered need take part.
+        // Not every registered node has to take part.
         let longest = self.sweep(registered) * 2;
         let queue = turn.mul_f64(as_f64(LONGEST_QUEUE) / 2.0);
         ahead.min(longest).max(queue).max(Duration::from_secs(30))
     }
 
-    /// Between two looks when a slot is expected to come free after `wait`: a part of that, so that the looks get closer
-    /// as the time comes.
+    /// Time between two reads when a slot should come free after `wait`: a part of it, so that the reads become more
+    /// frequent towards the end.
     pub fn queued(&self, position: usize, wait: Duration, slots: u32) -> Duration {
         let shortest = self.next_in_line.min(Duration::from_secs(1) * slots.max(1));
-        // Whoever is next must not oversleep when a hold is shorter than expected.
+        // The node that is next must not miss a slot that comes free early.
         let longest = if position == 0 { self.next_in_line } else { Duration::from_secs(60) };
         wait.mul_f64(OF_THE_WAIT).clamp(shortest, longest.max(shortest))
     }
 
-    /// When a slot may come free for a node with this many in the way. Clocks are compared here, and only here: the
-    /// worst that a wrong one does is a look too many or a late one.
+    /// When a slot may come free for a node at this position. Only here are clocks compared: a wrong clock costs a read too
+    /// many, or a late one.
     pub fn expected_wait(&self, leases: &Leases, me: &str, position: usize, now: Timestamp) -> Duration {
         let hold = self.settle + self.hold;
         let remaining = |(_, reading): (&str, &Reading)| match reading {
@@ -236,14 +236,14 @@ impl Pace {
     }
 }
 
-/// A fleet that asks as seldom as this asks seldom enough.
+/// The longest time that a fleet spreads its requests over.
 const SLOWEST_SWEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).map_or(SLOWEST_SWEEP, |length| length.min(SLOWEST_SWEEP))
 }
 
-/// Counts here are far below what a float holds exactly.
+/// The counts here are small enough for a float to hold exactly.
 fn as_f64(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! One target group as a decision sees it: policy, leases and target health, read together.
+//! One read of a target group: policy, leases and target health.
 
 use crate::aws::target_group::{Attributes, OwnIds, TargetHealth, TargetState, own};
 use crate::lease::Leases;
@@ -7,7 +7,7 @@ use crate::lease::policy::{BadPolicy, Policy};
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 
-/// What was read.
+/// One read of a target group.
 #[derive(Debug, Clone)]
 pub struct GroupSnapshot {
     /// The load balancer's own settings.
@@ -16,19 +16,19 @@ pub struct GroupSnapshot {
     pub policy: Result<Policy, BadPolicy>,
     /// All lease tags.
     pub leases: Leases,
-    /// How many tags the group has, whosever they are.
+    /// How many tags the group has, including others' tags.
     pub tags: usize,
     /// All registrations.
     pub targets: Vec<TargetState>,
 }
 
-/// Why a node may not begin or leave.
+/// Why a node may not start or leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Not now.
     #[error("{0}")]
     NotNow(String),
-    /// Not before a person has done something.
+    /// Not until a person acts.
     #[error("{0}")]
     Stopped(String),
     /// Not with this policy.
@@ -52,19 +52,19 @@ impl GroupSnapshot {
         GroupView { targets: &self.targets, leases: &self.leases, policy, attributes: &self.attributes }
     }
 
-    /// Why not to begin now: before anything is claimed.
+    /// Whether this node may start, before it claims a slot.
     ///
     /// # Errors
     /// The [`Refusal`].
     pub fn may_begin(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
         self.leases.may_start(us.instance, policy).map_err(|why| Refusal::Stopped(why.to_string()))?;
-        self.is_well(us, settings.repair)?;
+        self.check_own_health(us, settings.repair)?;
         capacity::may_begin(us.target, self.view(policy), allowance(settings))
             .map_err(|why| Refusal::NotNow(why.to_string()))
     }
 
-    /// Why not to leave now, with our own claim standing.
+    /// Whether this node may leave now, with its claim confirmed.
     ///
     /// # Errors
     /// The [`Refusal`].
@@ -74,7 +74,7 @@ impl GroupSnapshot {
             .map_err(|why| Refusal::NotNow(why.to_string()))
     }
 
-    /// Why to come back at once, right after we left.
+    /// Whether this node may stay out, right after it left.
     ///
     /// # Errors
     /// The [`Refusal`].
@@ -84,13 +84,13 @@ impl GroupSnapshot {
             .map_err(|why| Refusal::NotNow(why.to_string()))
     }
 
-    /// Whether we are healthy ourselves; `repair` waives it.
-    fn is_well(&self, us: OwnIds<'_>, repair: bool) -> Result<(), Refusal> {
+    /// Whether this node is healthy itself; `repair` skips the check.
+    fn check_own_health(&self, us: OwnIds<'_>, repair: bool) -> Result<(), Refusal> {
         let sick = own(us.target, &self.targets).find(|state| state.health != TargetHealth::Healthy);
         match sick.filter(|_| !repair) {
             None => Ok(()),
             Some(sick) => Err(Refusal::NotNow(format!(
-                "this node is {sick} itself; repair it first, or take it out all the same with --repair"
+                "this node is {sick} itself; repair it first, or take it out with --repair"
             ))),
         }
     }

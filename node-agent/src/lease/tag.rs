@@ -1,4 +1,4 @@
-//! One lease tag: its key, its value, and how a value written by somebody else is read.
+//! One lease tag: its key, its value, and how any value is read.
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -7,8 +7,7 @@ use std::fmt;
 /// What every lease tag's key begins with; the instance id follows.
 pub const PREFIX: &str = "node-agent/lease/";
 
-/// The longest tag value that every reader accepts, in characters.
-/// (The API model says 256, the user guide 255.)
+/// The longest tag value, in characters. (The API model says 256, the user guide 255.)
 pub const MAX_VALUE: usize = 255;
 
 /// What the owner of a tag is doing.
@@ -16,9 +15,9 @@ pub const MAX_VALUE: usize = 255;
 pub enum LeaseState {
     /// In the queue for a slot.
     Waiting,
-    /// Takes a slot: about to leave the group, out of it, or on the way back.
+    /// Takes a slot: about to leave service, out, or on the way back.
     Held,
-    /// Takes a slot: stopped on the way, a person is needed.
+    /// Takes a slot: stopped, and a person is needed.
     Halted,
     /// Back in service after a failed maintenance; takes no slot.
     Failed,
@@ -52,13 +51,13 @@ impl fmt::Display for LeaseState {
 pub struct LeaseTag {
     /// What the owner is doing.
     pub state: LeaseState,
-    /// Nonce of this claim: tells a claim from an earlier one of the same owner.
+    /// Identifies this claim, among all claims of its owner.
     pub nonce: String,
     /// Place in the queue; smaller goes first.
     pub ticket: u64,
-    /// Raised while waiting, so that a reader sees that the owner lives.
+    /// Grows while waiting, so that readers see that the owner is alive.
     pub sequence: u64,
-    /// The K that the owner went by: nobody may go by a larger one while this tag takes a slot.
+    /// The K that the owner applied: no node may apply a larger one while this tag takes a slot.
     pub max_unavailable: Option<u32>,
     /// The owner's target id in a group of type `ip`, where it is not the instance id.
     pub target: Option<String>,
@@ -70,7 +69,7 @@ pub struct LeaseTag {
 
 impl fmt::Display for LeaseTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An operator writes other people's tags again, so not even the nonce need be one of ours.
+        // Operators rewrite tags, so the nonce may come from a tag that we did not write.
         let nonce = legal(&self.nonce, 32);
         write!(f, "v1 p={} e={nonce} t={} s={}", self.state, self.ticket, self.sequence)?;
         if let Some(k) = self.max_unavailable {
@@ -89,23 +88,23 @@ impl fmt::Display for LeaseTag {
     }
 }
 
-/// Tag values allow letters, digits, space and `_ . : / = + - @`; fields end at a space, so none is kept.
+/// Keeps what a field may contain: tag values allow letters, digits, space and `_ . : / = + - @`, and fields end at a space.
 fn legal(text: &str, longest: usize) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c) { c } else { '-' };
     text.chars().map(keep).take(longest).collect()
 }
 
-/// A lease tag as found on a target group, whoever wrote it.
+/// A lease tag as found on a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// The part that we understand.
+    /// A value that we understand.
     Tag(LeaseTag),
-    /// Not one of our values: counts as held, since it may be a newer version's.
+    /// Any other value. It counts as held, because a newer version may have written it.
     Unreadable(String),
 }
 
 impl Reading {
-    /// Reads a tag's value. Any version is read by its `p=`; the rest is taken where it can be understood.
+    /// Reads a tag's value of any version: `p=` is required, and the other fields are used if they can be understood.
     pub fn parse(value: &str) -> Reading {
         let fields: BTreeMap<&str, &str> =
             value.split_ascii_whitespace().filter_map(|field| field.split_once('=')).collect();
@@ -114,7 +113,7 @@ impl Reading {
             return Reading::Unreadable(value.to_owned());
         };
         let number = |key| fields.get(key).and_then(|text: &&str| text.parse().ok());
-        // A `k` that cannot be read is taken for the smallest: the owner may have meant just that.
+        // An unreadable `k` counts as the smallest, which is safe.
         let max_unavailable = fields.get("k").map(|text| text.parse().unwrap_or(1).max(1));
         Reading::Tag(LeaseTag {
             state,
@@ -154,7 +153,7 @@ impl Reading {
         matches!(self.state(), Some(LeaseState::Held | LeaseState::Halted) | None)
     }
 
-    /// What counts more, of two leases of one instance.
+    /// Of two leases of one instance, the one with the larger weight counts.
     pub(super) fn weight(&self) -> u8 {
         match self.state() {
             _ if self.takes_slot() => 2,
@@ -169,8 +168,8 @@ impl Reading {
     }
 }
 
-/// The instance that a lease key belongs to. The strict IAM variant puts a role id in front
-/// (`AROA...:i-...`), so it is what follows the last `:` or `/`.
+/// The instance that a lease key belongs to. With `lease_role_id` a role id stands in front (`AROA...:i-...`), so the
+/// instance id follows the last `:` or `/`.
 pub fn owner(key: &str) -> Option<&str> {
     let rest = key.strip_prefix(PREFIX)?;
     rest.rsplit([':', '/']).next().filter(|id| !id.is_empty())
@@ -216,7 +215,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_cannot_be_read_takes_a_slot(value in "\\PC*") {
+        fn an_unreadable_value_takes_a_slot(value in "\\PC*") {
             let reading = Reading::parse(&value);
             if matches!(reading, Reading::Unreadable(_)) {
                 prop_assert!(reading.takes_slot());
@@ -225,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn any_version_is_read_by_its_phase() {
+    fn any_version_is_read_by_its_state() {
         assert_eq!(Reading::parse("v9 p=waiting future=1").state(), Some(LeaseState::Waiting));
         assert_eq!(Reading::parse("v2 p=paused").state(), None);
         assert_eq!(Reading::parse("").state(), None);
     }
 
     #[test]
-    fn a_k_that_cannot_be_read_counts_as_one() {
+    fn an_unreadable_k_counts_as_one() {
         let Reading::Tag(tag) = Reading::parse("v1 p=held e=1 k=many") else { panic!("readable") };
         assert_eq!(tag.max_unavailable, Some(1));
     }

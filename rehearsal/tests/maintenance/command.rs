@@ -20,7 +20,7 @@ async fn a_failed_command_brings_the_node_back_and_stops_the_roll() {
 
     let stopped = second.finish(second.run(&["patch"])).await;
     assert_eq!((stopped.verdict, stopped.exit_code), (Verdict::NothingChanged, 75));
-    assert!(stopped.reason.unwrap().contains("1 node(s) failed maintenance"));
+    assert!(stopped.reason.unwrap().contains("1 node failed maintenance"));
 
     // Its own next success clears the mark, and the roll goes on.
     *first.machine.command.lock().unwrap() = (Duration::from_secs(5), 0);

@@ -1,4 +1,4 @@
-//! Who moves when, on tags written here.
+//! The next move for given tags.
 
 use super::*;
 
@@ -80,7 +80,7 @@ fn the_smaller_ticket_goes_first_and_the_id_decides_between_equals() {
 }
 
 #[test]
-fn a_waiting_entry_that_never_changes_is_passed_over() {
+fn a_waiting_entry_that_does_not_change_is_skipped() {
     let dead = || reader(&[("a", "v1 p=waiting e=1 t=1 s=0")]).with_ticket(2);
     assert!(matches!(dead().after(DEAD_AFTER - BUMP_EVERY).moves(), Move::Queue(0, _)));
     assert_eq!(dead().after(DEAD_AFTER).moves(), Move::Claim);
@@ -89,7 +89,7 @@ fn a_waiting_entry_that_never_changes_is_passed_over() {
 }
 
 #[test]
-fn a_full_queue_or_a_full_group_keeps_the_others_outside() {
+fn no_node_joins_a_full_queue_or_a_group_full_of_tags() {
     let waiting = |count: usize| {
         let ids: Vec<_> = (0..count).map(|number| format!("i-{number}")).collect();
         let entries: Vec<_> = ids.iter().map(|id| (id.as_str(), "v1 p=waiting e=1 t=1")).collect();
@@ -97,7 +97,7 @@ fn a_full_queue_or_a_full_group_keeps_the_others_outside() {
     };
     assert!(matches!(waiting(LONGEST_QUEUE).moves(), Move::Outside(_)));
     assert!(matches!(waiting(LONGEST_QUEUE - 8).moves(), Move::Join(_)));
-    // One place and ten that may see it free: only one in ten takes it.
+    // One place, and ten nodes may see it free: one in ten takes it.
     assert!(matches!(waiting(LONGEST_QUEUE - 1).moves(), Move::Outside(_)));
     let full = (0..=MOST_TAGS)
         .fold(reader(&[]), |reader, number| reader.change(&format!("x{number}"), "v1 p=failed"));
@@ -110,7 +110,7 @@ fn a_ticket_that_cannot_be_read_goes_last() {
 }
 
 #[test]
-fn a_ticket_beyond_all_bounds_goes_last_and_nobody_counts_on_from_it() {
+fn a_ticket_out_of_range_goes_last_and_new_tickets_ignore_it() {
     for ticket in [u64::MAX, u64::MAX - 1, LARGEST_TICKET] {
         let mad = format!("v1 p=waiting e=1 t={ticket}");
         assert_eq!(reader(&[("a", &mad)]).moves(), Move::Join(1));
@@ -120,7 +120,7 @@ fn a_ticket_beyond_all_bounds_goes_last_and_nobody_counts_on_from_it() {
 }
 
 #[test]
-fn the_wait_is_what_is_left_of_the_holds_in_the_way() {
+fn the_expected_wait_is_what_is_left_of_the_holds_ahead() {
     let reader = reader(&[
         ("a", "v1 p=held e=1 at=2026-01-01T00:00:00Z"),
         ("b", "v1 p=held e=1 at=2026-01-01T00:01:00Z"),
@@ -129,13 +129,13 @@ fn the_wait_is_what_is_left_of_the_holds_in_the_way() {
     let now: Timestamp = "2026-01-01T00:01:40Z".parse().unwrap();
     let wait = |position| PACE.expected_wait(&leases, "me", position, now).as_secs();
     assert_eq!([wait(0), wait(1), wait(2)], [30, 90, 160]);
-    // A clock that is behind, or ahead by hours, costs a look and nothing else.
+    // A clock that is hours behind or ahead costs one read.
     assert_eq!(PACE.expected_wait(&leases, "me", 0, Timestamp::UNIX_EPOCH).as_secs(), 130);
     assert_eq!(PACE.expected_wait(&leases, "me", 0, Timestamp::MAX).as_secs(), 0);
 }
 
 #[test]
-fn who_is_next_looks_often_and_who_is_far_looks_seldom() {
+fn the_next_node_reads_often_and_a_later_one_seldom() {
     let queued = |position, wait, slots| PACE.queued(position, Duration::from_secs(wait), slots).as_secs();
     assert_eq!(queued(0, 0, 1), 1);
     assert_eq!(queued(0, 0, 10), 4);
@@ -145,7 +145,7 @@ fn who_is_next_looks_often_and_who_is_far_looks_seldom() {
 }
 
 #[test]
-fn who_is_outside_looks_oftener_as_the_roll_goes_on() {
+fn a_node_outside_the_queue_reads_more_often_as_the_roll_goes_on() {
     let outside = |registered, slots, last| PACE.outside(registered, slots, last).as_secs();
     assert_eq!([outside(1000, 10, 0), outside(1000, 10, 700), outside(1000, 10, 990)], [1000, 975, 104]);
     assert_eq!(outside(3, 10, 0), 104);

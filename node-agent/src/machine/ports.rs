@@ -85,7 +85,7 @@ pub struct MachineError {
     pub cause: String,
 }
 
-/// True once a stop was requested.
+/// Cancelled once a stop was requested.
 pub type Stop = CancellationToken;
 
 /// The service on this node, as the load balancer sees it.

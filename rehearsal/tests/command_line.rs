@@ -9,7 +9,7 @@
 
 mod estate;
 
-use estate::{NODE, estate};
+use estate::{Estate, NODE, estate};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::process::Command;
@@ -226,8 +226,8 @@ async fn a_damaged_record_is_refused_and_kept() {
     estate.is_untouched();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_killed_while_out_is_finished_by_resume() {
+/// A maintenance whose process was killed while its command ran.
+async fn killed_while_out() -> Estate {
     let estate = estate().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
     command.args(["node-agent", "maintain", "--", "sleep", "60"]).env_clear().envs(&estate.environment);
@@ -239,6 +239,12 @@ async fn a_run_killed_while_out_is_finished_by_resume() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     killed.kill().await.unwrap();
+    estate
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_killed_while_out_is_finished_by_resume() {
+    let estate = killed_while_out().await;
     estate
         .agent(&["maintain", "--reboot"])
         .await
@@ -254,4 +260,16 @@ async fn a_run_killed_while_out_is_finished_by_resume() {
     );
     assert_eq!(estate.alb.instances_out(&estate.arn), 0);
     assert!(estate.alb.tags(&estate.arn)[&format!("node-agent/lease/{NODE}")].contains("p=failed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_a_killed_driver_leaves_to_its_child_is_not_taken_for_a_driver() {
+    let estate = killed_while_out().await;
+    let lock = std::fs::File::create(estate.record().with_file_name("lock")).unwrap();
+    lock.lock().unwrap();
+    // As a child between fork and exec holds it.
+    let mut child = std::process::Command::new("sleep").arg("0.5").stdin(lock).spawn().unwrap();
+    let run = estate.agent(&["maintain", "--reboot"]).await;
+    run.says(75, &["stopped at run_command; run `node-agent resume` first"]);
+    child.wait().unwrap();
 }

@@ -5,6 +5,7 @@ use crate::agent::gather;
 use crate::agent::open;
 use crate::agent::signals;
 use crate::agent::signals::{Asked, Heard};
+use crate::client::driven::stays_driven;
 use crate::client::end::End;
 use crate::client::start;
 use crate::exit;
@@ -57,7 +58,8 @@ pub(crate) fn already(request: &Request) -> Result<Option<End>, Complaint> {
     Ok(drained.map(|operation| End::DrainedAlready(Box::new(operation))))
 }
 
-/// Has the driver do what was requested, and ends as it does. `None`: it has gone, and nothing starts another.
+/// Has the driver do what was requested, and ends as it does. `None`: who drives has to be decided again, because the
+/// driver has gone and nothing starts another, or because what was in the way has ended.
 pub(crate) async fn begin(
     request: &Request,
     start: Option<&[String]>,
@@ -66,9 +68,10 @@ pub(crate) async fn begin(
     let settings = &request.settings;
     let operation = read(settings)?.and_then(|record| record.operation);
     let on_record = operation.as_ref().is_some_and(|operation| operation.answers(&request.id));
-    if let Some(operation) = operation.as_ref().filter(|other| !on_record && !other.may_be_joined_by(request))
-    {
-        return Err(in_the_way(operation, journal::is_driven(&settings.state_dir)));
+    if operation.as_ref().is_some_and(|other| !on_record && !other.may_be_joined_by(request)) {
+        let driven = stays_driven(&settings.state_dir).await;
+        let still = read(settings)?.and_then(|record| record.operation);
+        return still.map_or(Ok(None), |operation| Err(in_the_way(&operation, driven)));
     }
     let boot_id = boot_id(settings)?;
     let asked = operation.as_ref().and_then(|operation| operation.reboot.as_ref());

@@ -1,4 +1,4 @@
-//! An Auto Scaling group beside the load balancer, as far as standby goes. It answers at once and acts later, as on AWS.
+//! Auto Scaling groups, as far as standby needs them. As on AWS, a call returns at once and takes effect later.
 
 use crate::load_balancer::LocalAlb;
 use crate::model::scaling_group::{AutoScalingGroup, Group};
@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// From an acknowledged call to what it does to the target groups.
+/// The time from an acknowledged call until it changes the target groups.
 const LAG: Duration = Duration::from_secs(2);
 
 impl LocalAlb {
-    /// Makes a group, or changes one as its owner may at any time.
+    /// Creates or replaces a group, as its owner can at any time.
     pub fn set_auto_scaling_group(&self, name: &str, group: AutoScalingGroup) {
         for (id, state) in &group.instances {
             self.set_auto_scaling_state(id, Some(state));
@@ -18,12 +18,12 @@ impl LocalAlb {
         self.scaling_groups().entry(name.to_owned()).or_default().shown = group;
     }
 
-    /// The group as it is.
+    /// The current state of a group.
     pub fn auto_scaling_group(&self, name: &str) -> Option<AutoScalingGroup> {
         self.scaling_groups().get(name).map(|group| group.shown.clone())
     }
 
-    /// EnterStandby of one instance.
+    /// EnterStandby for one instance.
     pub(crate) fn enter_standby(&self, name: &str, id: &str, decrement: bool) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let (group, state) = member(&mut groups, name, id)?;
@@ -51,7 +51,7 @@ impl LocalAlb {
         Ok(())
     }
 
-    /// ExitStandby of one instance.
+    /// ExitStandby for one instance.
     pub(crate) fn exit_standby(&self, name: &str, id: &str) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let (group, state) = member(&mut groups, name, id)?;
@@ -77,7 +77,7 @@ impl LocalAlb {
         Ok(())
     }
 
-    /// Deregisters an instance in every attached group. Returns how long the longest drain takes.
+    /// Deregisters an instance from every attached target group. Returns the longest deregistration delay.
     fn take_out(&self, name: &str, id: &str) -> Duration {
         let Some(shown) = self.auto_scaling_group(name) else { return Duration::ZERO };
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! The binary's configuration file.
+//! The configuration file of the binary.
 
 use crate::model::scaling_group::AutoScalingGroup;
 use crate::settings::{Instance, Settings, TargetGroupSettings};
@@ -7,22 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// What the binary starts.
+/// The configuration file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the ELBv2 API listens.
+    /// Address of the ELBv2 API.
     pub api: SocketAddr,
-    /// The load balancer's own settings.
+    /// Settings of the load balancer.
     #[serde(default)]
     pub settings: Settings,
-    /// The instances there are.
+    /// The instances.
     #[serde(default)]
     pub instances: Vec<Instance>,
-    /// The target groups, each with the address of its listener.
+    /// The target groups, each with a listener.
     #[serde(default)]
     pub groups: Vec<Group>,
-    /// Where the metadata service of an instance listens, by instance id.
+    /// Addresses of the instance metadata services, by instance id.
     #[serde(default)]
     pub imds: BTreeMap<String, SocketAddr>,
     /// The Auto Scaling API and its groups.
@@ -33,28 +33,28 @@ pub struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoScaling {
-    /// Where it listens.
+    /// Its address.
     pub api: SocketAddr,
-    /// The groups there are.
+    /// The Auto Scaling groups.
     pub groups: Vec<ScalingGroup>,
 }
 
-/// An Auto Scaling group; all its instances are in service.
+/// An Auto Scaling group. All its instances start in service.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScalingGroup {
     /// Its name.
     pub name: String,
-    /// It never has fewer instances.
+    /// Minimum size.
     pub min: usize,
-    /// The names of the target groups attached to it.
+    /// The names of the attached target groups.
     pub target_groups: Vec<String>,
     /// The ids of its instances.
     pub instances: Vec<String>,
 }
 
 impl ScalingGroup {
-    /// The group, where target groups have these ARNs by name.
+    /// The group, with the names of its target groups resolved to ARNs.
     ///
     /// # Errors
     /// [`ConfigError::NoTargetGroup`].
@@ -74,7 +74,7 @@ impl ScalingGroup {
 /// A target group and its listener.
 #[derive(Debug, Deserialize)]
 pub struct Group {
-    /// Where clients send their requests.
+    /// Address of the listener for client requests.
     pub listen: SocketAddr,
     /// The group.
     #[serde(flatten)]
@@ -84,25 +84,25 @@ pub struct Group {
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not to be read.
+    /// The file cannot be read.
     #[error("failed to read the configuration {path}: {cause}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// Not understood.
-    #[error("failed to understand the configuration {path}: {cause}")]
+    /// The file cannot be parsed.
+    #[error("failed to parse the configuration {path}: {cause}")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// The position and the cause.
         cause: toml::de::Error,
     },
-    /// It is not in this file.
+    /// An Auto Scaling group names a target group that the file does not define.
     #[error(
-        "failed to attach the target group {name} to the Auto Scaling group {scaling}: there is no group of that name; \
+        "failed to attach the target group {name} to the Auto Scaling group {scaling}: no target group has this name; \
          add it under [[groups]]"
     )]
     NoTargetGroup {

@@ -1,4 +1,4 @@
-//! Making a target group: what is wrong with its settings is said before anything is made.
+//! Creating a target group. All settings are checked first.
 
 use crate::load_balancer::LocalAlb;
 use crate::model::TargetGroup;
@@ -6,29 +6,27 @@ use crate::model::tags::{MOST_TAGS, is_legal};
 use crate::settings::TargetGroupSettings;
 use tokio::time::Instant;
 
-/// Longest name, in characters.
+/// Maximum length of a name, in characters.
 const LONGEST_NAME: usize = 32;
 
-/// A target group that cannot be made.
+/// Why a target group cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
-    /// AWS would not take the name.
-    #[error(
-        "failed to create the target group {0:?}: a name is 1 to {LONGEST_NAME} letters, digits and hyphens"
-    )]
+    /// AWS does not allow this name.
+    #[error("failed to create the target group {0:?}: use 1 to {LONGEST_NAME} letters, digits and hyphens")]
     IllegalName(String),
-    /// Names are unique.
-    #[error("failed to create the target group {0}: there is one of that name")]
+    /// The name is taken.
+    #[error("failed to create the target group {0}: a target group with this name exists; choose another")]
     Exists(String),
-    /// An attribute that does not exist, or a value out of range.
+    /// An attribute does not exist, or its value is out of range.
     #[error("failed to create the target group {group}: {why}")]
     IllegalAttribute {
         /// The group.
         group: String,
-        /// Which one, and what is allowed.
+        /// The attribute, and what is allowed.
         why: String,
     },
-    /// A tag that AWS would not take.
+    /// AWS does not allow this tag.
     #[error(
         "failed to create the target group {group}: its tag {key:?} has a key or a value that is not allowed"
     )]
@@ -38,16 +36,18 @@ pub enum CreateError {
         /// The tag's key.
         key: String,
     },
-    /// More than a resource can have.
-    #[error("failed to create the target group {group}: it has {count} tags, the most is {MOST_TAGS}")]
+    /// AWS does not allow this many tags.
+    #[error("failed to create the target group {group}: {count} tags are more than the limit of {MOST_TAGS}")]
     TooManyTags {
         /// The group.
         group: String,
-        /// How many it was to have.
+        /// The number of tags.
         count: usize,
     },
-    /// A target is no known instance.
-    #[error("failed to create the target group {group}: its target {id} is no instance; add it first")]
+    /// A target names an unknown instance.
+    #[error(
+        "failed to create the target group {group}: the target {id} is not a known instance; add the instance first"
+    )]
     NoSuchInstance {
         /// The group.
         group: String,
@@ -57,7 +57,7 @@ pub enum CreateError {
 }
 
 impl LocalAlb {
-    /// Makes a target group and returns its ARN. Health checks of its targets start in the current tokio runtime.
+    /// Creates a target group and returns its ARN. The health checks run in the current tokio runtime.
     ///
     /// # Errors
     /// [`CreateError`].

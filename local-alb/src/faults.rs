@@ -1,4 +1,4 @@
-//! What goes wrong with the API: on purpose, and by dice that the seed decides.
+//! Faults of the API: scripted ones, and random ones that depend on the seed.
 
 use crate::length::length;
 use rand::rngs::StdRng;
@@ -8,33 +8,33 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Faults that are in force until they are set anew.
+/// Faults that apply to every call until they are changed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Every call takes at least this long.
+    /// Minimum duration of every call.
     #[serde(deserialize_with = "length")]
     pub latency: Duration,
-    /// Token buckets per kind of call; unset: nothing is throttled.
+    /// Token buckets per kind of call. Unset: no throttling.
     pub throttle: Option<Buckets>,
-    /// Share of calls answered with a 500, nothing applied: 0.0 to 1.0.
+    /// Fraction of calls that return 500 and are not applied, 0.0 to 1.0.
     pub error_rate: f64,
-    /// Share of calls that are applied and whose answer is lost: 0.0 to 1.0.
+    /// Fraction of calls that are applied but whose response is lost, 0.0 to 1.0.
     pub lost_answer_rate: f64,
-    /// No call gets an answer, none is applied: the endpoint is down.
+    /// The endpoint is down: no call gets a response, and none is applied.
     pub refuse: bool,
-    /// The caller's credentials have expired: `ExpiredToken` for every call, none is applied.
+    /// The caller's credentials have expired: every call returns `ExpiredToken`, and none is applied.
     pub expired_credentials: bool,
-    /// A read of a tag shows a value that was current at some moment this far back.
+    /// A read of a tag returns its value at a random moment within this time before the read.
     #[serde(deserialize_with = "length")]
     pub stale_tags: Duration,
-    /// The same for target health.
+    /// A read of target health returns the state at a random moment within this time before the read.
     #[serde(deserialize_with = "length")]
     pub stale_health: Duration,
 }
 
-/// The account's token buckets. The defaults are AWS's as the AWS Load Balancer Controller reads them; the one for
-/// tags is not published.
+/// The account's token buckets. The defaults are AWS's limits as the AWS Load Balancer Controller assumes them; AWS does
+/// not publish the limit for tags.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Buckets {
@@ -46,7 +46,7 @@ pub struct Buckets {
     pub tags: Bucket,
     /// `Modify*`.
     pub modify: Bucket,
-    /// One bucket for all calls instead of those above: a stricter account than AWS's, for comparisons.
+    /// One bucket for all calls, which replaces those above. Stricter than AWS, for comparison.
     pub shared: Option<Bucket>,
 }
 
@@ -66,24 +66,24 @@ impl Default for Buckets {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
-    /// What it holds.
+    /// Capacity of the bucket.
     pub burst: f64,
-    /// What comes in.
+    /// Tokens added per second.
     pub per_second: f64,
 }
 
-/// What happens to one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// `Throttling`, not applied.
     Throttled,
     /// `InternalFailure` (500), not applied.
     ServerError,
-    /// Applied; the answer never comes.
+    /// Applied, but the response is lost.
     LostAnswer,
-    /// Not applied; the connection breaks.
+    /// Not applied; the connection closes.
     Refused,
-    /// The connection breaks; applied only this much later.
+    /// The connection closes at once; applied after this time.
     LandsLate(Duration),
     /// `ExpiredToken`, not applied.
     ExpiredToken,
@@ -91,11 +91,11 @@ pub enum Fault {
     AccessDenied,
 }
 
-/// Decides the fate of every call.
+/// Decides which calls fail.
 #[derive(Debug)]
 pub(crate) struct Fate {
     pub(crate) faults: Faults,
-    /// The next calls of an action get these, whatever the rates say.
+    /// The faults of an action's next calls. They override the rates.
     pub(crate) scripted: BTreeMap<String, VecDeque<Fault>>,
     levels: BTreeMap<&'static str, (f64, Instant)>,
 }
@@ -105,7 +105,7 @@ impl Fate {
         Fate { faults, scripted: BTreeMap::new(), levels: BTreeMap::new() }
     }
 
-    /// What happens to this call; `None`: nothing.
+    /// The fault of this call; `None`: none.
     pub(crate) fn decide(&mut self, action: &str, now: Instant, random: &mut StdRng) -> Option<Fault> {
         if let Some(fault) = self.scripted.get_mut(action).and_then(VecDeque::pop_front) {
             return Some(fault);
@@ -119,7 +119,7 @@ impl Fate {
         if self.is_throttled(action, now) {
             return Some(Fault::Throttled);
         }
-        // Both are drawn every time, so that setting one rate does not shift the other's dice.
+        // Both numbers are drawn every time, so that changing one rate does not change the other fault's sequence.
         let (error, lost) = (random.random::<f64>(), random.random::<f64>());
         if error < self.faults.error_rate {
             return Some(Fault::ServerError);
@@ -147,7 +147,7 @@ impl Fate {
     }
 }
 
-/// A moment between `now` and `stale` before it, for one stale read.
+/// A random moment within `stale` before `now`, for one stale read.
 pub(crate) fn moment_seen(now: Instant, stale: Duration, random: &mut impl Rng) -> Instant {
     if stale.is_zero() {
         return now;

@@ -1,4 +1,4 @@
-//! Health checks: one task for each registration, as long as it lasts.
+//! Health checks: one task per registration, until the registration ends.
 
 use crate::load_balancer::{Inner, LocalAlb};
 use crate::model::{NewRegistration, TargetGroup};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Checks a registration until it ends or the load balancer is dropped.
+/// Checks a target until its registration ends or the load balancer is dropped.
 async fn check(alb: Weak<Inner>, registration: NewRegistration) {
     let Some(lag) = alb.upgrade().map(|inner| LocalAlb(inner).model().settings.propagation_lag) else {
         return;
@@ -41,7 +41,7 @@ async fn check(alb: Weak<Inner>, registration: NewRegistration) {
     }
 }
 
-/// Connections are not kept: each check makes its own, as the load balancer's nodes do.
+/// Each check opens its own connection, as an ALB does.
 fn client() -> Client<HttpConnector, Body> {
     Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new())
 }
@@ -60,7 +60,7 @@ async fn http_check(client: &Client<HttpConnector, Body>, check: &HealthCheck, t
     }
 }
 
-/// How one check is to be made.
+/// The parameters of one check.
 enum ToCheck {
     Ask(Arc<Script>),
     Send(IpAddr, HealthCheck),
@@ -68,14 +68,14 @@ enum ToCheck {
 }
 
 impl LocalAlb {
-    /// Starts the checks of these registrations in the current tokio runtime.
+    /// Starts the health checks of these registrations in the current tokio runtime.
     pub(crate) fn check_health_of(&self, registrations: Vec<NewRegistration>) {
         for registration in registrations {
             tokio::spawn(check(Arc::downgrade(&self.0), registration));
         }
     }
 
-    /// What to check, and where; `None` once the registration is over.
+    /// The next check; `None` once the registration has ended.
     fn to_check(&self, registration: &NewRegistration) -> Option<ToCheck> {
         let model = self.model();
         let NewRegistration { arn, key, registration } = registration;
@@ -91,7 +91,7 @@ impl LocalAlb {
         })
     }
 
-    /// Takes in what a check saw. Returns the time until the next; `None` once the registration is over.
+    /// Applies the result of a check. Returns the time until the next check; `None` once the registration has ended.
     fn checked(&self, registration: &NewRegistration, seen: Probe) -> Option<Duration> {
         let mut model = self.model();
         let NewRegistration { arn, key, registration } = registration;

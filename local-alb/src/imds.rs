@@ -1,4 +1,4 @@
-//! The instance metadata service of one simulated node: IMDSv2 only.
+//! The instance metadata service of one simulated node. IMDSv2 only.
 
 use crate::load_balancer::LocalAlb;
 use crate::settings::Instance;
@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The role whose credentials the node finds. They open nothing.
+/// The role of the node. Its credentials are not real.
 const ROLE: &str = "node-agent";
-/// How long those credentials say they are good.
+/// The lifetime of the credentials.
 const CREDENTIALS_LAST: Duration = Duration::from_secs(6 * 3600);
-/// Longest life of a session token, in seconds.
+/// Maximum lifetime of a session token, in seconds.
 const LONGEST_TTL: u64 = 21_600;
 
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub(crate) fn router(alb: LocalAlb, instance_id: &str) -> Router {
         .route("/latest/meta-data/{*item}", get(item))
         .route("/latest/dynamic/instance-identity/document", get(document))
         .fallback(async |method: axum::http::Method| {
-            // A token is only to be had at its own path.
+            // IMDS answers 403 to a PUT on any path but the one for tokens.
             if method == axum::http::Method::PUT { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND }
         })
         .with_state(metadata)

@@ -1,5 +1,5 @@
-//! An HTTP client for the AWS SDK that calls a router in process: no sockets, so that a paused clock does not run away
-//! while an answer is on the wire.
+//! An HTTP client for the AWS SDK that calls a router in process. Without sockets, a paused clock does not advance while
+//! a response is on its way.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -13,12 +13,12 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-/// Use it as the SDK's `http_client`.
+/// An `http_client` for the SDK.
 #[derive(Debug, Clone)]
 pub struct InProcess(Router);
 
 impl InProcess {
-    /// Every request goes to this router.
+    /// Sends every request to this router.
     pub fn new(router: Router) -> InProcess {
         InProcess(router)
     }
@@ -40,7 +40,7 @@ impl HttpConnector for InProcess {
             let request = axum::http::Request::from_parts(parts, Body::from(body));
             let Ok(answer) = router.oneshot(request).await;
             let (parts, body) = answer.into_parts();
-            // A body that breaks off is how a lost answer looks here.
+            // A lost response is a body that ends with an error.
             let body = body.collect().await.map_err(|error| ConnectorError::io(error.into()))?.to_bytes();
             let answer = axum::http::Response::from_parts(parts, SdkBody::from(body.to_vec()));
             answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| {

@@ -1,13 +1,11 @@
-//! A length of time in a configuration file.
+//! Durations in the configuration file.
 
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
-/// Reads a length of time as people write it: `500ms`, `6s`, `2m`.
+/// Parses a duration such as `500ms`, `6s` or `2m`.
 pub(crate) fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok());
-    parsed.ok_or_else(|| {
-        serde::de::Error::custom(format!("{text:?} is not a length of time such as 500ms or 6s"))
-    })
+    parsed.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a duration such as 500ms or 6s")))
 }

@@ -1,15 +1,15 @@
 //! A stand-in for an AWS Application Load Balancer, on loopback.
 //!
-//! [`LocalAlb`] is the model and its background tasks. It has three faces, each an axum router: [`LocalAlb::api`] speaks the
-//! ELBv2 Query API, [`LocalAlb::proxy`] forwards requests to the targets of a group, [`LocalAlb::imds`] is the instance
-//! metadata service of one node. [`serve`] puts a router on a socket; in a test on a paused clock the API's router is
-//! called in process instead (`in_process`, behind the feature of that name).
+//! [`LocalAlb`] holds the model and its background tasks. Its interfaces are axum routers: [`LocalAlb::api`] is the ELBv2
+//! Query API, [`LocalAlb::proxy`] forwards requests to the targets of a group, and [`LocalAlb::imds`] is the instance
+//! metadata service of one node. [`serve`] serves a router on a socket. Tests on a paused clock call the API's router in
+//! process instead (feature `in-process`).
 //!
-//! It behaves as AWS does where an agent could trip: targets are keyed by (id, port), a deregistration reaches the data
-//! plane late, `draining` lasts for the whole delay, reads may be stale, answers may be lost.
+//! It behaves like AWS where that matters to an agent: targets are identified by (id, port), a deregistration reaches the
+//! data plane late, `draining` lasts for the whole deregistration delay, reads can be stale, and responses can be lost.
 //!
-//! It stays on loopback: [`serve`] refuses other listeners, and health checks and requests go to loopback addresses only.
-//! An instance may have another address, but no socket is ever opened to it: over HTTP its checks fail and its requests get 503.
+//! It uses loopback addresses only. [`serve`] refuses other listeners. An instance can have another address, but no socket
+//! is ever opened to it: its HTTP health checks fail, and requests to it get 503.
 
 mod api;
 mod auto_scaling;

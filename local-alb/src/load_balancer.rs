@@ -1,4 +1,4 @@
-//! The load balancer that all its faces share: the model behind a lock, the faults in force, and the calls so far.
+//! The state that all routers share: the model behind a lock, the faults, and the calls so far.
 
 use crate::faults::{Fault, Faults};
 use crate::model::Model;
@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many API calls are remembered.
+/// Number of API calls that are kept.
 const CALLS_KEPT: usize = 200_000;
 
-/// The load balancer. Clones share it; when the last is dropped its health checks stop.
+/// The load balancer. Clones share its state. The health checks stop when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct LocalAlb(pub(crate) Arc<Inner>);
 
@@ -25,23 +25,23 @@ pub(crate) struct Inner {
     scaling_groups: Mutex<BTreeMap<String, Group>>,
 }
 
-/// One API call, as it came in.
+/// An API call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// When it was answered.
+    /// The time of the response.
     pub at: Instant,
-    /// The action, as written.
+    /// The action, as sent.
     pub action: String,
-    /// All parameters, as written.
+    /// All parameters, as sent.
     pub parameters: Vec<(String, String)>,
-    /// `ok`, an error code, or the name of the fault that ate the answer.
+    /// `ok`, an error code, or the name of the fault that suppressed the response.
     pub answer: String,
-    /// The header `amz-sdk-request`, where an SDK says which attempt this is.
+    /// The header `amz-sdk-request`, in which an SDK numbers its attempts.
     pub sdk_request: Option<String>,
 }
 
 impl LocalAlb {
-    /// A load balancer without groups.
+    /// Creates a load balancer without target groups.
     pub fn new(settings: Settings) -> LocalAlb {
         LocalAlb(Arc::new(Inner {
             model: Mutex::new(Model::new(settings)),
@@ -52,7 +52,7 @@ impl LocalAlb {
     }
 
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
-        // No code panics while it holds the lock; if one ever does, its test fails and the others go on.
+        // No code panics while it holds the lock. If it ever does, only its own test fails.
         self.0.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,29 +62,29 @@ impl LocalAlb {
         (fate.decide(action, Instant::now(), random), fate.faults.latency)
     }
 
-    /// From now on these faults are in force.
+    /// Replaces the faults.
     pub fn set_faults(&self, faults: Faults) {
         self.model().fate.faults = faults;
     }
 
-    /// From now on other faults are in force, besides those that were.
+    /// Changes some of the faults.
     pub fn change_faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.model().fate.faults);
     }
 
-    /// The next `times` calls of an action get this fault.
+    /// Makes the next `times` calls of an action fail in this way.
     pub fn script(&self, action: &str, fault: Fault, times: usize) {
         let mut model = self.model();
         let queue = model.fate.scripted.entry(action.to_owned()).or_default();
         queue.extend(std::iter::repeat_n(fault, times));
     }
 
-    /// No call has a scripted fault any more.
+    /// Removes all scripted faults.
     pub fn clear_script(&self) {
         self.model().fate.scripted.clear();
     }
 
-    /// The API calls so far, oldest first; the last 200,000.
+    /// The last 200,000 API calls, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -104,7 +104,7 @@ impl LocalAlb {
         [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
     }
 
-    /// What the metadata service says of Auto Scaling; `None`: the instance is in no group (404).
+    /// Sets the Auto Scaling state that the metadata service returns. `None`: the instance is in no group (404).
     pub fn set_auto_scaling_state(&self, instance_id: &str, state: Option<&str>) {
         let mut states = self.0.auto_scaling.lock().unwrap_or_else(PoisonError::into_inner);
         match state {

@@ -1,4 +1,4 @@
-//! The load balancer as a program.
+//! The `local-alb` program.
 //!
 //! Exit codes: 0 stopped by a signal, 1 a listener failed, 2 wrong usage or configuration.
 
@@ -16,11 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// A stand-in for an AWS Application Load Balancer, on loopback: ELBv2 API, health checks, data plane, metadata service.
+/// A local stand-in for an AWS Application Load Balancer: ELBv2 API, health checks, data plane and instance metadata.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// What to start; example.toml beside the source shows every part
+    /// Configuration file; local-alb/example.toml in the source shows every section
     #[arg(long)]
     config: PathBuf,
 }
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &str, code: u8) -> ExitCode {
-    // There is nowhere to say that the screen is gone.
+    // A closed terminal cannot be reported anywhere.
     let _ = writeln!(std::io::stderr(), "local-alb: {error}");
     ExitCode::from(code)
 }
@@ -57,7 +57,7 @@ async fn run(config: Config) -> Result<(), String> {
     for group in config.groups {
         let name = group.settings.name.clone();
         let arn = alb.create_target_group(group.settings).map_err(|error| error.to_string())?;
-        routers.push((group.listen, alb.proxy(&arn), format!("requests for the target group {name}: ")));
+        routers.push((group.listen, alb.proxy(&arn), format!("target group {name}: ")));
         arns.insert(name, arn);
     }
     if let Some(scaling) = config.auto_scaling {
@@ -79,7 +79,7 @@ async fn run(config: Config) -> Result<(), String> {
         let _ = writeln!(std::io::stdout(), "{what}http://{bound}");
         let mut stop = stop.clone();
         let until = async move {
-            // An error means that nobody can stop us any more.
+            // An error means that the sender is gone and no signal can arrive.
             let _ = stop.wait_for(|stopped| *stopped).await;
         };
         servers.spawn(async move { serve(listener, router, until).await });

@@ -1,16 +1,16 @@
-//! What happens to the load balancer other than through its API: its owner changes something, or somebody else does.
+//! Changes that do not come through the API, and that no fault affects: those of the owner, and those of third parties.
 
 use crate::load_balancer::LocalAlb;
 use crate::settings::Instance;
 use tokio::time::Instant;
 
 impl LocalAlb {
-    /// Makes an instance known: its id may be registered, and its traffic goes to its address.
+    /// Adds an instance, so that it can be registered.
     pub fn add_instance(&self, instance: Instance) {
         self.model().instances.insert(instance.id.clone(), instance);
     }
 
-    /// An instance leaves a group for good: it is deregistered and not expected back.
+    /// Removes an instance from a group for good: it is deregistered, and no longer counts as out of service.
     pub fn retire(&self, arn: &str, instance_id: &str) {
         let now = Instant::now();
         let mut model = self.model();
@@ -24,32 +24,32 @@ impl LocalAlb {
             .for_each(|(_, t)| t.deregister(now, delay));
     }
 
-    /// Deletes a group, as its owner may at any time.
+    /// Deletes a group.
     pub fn delete_target_group(&self, arn: &str) {
         self.model().groups.remove(arn);
     }
 
-    /// The owner of the group sets a tag.
+    /// Sets a tag of a group.
     pub fn set_tag(&self, arn: &str, key: &str, value: &str) {
         if let Some(group) = self.model().groups.get_mut(arn) {
             group.tags.set(Instant::now(), key, value);
         }
     }
 
-    /// The owner of the group removes a tag.
+    /// Removes a tag of a group.
     pub fn remove_tag(&self, arn: &str, key: &str) {
         if let Some(group) = self.model().groups.get_mut(arn) {
             group.tags.remove(Instant::now(), key);
         }
     }
 
-    /// Somebody else registers a target, without a fault.
+    /// Registers a target, as a third party.
     pub fn register(&self, arn: &str, id: &str, port: u16) {
         let new = self.model().register(Instant::now(), arn, id, port);
         self.check_health_of(new.into_iter().collect());
     }
 
-    /// Somebody else deregisters a target, without a fault.
+    /// Deregisters a target, as a third party.
     pub fn deregister(&self, arn: &str, id: &str, port: u16) {
         self.model().deregister(Instant::now(), arn, id, port);
     }

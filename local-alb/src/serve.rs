@@ -1,4 +1,4 @@
-//! Putting a router on a socket: on loopback, and nowhere else.
+//! Serves a router on a socket. Loopback only.
 
 use axum::Router;
 use axum::extract::connect_info::Connected;
@@ -7,18 +7,18 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Why a server does not run.
+/// Why a router is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It would be reachable from outside.
+    /// The address can be reached from outside.
     #[error("failed to serve on {0}: this stand-in has no authentication and serves loopback addresses only")]
     NotLoopback(SocketAddr),
-    /// The socket does not work.
+    /// The socket failed.
     #[error("failed to serve: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Serves until `shutdown` resolves; requests under way are finished.
+/// Serves until `shutdown` resolves, then finishes the requests in flight.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -35,16 +35,16 @@ pub async fn serve(
     Ok(axum::serve(Loopback(listener), service).with_graceful_shutdown(shutdown).await?)
 }
 
-/// The two ends of a client's connection, as far as a target is told.
+/// What `X-Forwarded-*` headers say about a client's connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
-    /// The client.
+    /// The client's address.
     pub(crate) from: SocketAddr,
-    /// The port of the listener; 0 when the connection was gone before anybody asked.
+    /// The listener's port; 0 if the connection was closed before it was read.
     pub(crate) port: u16,
 }
 
-/// A listener whose small answers do not wait for each other, and whose connections know both of their ends.
+/// A listener that sets TCP_NODELAY, and whose connections know both of their addresses.
 struct Loopback(TcpListener);
 
 impl Listener for Loopback {
@@ -53,7 +53,7 @@ impl Listener for Loopback {
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         let (connection, from) = Listener::accept(&mut self.0).await;
-        // A connection that is gone already needs no setting.
+        // Fails only if the connection is already closed.
         let _ = connection.set_nodelay(true);
         (connection, from)
     }

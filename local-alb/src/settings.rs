@@ -1,4 +1,4 @@
-//! What the load balancer is to be like. The same structs serve the library and the binary's configuration file.
+//! Settings of the load balancer, for the library and for the configuration file of the binary.
 
 use crate::faults::Faults;
 use crate::length::length;
@@ -9,27 +9,27 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The load balancer itself.
+/// Settings of the load balancer itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The region in ARNs, and what the metadata service says.
+    /// The region, in ARNs and in the instance metadata.
     pub region: String,
     /// The account in ARNs.
     pub account: String,
-    /// Seeds every random choice: the same seed gives the same run on a paused clock.
+    /// Seed of every random choice. With a paused clock, a seed always gives the same run.
     pub seed: u64,
     /// How long a registration or deregistration takes to reach the data plane. On AWS: seconds to tens of seconds.
     #[serde(deserialize_with = "length")]
     pub propagation_lag: Duration,
-    /// How long client and target may both be silent before the client gets 504, or, once the answer has begun, before
-    /// it is broken off. An ALB's default is 60 s.
+    /// Idle time-out: if neither the client nor the target sends anything for this long, the client gets 504 or, once the
+    /// response has begun, the response is cut off. An ALB's default is 60 s.
     #[serde(deserialize_with = "length")]
     pub idle_timeout: Duration,
-    /// How long a target may take to accept a connection before the client gets 504. An ALB's is 10 s.
+    /// How long a target can take to accept a connection before the client gets 504. 10 s on an ALB.
     #[serde(deserialize_with = "length")]
     pub connect_timeout: Duration,
-    /// What goes wrong.
+    /// Faults of the API.
     pub faults: Faults,
     /// How health checks are made.
     #[serde(skip)]
@@ -57,11 +57,11 @@ pub enum Probes {
     /// HTTP requests to the instance's address.
     #[default]
     Http,
-    /// A function of instance id and port. Without sockets, so it goes with a paused clock.
+    /// A function of instance id and port. It needs no sockets, so it works with a paused clock.
     Scripted(Arc<Script>),
 }
 
-/// What a health check of this instance and port sees.
+/// Returns the result of a health check of this instance and port.
 pub type Script = dyn Fn(&str, u16) -> Probe + Send + Sync;
 
 impl fmt::Debug for Probes {
@@ -73,25 +73,25 @@ impl fmt::Debug for Probes {
     }
 }
 
-/// What one health check saw.
+/// The result of one health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// An answer with this status.
+    /// A response with this status.
     Status(u16),
-    /// No answer in time.
+    /// No response in time.
     TimedOut,
-    /// No connection, or a broken one.
+    /// The connection was refused or closed.
     Failed,
 }
 
-/// An EC2 instance, as far as a load balancer cares.
+/// An EC2 instance.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// `i-...`
     pub id: String,
-    /// Where its traffic and its health checks go. Sockets are opened to loopback addresses only: with any other one
-    /// health checks fail and requests get 503, unless [`Probes::Scripted`] makes the checks.
+    /// The address for its traffic and its health checks. Sockets are opened to loopback addresses only: with any other
+    /// address, requests get 503, and health checks fail unless they are [`Probes::Scripted`].
     pub address: IpAddr,
     /// Its availability zone.
     #[serde(default = "default_zone")]
@@ -102,27 +102,27 @@ fn default_zone() -> String {
     "us-east-1a".to_owned()
 }
 
-/// A target group. The default is the demo's: HTTP, one check every 6 s, two of a kind to change the verdict.
+/// A target group. The defaults are those of the demo: HTTP, a check every 6 s, both thresholds 2.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TargetGroupSettings {
-    /// Its name: up to 32 letters, digits and hyphens.
+    /// Its name: 1 to 32 letters, digits and hyphens.
     pub name: String,
-    /// `HTTP` or `HTTPS`; others are only described, not served.
+    /// `HTTP` or `HTTPS`. Groups with other protocols are described, but not served.
     pub protocol: String,
-    /// The port of targets registered without one.
+    /// Default port of targets.
     pub port: u16,
     /// `instance`, `ip`, `lambda` or `alb`.
     pub target_type: String,
     /// How targets are checked.
     pub health_check: HealthCheck,
-    /// Attributes that differ from AWS's defaults.
+    /// Attributes that override AWS's defaults.
     pub attributes: BTreeMap<String, String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// Targets registered from the beginning, as (id, port).
+    /// Initially registered targets, as (id, port).
     pub targets: Vec<(String, u16)>,
-    /// Behind the load balancer; false: its targets are `unused` (`Target.NotInUse`).
+    /// Whether the group is attached to the load balancer. Otherwise its targets are `unused` (`Target.NotInUse`).
     pub load_balancer: bool,
 }
 
@@ -150,17 +150,17 @@ pub struct HealthCheck {
     pub protocol: String,
     /// A port, or `traffic-port`.
     pub port: String,
-    /// The path asked for.
+    /// The path.
     pub path: String,
-    /// Between two checks of one target. AWS: 5 to 300 s, default 30; here whatever is asked for.
+    /// Time between two checks of a target. AWS: 5 to 300 s, default 30 s; not limited here.
     #[serde(deserialize_with = "length")]
     pub interval: Duration,
-    /// For one answer. AWS: 2 to 120 s, default 5.
+    /// Time-out of a check. AWS: 2 to 120 s, default 5 s; not limited here.
     #[serde(deserialize_with = "length")]
     pub timeout: Duration,
-    /// Passed checks that make an unhealthy target healthy.
+    /// Consecutive passed checks that make an unhealthy target healthy.
     pub healthy_threshold: u32,
-    /// Failed checks that make a target unhealthy.
+    /// Consecutive failed checks that make a target unhealthy.
     pub unhealthy_threshold: u32,
     /// Statuses that pass: `200`, `200,204`, `200-299`.
     pub matcher: String,
@@ -182,7 +182,7 @@ impl Default for HealthCheck {
 }
 
 impl HealthCheck {
-    /// The port that a target with this port is checked on.
+    /// The health check port of a target with this port.
     pub fn port_for(&self, target_port: u16) -> u16 {
         self.port.parse().unwrap_or(target_port)
     }

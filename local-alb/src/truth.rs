@@ -1,11 +1,11 @@
-//! The load balancer as it is, whatever reads of its API may show.
+//! The actual state of the load balancer, which reads of its API may not show yet.
 
 use crate::load_balancer::LocalAlb;
 use crate::model::target::{Target, TargetHealth};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
-/// The truth about one target, whatever reads may show.
+/// The actual state of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetView {
     /// The instance id or address.
@@ -14,12 +14,12 @@ pub struct TargetView {
     pub port: u16,
     /// Its health.
     pub state: TargetHealth,
-    /// Requests under way.
+    /// Requests in flight.
     pub in_flight: usize,
 }
 
 impl LocalAlb {
-    /// The truth about every target of a group, those that have gone included.
+    /// The actual state of every target of a group, including those that have left.
     pub fn targets(&self, arn: &str) -> Vec<TargetView> {
         let now = Instant::now();
         let model = self.model();
@@ -33,13 +33,13 @@ impl LocalAlb {
         targets.map(view).collect()
     }
 
-    /// How many instances of a group are not in service right now. Instances that ever belonged to it count, retired ones
-    /// do not; one is in service when every pair of it that is registered is healthy. `initial` counts as out.
+    /// Counts the instances of a group that are not in service. An instance is in service if all its registered pairs are
+    /// healthy; `initial` counts as out. Every instance that was ever registered counts, except retired ones.
     pub fn instances_out(&self, arn: &str) -> usize {
         self.model().instances_out(Instant::now(), arn)
     }
 
-    /// The tags of a group as they are.
+    /// The current tags of a group.
     pub fn tags(&self, arn: &str) -> BTreeMap<String, String> {
         self.model().groups.get(arn).map(|group| group.tags.now(Instant::now())).unwrap_or_default()
     }

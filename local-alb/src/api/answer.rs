@@ -1,4 +1,4 @@
-//! Answers on the wire: XML, request ids, and answers that never arrive.
+//! Responses on the wire: XML, request ids, and responses that never arrive.
 
 use axum::body::{Body, Bytes};
 use axum::http::{Response, StatusCode};
@@ -10,10 +10,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What an action answers with: the inside of its `Result` element.
+/// An action's response: the content of its `Result` element.
 pub(super) type Answer = Result<String, ApiError>;
 
-/// An error in AWS's shape.
+/// An error in AWS's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -22,7 +22,7 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    /// The caller's fault: 400.
+    /// An error of the caller: 400.
     pub(crate) fn sender(code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError { status: StatusCode::BAD_REQUEST, code, message: message.into() }
     }
@@ -71,7 +71,7 @@ impl ApiError {
     }
 }
 
-/// Wraps the inside of a result.
+/// Wraps the content of a `Result` element.
 pub(crate) fn success(namespace: &str, action: &str, result: &str, request_id: &str) -> Response<Body> {
     let xml = format!(
         "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result>\
@@ -91,7 +91,7 @@ fn respond(status: StatusCode, request_id: &str, xml: String) -> Response<Body> 
     response
 }
 
-/// An answer that breaks off: over a socket the connection is closed, in process the body is an error.
+/// A response that is cut off: over a socket the connection closes, in process the body is an error.
 pub(crate) fn lost() -> Response<Body> {
     Response::new(Body::new(BreaksOff.map_err(io::Error::other)))
 }
@@ -110,10 +110,10 @@ impl axum::body::HttpBody for BreaksOff {
     }
 }
 
-/// Text as it may stand in XML. XML 1.0 has no way to write most control characters, not even escaped ones, so a
-/// quoted input that contains them shows the replacement character.
+/// Escapes text for XML. XML 1.0 does not allow most control characters, not even escaped, so they become replacement
+/// characters.
 fn escape(text: &str) -> Cow<'_, str> {
-    // Ids and numbers need none, and an answer about a large fleet is thousands of them.
+    // Ids and numbers need no escaping, and a response about a large fleet has thousands of them.
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -._:/=+".contains(&byte)) {
         return Cow::Borrowed(text);
     }
@@ -122,12 +122,12 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escape::escape(text.replace(illegal, "\u{fffd}")).into_owned())
 }
 
-/// One element with text.
+/// Writes an element that contains text.
 pub(crate) fn text(out: &mut String, name: &str, value: impl AsRef<str>) {
     within(out, name, |out| out.push_str(&escape(value.as_ref())));
 }
 
-/// One element around others.
+/// Writes an element that contains others.
 pub(crate) fn within(out: &mut String, name: &str, inside: impl FnOnce(&mut String)) {
     tag(out, "<", name);
     inside(out);

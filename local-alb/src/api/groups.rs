@@ -1,11 +1,11 @@
-//! DescribeTargetGroups, their attributes, and DescribeLoadBalancers.
+//! DescribeTargetGroups, DescribeTargetGroupAttributes, ModifyTargetGroupAttributes and DescribeLoadBalancers.
 
 use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
 use super::targets::{group_arn, known_group, missing};
 use crate::model::{Model, TargetGroup};
 
-/// AWS's largest page.
+/// AWS's limit for `PageSize`.
 const LARGEST_PAGE: usize = 400;
 
 pub(super) fn describe(model: &Model, query: &Query) -> Answer {
@@ -14,7 +14,7 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
         return Err(ApiError::validation("Target group ARNs and names cannot be specified at the same time"));
     }
     let is_name = |wanted: &str| model.groups.values().any(|group| group.settings.name == wanted);
-    // A group is not found by its name among the ARNs, nor is the name a malformed ARN.
+    // AWS reports a group name among the ARNs as a group that was not found, not as a malformed ARN.
     if arns.iter().any(|arn| is_name(arn)) || !names.iter().all(|name| is_name(name)) {
         return Err(ApiError::group_not_found());
     }
@@ -47,7 +47,7 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
     Ok(out)
 }
 
-/// The first entry of the page asked for, and how many there are to be on it.
+/// The first entry of the requested page, and the page size.
 fn page(query: &Query) -> Result<(usize, usize), ApiError> {
     let number = |name: &str, default: usize| match query.get(name) {
         None => Ok(default),
@@ -110,7 +110,7 @@ pub(super) fn modify_attributes(model: &mut Model, query: &Query) -> Answer {
         let key = pair.get("Key").ok_or_else(|| missing("attributes.1.member.key"))?;
         changed.set(key, pair.get("Value").copied().unwrap_or_default()).map_err(ApiError::validation)?;
     }
-    // All or nothing.
+    // Applied only if every attribute is valid.
     group.attributes = changed;
     let mut out = String::new();
     attributes(&mut out, group);
@@ -128,7 +128,7 @@ fn attributes(out: &mut String, group: &TargetGroup) {
     });
 }
 
-/// There is one load balancer.
+/// Describes the only load balancer.
 pub(super) fn describe_load_balancers(model: &Model, query: &Query) -> Answer {
     let arn = model.load_balancer_arn();
     let asked = [query.list("LoadBalancerArns"), query.list("Names")].concat();

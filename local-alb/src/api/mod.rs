@@ -1,4 +1,4 @@
-//! The ELBv2 Query API, as far as an agent needs it: form in, XML out, AWS's words for what is wrong.
+//! The part of the ELBv2 Query API that an agent needs: form in, XML out, with AWS's error codes and messages.
 
 mod answer;
 mod auto_scaling;
@@ -19,10 +19,10 @@ use query::Query;
 pub(crate) use service::{AUTO_SCALING, ELASTIC_LOAD_BALANCING, Service};
 use tokio::time::Instant;
 
-/// AWS limits bodies as well; ours carry some kilobytes at most.
+/// AWS limits bodies too. The agent sends a few kilobytes at most.
 const LONGEST_BODY: usize = 1024 * 1024;
 
-/// One API of this load balancer.
+/// The router of one API.
 pub(crate) fn router(alb: LocalAlb, service: Service) -> Router {
     Router::new().fallback(call).with_state((alb, service))
 }
@@ -31,7 +31,7 @@ async fn call(State((alb, service)): State<(LocalAlb, Service)>, request: Reques
     let (parts, body) = request.into_parts();
     let id = alb.request_id();
     let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
-        return ApiError::malformed("the request body is too long or broke off")
+        return ApiError::malformed("the request body is too long or incomplete")
             .response(service.namespace, &id);
     };
     let query = Query::parse(&body);
@@ -60,7 +60,7 @@ async fn call(State((alb, service)): State<(LocalAlb, Service)>, request: Reques
                 let alb = alb.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    // Nobody waits for the answer.
+                    // No client waits for this response.
                     let _ = alb.act(service, &action, &query);
                 });
                 return lost();
@@ -99,7 +99,7 @@ fn check_request(service: Service, headers: &HeaderMap, query: &Query) -> Result
 }
 
 impl LocalAlb {
-    /// Does what an action says, to the model.
+    /// Applies an action to the model.
     fn act(&self, service: Service, action: &str, query: &Query) -> Answer {
         if service == AUTO_SCALING {
             return auto_scaling::act(self, action, query);

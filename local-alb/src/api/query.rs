@@ -1,4 +1,4 @@
-//! A Query request: a form with lists written `Name.member.N[.Field]`, N from 1.
+//! A Query request: a form in which lists are written `Name.member.N[.Field]`, with N from 1.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Any bytes are a form; what is not UTF-8 becomes replacement characters.
+    /// Accepts any bytes. Invalid UTF-8 becomes replacement characters.
     pub(crate) fn parse(body: &[u8]) -> Query {
         Query(form_urlencoded::parse(body).into_owned().collect())
     }
@@ -20,12 +20,12 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A list of plain values, in order of their numbers.
+    /// A list of plain values, ordered by number.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         self.numbered(name).into_values().filter_map(|fields| fields.get("").copied()).collect()
     }
 
-    /// A list of structures, in order of their numbers.
+    /// A list of structures, ordered by number.
     pub(crate) fn structures(&self, name: &str) -> Vec<BTreeMap<&str, &str>> {
         self.numbered(name).into_values().collect()
     }

@@ -1,6 +1,6 @@
-//! The two APIs that are spoken here.
+//! The two APIs.
 
-/// One of the two APIs: requests name its version, answers its namespace.
+/// One of the two APIs: the version in its requests and the namespace in its responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Service {
     pub(super) version: &'static str,

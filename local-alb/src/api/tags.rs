@@ -1,4 +1,4 @@
-//! DescribeTags, AddTags, RemoveTags. No condition, no version, no previous value: the last writer wins.
+//! DescribeTags, AddTags and RemoveTags. There are no conditional writes: the last writer wins.
 
 use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
@@ -8,7 +8,7 @@ use crate::model::tags::{MOST_TAGS, is_legal};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
-/// ARNs in one DescribeTags.
+/// AWS's limit for the ARNs in one request.
 const MOST_ARNS: usize = 20;
 
 pub(super) fn describe(model: &mut Model, now: Instant, query: &Query) -> Answer {
@@ -70,7 +70,7 @@ pub(super) fn add(model: &mut Model, now: Instant, query: &Query) -> Answer {
     Ok(String::new())
 }
 
-/// Removing a tag that is not there succeeds.
+/// Removing a tag that does not exist succeeds.
 pub(super) fn remove(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arns = resources(model, query)?;
     let keys = query.list("TagKeys");

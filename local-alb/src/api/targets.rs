@@ -12,7 +12,7 @@ pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) ->
     let arn = group_arn(model, query)?;
     let Model { groups, fate, random, .. } = model;
     let group = groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
-    // Each target as it was at some moment within the staleness.
+    // Each target is shown as it was at a random moment within `stale_health`.
     let mut seen = |target: &Target| target.health_at(moment_seen(now, fate.faults.stale_health, random));
     let asked = pairs(group, query)?;
     let mut out = String::new();
@@ -21,7 +21,7 @@ pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) ->
             let health = group.targets.get(pair).map_or(TargetHealth::NotRegistered, &mut seen);
             within(out, "member", |out| describe_one(out, group, pair, health));
         }
-        // Asked for none: everything registered, draining ones included; what has gone disappears.
+        // Without targets in the request: all registered and draining targets, but none that has left.
         for (pair, target) in group.targets.iter().filter(|_| asked.is_empty()) {
             let health = seen(target);
             if health != TargetHealth::NotRegistered {
@@ -81,7 +81,7 @@ fn may_register(
                 "The IP address '{id}' is not a valid IPv4 or IPv6 address"
             )));
         }
-        // An address has to drain to the end before it can come back.
+        // An IP address cannot be registered again before it has drained.
         let draining =
             group.targets.get(pair).is_some_and(|target| target.health_at(now) == TargetHealth::Draining);
         if draining {
@@ -100,8 +100,8 @@ fn may_register(
     Ok(())
 }
 
-/// A target that is not there is no error. So a call without the port of a target that was registered with another
-/// one succeeds and does nothing.
+/// A target that is not registered is no error. So a call without the port succeeds and does nothing if the target was
+/// registered with a port other than the group's.
 pub(super) fn deregister(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arn = group_arn(model, query)?;
     let group = model.groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
@@ -111,13 +111,13 @@ pub(super) fn deregister(model: &mut Model, now: Instant, query: &Query) -> Answ
     Ok(String::new())
 }
 
-/// The group that a request names.
+/// The ARN of the group that a request names.
 pub(super) fn group_arn(model: &Model, query: &Query) -> Result<String, ApiError> {
     let arn = query.get("TargetGroupArn").ok_or_else(|| missing("targetGroupArn"))?;
     known_group(model, arn).map(ToOwned::to_owned)
 }
 
-/// A group's ARN must look like one before AWS looks for it.
+/// AWS checks the format of an ARN before it looks for the group.
 pub(super) fn known_group<'a>(model: &Model, arn: &'a str) -> Result<&'a str, ApiError> {
     if !arn.starts_with("arn:") || !arn.contains(":targetgroup/") {
         return Err(ApiError::validation(format!("'{arn}' is not a valid target group ARN")));
@@ -131,7 +131,7 @@ pub(super) fn missing(member: &str) -> ApiError {
     ))
 }
 
-/// The targets of a request; one without a port means the group's own.
+/// The targets of a request. A target without a port gets the group's port.
 fn pairs(group: &TargetGroup, query: &Query) -> Result<Vec<(String, u16)>, ApiError> {
     let pair = |fields: std::collections::BTreeMap<&str, &str>| {
         let id =

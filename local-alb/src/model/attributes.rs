@@ -1,4 +1,4 @@
-//! The attributes of a target group: AWS's keys and defaults, checked where this stand-in acts on them.
+//! Target group attributes: AWS's keys and defaults. Values that this stand-in uses are checked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,10 +7,10 @@ const DELAY: &str = "deregistration_delay.timeout_seconds";
 const FAIL_OPEN_COUNT: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
 const FAIL_OPEN_PERCENTAGE: &str =
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
-/// AWS's quota of targets in a group, unless it was raised.
+/// AWS's default quota of targets per group.
 const MOST_TARGETS: u32 = 1000;
 
-/// Keys and defaults as DescribeTargetGroupAttributes lists them for an Application Load Balancer.
+/// The keys and defaults that DescribeTargetGroupAttributes returns for an Application Load Balancer.
 const DEFAULTS: [(&str, &str); 13] = [
     (DELAY, "300"),
     ("load_balancing.algorithm.anomaly_mitigation", "off"),
@@ -27,12 +27,12 @@ const DEFAULTS: [(&str, &str); 13] = [
     (FAIL_OPEN_PERCENTAGE, "off"),
 ];
 
-/// The attributes of one group.
+/// The attributes of one target group.
 #[derive(Debug, Clone)]
 pub(crate) struct Attributes(BTreeMap<String, String>);
 
 impl Attributes {
-    /// AWS's defaults, except for those given.
+    /// AWS's defaults, overridden by the given attributes.
     ///
     /// # Errors
     /// As [`Attributes::set`].
@@ -49,14 +49,14 @@ impl Attributes {
         self.0.iter()
     }
 
-    /// How long a deregistered target is shown as draining, in whole seconds as on AWS.
+    /// The deregistration delay, in whole seconds as on AWS.
     pub(crate) fn deregistration_delay(&self) -> Duration {
         let seconds = self.0.get(DELAY).and_then(|value| value.parse().ok());
         Duration::from_secs(seconds.unwrap_or(300))
     }
 
-    /// Whether so few of the registered targets are healthy that requests go to all of them. The count and the
-    /// percentage are two thresholds; falling below either is enough.
+    /// Whether the load balancer fails open: too few registered targets are healthy, so requests go to all of them. There
+    /// are two thresholds, a count and a percentage; falling below either is enough.
     pub(crate) fn fails_open(&self, healthy: usize, registered: usize) -> bool {
         let number = |key: &str| self.0.get(key).and_then(|value| value.parse::<usize>().ok());
         let (count, percentage) = (number(FAIL_OPEN_COUNT), number(FAIL_OPEN_PERCENTAGE));
@@ -66,7 +66,7 @@ impl Attributes {
     /// Sets one attribute.
     ///
     /// # Errors
-    /// What is wrong: a key that does not exist or a value out of range.
+    /// The key does not exist, or the value is out of range.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         if !self.0.contains_key(key) {
             return Err(format!("Target group attribute key '{key}' is not recognized"));

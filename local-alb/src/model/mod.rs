@@ -1,4 +1,4 @@
-//! The state of the load balancer. No I/O and no clock of its own: `now` comes in as an argument.
+//! The state of the load balancer. Without I/O and without a clock: `now` is an argument.
 
 pub(crate) mod attributes;
 pub(crate) mod scaling_group;
@@ -18,7 +18,7 @@ use tags::Tags;
 use target::{Eligible, Target, TargetHealth};
 use tokio::time::Instant;
 
-/// Everything the load balancer knows.
+/// The state of the load balancer.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) settings: Settings,
@@ -34,13 +34,13 @@ pub(crate) struct TargetGroup {
     pub(crate) settings: TargetGroupSettings,
     pub(crate) attributes: Attributes,
     pub(crate) tags: Tags,
-    /// By id and port. Those that have gone stay, for stale reads; they show as not registered.
+    /// By id and port. Targets that have left are kept for stale reads, and are shown as not registered.
     pub(crate) targets: BTreeMap<(String, u16), Target>,
-    /// Every instance that ever belonged here, less those that were said to have left for good.
+    /// Every instance that was ever registered, except retired ones.
     pub(crate) expected: BTreeSet<String>,
 }
 
-/// A registration whose health checks are to be started.
+/// A registration whose health checks have not started yet.
 #[derive(Debug, Clone)]
 pub(crate) struct NewRegistration {
     pub(crate) arn: String,
@@ -49,7 +49,7 @@ pub(crate) struct NewRegistration {
     pub(crate) registration: u64,
 }
 
-/// FNV-1a, to make ARNs that are the same in every run.
+/// FNV-1a, so that ARNs do not differ between runs.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
@@ -64,27 +64,27 @@ impl Model {
         }
     }
 
-    /// The ARN of a group with this name.
+    /// The ARN of the group with this name.
     pub(crate) fn arn_of(&self, name: &str) -> String {
         let Settings { region, account, .. } = &self.settings;
         let id = name.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
         format!("arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{id:016x}")
     }
 
-    /// The ARN of the one load balancer.
+    /// The ARN of the load balancer.
     pub(crate) fn load_balancer_arn(&self) -> String {
         let Settings { region, account, .. } = &self.settings;
         format!("arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/app/local/50dc6c495c0c9188")
     }
 
-    /// Where the traffic and the health checks of a target go. Every socket to a target is opened with an address from
-    /// here, and none that is not a loopback address is given out.
+    /// The address for the traffic and the health checks of a target. Every socket to a target uses an address from here,
+    /// and only loopback addresses are returned.
     pub(crate) fn address_of(&self, id: &str) -> Option<IpAddr> {
         let instance = self.instances.get(id).map(|instance| instance.address);
         instance.or_else(|| id.parse().ok()).filter(IpAddr::is_loopback)
     }
 
-    /// Registers one target. `None`: it was registered already.
+    /// Registers one target. `None`: it was already registered.
     pub(crate) fn register(
         &mut self,
         now: Instant,
@@ -101,7 +101,7 @@ impl Model {
         began.then(|| NewRegistration { arn: arn.to_owned(), key: (id.to_owned(), port), registration })
     }
 
-    /// Deregisters one target. One that is not there is no error, as on AWS.
+    /// Deregisters one target. As on AWS, a target that is not registered is no error.
     pub(crate) fn deregister(&mut self, now: Instant, arn: &str, id: &str, port: u16) {
         let Some(group) = self.groups.get_mut(arn) else { return };
         let delay = group.attributes.deregistration_delay();
@@ -110,7 +110,7 @@ impl Model {
         }
     }
 
-    /// All tags of a group as one read shows them.
+    /// The tags of a group as one read returns them.
     pub(crate) fn read_tags(&mut self, now: Instant, arn: &str) -> BTreeMap<String, String> {
         let stale = self.fate.faults.stale_tags;
         let random = &mut self.random;
@@ -118,10 +118,11 @@ impl Model {
         group.tags.read(|| moment_seen(now, stale, random))
     }
 
-    /// Instances of a group that are not in service. A pair that has gone beside one that serves does not count.
+    /// Counts the instances of a group that are not in service. A deregistered pair does not count if another pair of the
+    /// instance serves.
     pub(crate) fn instances_out(&self, now: Instant, arn: &str) -> usize {
         let Some(group) = self.groups.get(arn) else { return 0 };
-        // Both are in the order of the ids, so one walk does.
+        // Both are ordered by id, so one pass is enough.
         let mut targets = group.targets.iter().peekable();
         let mut in_service = |expected: &String| {
             let mut pairs = None;
@@ -138,10 +139,10 @@ impl Model {
 }
 
 impl TargetGroup {
-    /// A group without targets.
+    /// Creates a group without targets.
     ///
     /// # Errors
-    /// What is wrong with its attributes.
+    /// An attribute is invalid.
     pub(crate) fn new(now: Instant, settings: TargetGroupSettings) -> Result<TargetGroup, String> {
         Ok(TargetGroup {
             attributes: Attributes::new(&settings.attributes)?,
@@ -152,7 +153,7 @@ impl TargetGroup {
         })
     }
 
-    /// The targets that requests go to, as the data plane sees them: the healthy ones, or, when these are too few, all.
+    /// The targets that the data plane sends requests to: the healthy ones, or all of them if too few are healthy.
     pub(crate) fn receivers(&self, now: Instant, lag: Duration) -> Vec<(&(String, u16), &Target)> {
         let seen = |(key, target)| (key, target, Target::gets_requests(target, now, lag));
         let mut known: Vec<_> = self.targets.iter().map(seen).collect();

@@ -1,26 +1,26 @@
-//! What there is to know of an Auto Scaling group.
+//! The state of an Auto Scaling group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An Auto Scaling group: what it is made with, and what shows of it.
+/// An Auto Scaling group as the API shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AutoScalingGroup {
-    /// It never has fewer instances.
+    /// Minimum size.
     pub min: usize,
-    /// It wants as many.
+    /// Desired capacity.
     pub desired: usize,
-    /// Its processes that are suspended.
+    /// Suspended processes.
     pub suspended: BTreeSet<String>,
-    /// The target groups attached to it.
+    /// The ARNs of the attached target groups.
     pub target_groups: Vec<String>,
-    /// The life-cycle state of each instance, by id.
+    /// The lifecycle state of each instance, by id.
     pub instances: BTreeMap<String, String>,
 }
 
-/// The group, and what its instances were registered with.
+/// A group, and how to register its instances again.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) shown: AutoScalingGroup,
-    /// By instance id; pairs of a target group's ARN and a port.
+    /// Pairs of a target group's ARN and a port, by instance id.
     pub(crate) ports: BTreeMap<String, Vec<(String, u16)>>,
 }

@@ -1,17 +1,17 @@
-//! The tags of one group, with their past.
+//! The tags of one group, with their history.
 
 use super::timeline::Timeline;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
-/// User tags per resource.
+/// AWS's limit for the tags of a resource.
 pub(crate) const MOST_TAGS: usize = 50;
-/// Longest key, in characters.
+/// Maximum length of a key, in characters.
 const LONGEST_KEY: usize = 128;
-/// Longest value, in characters.
+/// Maximum length of a value, in characters.
 const LONGEST_VALUE: usize = 256;
 
-/// Tags by key; a value of `None` says that the tag was removed.
+/// Tags by key. The value `None` means that the tag was removed.
 #[derive(Debug, Default)]
 pub(crate) struct Tags(BTreeMap<String, Timeline<Option<String>>>);
 
@@ -32,25 +32,25 @@ impl Tags {
         if let Some(line) = self.0.get_mut(key) {
             line.set(now, None);
         }
-        // In a long roll every node leaves one behind.
+        // Every node of a roll leaves a removed tag behind.
         self.0.retain(|_, line| !line.settled(now).is_some_and(Option::is_none));
     }
 
-    /// The tags, each as it was at the moment drawn for it.
+    /// The tags, each at the moment drawn for it.
     pub(crate) fn read(&self, mut moment: impl FnMut() -> Instant) -> BTreeMap<String, String> {
         let shown = self.0.iter().map(|(key, line)| (key, line.at(moment()).cloned().flatten()));
         shown.filter_map(|(key, value)| Some((key.clone(), value?))).collect()
     }
 
-    /// The tags as they are.
+    /// The current tags.
     pub(crate) fn now(&self, now: Instant) -> BTreeMap<String, String> {
         self.read(|| now)
     }
 }
 
-/// Whether AWS takes this key and value: letters, digits, spaces and `_ . : / = + - @`, and `aws:` is reserved.
+/// Whether AWS allows this key and value: letters, digits, spaces and `_ . : / = + - @`. The prefix `aws:` is reserved.
 pub(crate) fn is_legal(key: &str, value: &str) -> bool {
-    // AWS's spaces are Unicode's separators; tabs and line breaks are control characters.
+    // AWS allows Unicode separators as spaces, but no tabs and line breaks: those are control characters.
     let space = |c: char| c.is_whitespace() && !c.is_control();
     let legal = |text: &str| text.chars().all(|c| c.is_alphanumeric() || space(c) || "_.:/=+-@".contains(c));
     let length = |text: &str| text.chars().count();

@@ -1,4 +1,4 @@
-//! One registration and its life: initial, healthy or unhealthy, draining, gone.
+//! A registration: initial, healthy or unhealthy, draining, not registered.
 
 use super::timeline::Timeline;
 use crate::settings::{HealthCheck, Probe};
@@ -9,27 +9,27 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Target health, with the reason where there is one.
+/// Target health, with its reason if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetHealth {
-    /// Registered; the data plane does not know it yet.
+    /// Registered, but not yet known to the data plane.
     RegistrationInProgress,
-    /// The first checks are under way.
+    /// The first health checks are in progress.
     InitialHealthChecking,
     /// In service.
     Healthy,
-    /// Failing its checks.
+    /// Fails its health checks.
     Unhealthy(Probe),
-    /// Deregistered; the deregistration delay has not passed.
+    /// Deregistered; the deregistration delay has not elapsed.
     Draining,
-    /// Not in the group (any more).
+    /// Not registered.
     NotRegistered,
-    /// The group is behind no load balancer.
+    /// The group is not attached to a load balancer.
     NotInUse,
 }
 
 impl TargetHealth {
-    /// The state, the way AWS calls it.
+    /// The state's name on AWS.
     pub fn word(self) -> &'static str {
         match self {
             TargetHealth::RegistrationInProgress | TargetHealth::InitialHealthChecking => "initial",
@@ -40,7 +40,7 @@ impl TargetHealth {
         }
     }
 
-    /// The reason code, the way AWS gives it; healthy targets have none.
+    /// AWS's reason code. Healthy targets have none.
     pub fn reason(self) -> &'static str {
         match self {
             TargetHealth::RegistrationInProgress => "Elb.RegistrationInProgress",
@@ -55,7 +55,7 @@ impl TargetHealth {
         }
     }
 
-    /// The description that goes with the reason.
+    /// AWS's description of the reason.
     pub fn description(self) -> String {
         match self {
             TargetHealth::RegistrationInProgress => "Target registration is in progress".to_owned(),
@@ -81,17 +81,17 @@ impl fmt::Display for TargetHealth {
     }
 }
 
-/// One (id, port) that is or was in a group.
+/// An (id, port) pair that is or was registered.
 #[derive(Debug)]
 pub(crate) struct Target {
     health: Timeline<TargetHealth>,
-    /// Counts registrations: the checks of an earlier one do not count for a later.
+    /// Number of the registration. Results of an earlier registration's health checks are ignored.
     pub(crate) registration: u64,
     passed: u32,
     failed: u32,
-    /// Requests under way.
+    /// Requests in flight.
     pub(crate) in_flight: Arc<AtomicUsize>,
-    /// When requests still under way are cut off: the end of the deregistration delay.
+    /// The end of the deregistration delay, when the remaining requests are cut off.
     pub(crate) cut: watch::Sender<Option<Instant>>,
 }
 
@@ -107,17 +107,17 @@ impl Target {
         }
     }
 
-    /// The truth at a moment, past ones included.
+    /// The actual health at a moment, now or in the past.
     pub(crate) fn health_at(&self, moment: Instant) -> TargetHealth {
         self.health.at(moment).copied().unwrap_or(TargetHealth::NotRegistered)
     }
 
-    /// In the group, as far as registering and checking go.
+    /// Whether it is registered in the control plane.
     pub(crate) fn is_registered(&self, now: Instant) -> bool {
         !matches!(self.health_at(now), TargetHealth::Draining | TargetHealth::NotRegistered)
     }
 
-    /// RegisterTargets. True when this began a new registration, whose checks are to be started.
+    /// RegisterTargets. True if this begins a new registration, whose health checks have to be started.
     pub(crate) fn register(&mut self, now: Instant, lag: Duration, in_use: bool) -> bool {
         if self.is_registered(now) {
             return false;
@@ -134,7 +134,7 @@ impl Target {
         true
     }
 
-    /// DeregisterTargets. `draining` lasts for the whole delay, busy or idle.
+    /// DeregisterTargets. `draining` lasts for the whole delay, even without requests in flight.
     pub(crate) fn deregister(&mut self, now: Instant, delay: Duration) {
         if !self.is_registered(now) {
             return;
@@ -144,8 +144,7 @@ impl Target {
         self.cut.send_replace(Some(now + delay));
     }
 
-    /// A health check of this registration has ended. One pass makes a new target healthy; afterwards the
-    /// thresholds count.
+    /// Applies the result of a health check. One pass makes a new target healthy; afterwards the thresholds apply.
     pub(crate) fn checked(&mut self, now: Instant, probe: Probe, check: &HealthCheck) {
         let pass = matches!(probe, Probe::Status(status) if check.passes(status));
         if pass {
@@ -173,7 +172,7 @@ impl Target {
         }
     }
 
-    /// Whether the data plane sends it requests. A deregistration reaches it only after the lag.
+    /// Whether the data plane sends it requests. A deregistration reaches the data plane after the lag.
     pub(crate) fn gets_requests(&self, now: Instant, lag: Duration) -> Eligible {
         match self.health_at(now) {
             TargetHealth::Healthy => Eligible::Healthy,
@@ -197,12 +196,12 @@ impl Target {
     }
 }
 
-/// How the data plane sees a target.
+/// A target's role in the data plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Eligible {
     /// Gets requests.
     Healthy,
-    /// Gets requests only when too few targets are healthy and the load balancer fails open.
+    /// Gets requests only while the load balancer fails open.
     WhenFailingOpen,
     /// Gets none.
     No,

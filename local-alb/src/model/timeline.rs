@@ -1,15 +1,15 @@
-//! A value with its past, for stale reads, and with its announced future, for changes that come by themselves.
+//! A value with its history, for stale reads, and with scheduled changes.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// No read is staler than this, so older values are forgotten.
+/// Maximum staleness of a read. Older values are dropped.
 const KEPT: Duration = Duration::from_secs(600);
 
 /// A value over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline<T> {
-    /// Ascending in time.
+    /// Ordered by time.
     entries: Vec<(Instant, T)>,
 }
 
@@ -20,32 +20,32 @@ impl<T> Default for Timeline<T> {
 }
 
 impl<T> Timeline<T> {
-    /// The value becomes `value` now. What was announced for later is off.
+    /// Sets the value now, and cancels scheduled changes.
     pub(crate) fn set(&mut self, now: Instant, value: T) {
         self.entries.retain(|(at, _)| *at <= now);
         self.entries.push((now, value));
-        // The last one before the horizon is still current at the horizon.
+        // The last value before the horizon is still current at the horizon.
         let old = self.entries.iter().take_while(|(at, _)| now.saturating_duration_since(*at) > KEPT).count();
         self.entries.drain(..old.saturating_sub(1));
     }
 
-    /// The value will become `value` at a later time, unless something is set before.
+    /// Schedules a change. Setting the value before then cancels it.
     pub(crate) fn announce(&mut self, at: Instant, value: T) {
         self.entries.push((at, value));
     }
 
-    /// The value at a moment; `None` before the first.
+    /// The value at a moment; `None` before the first value.
     pub(crate) fn at(&self, moment: Instant) -> Option<&T> {
         self.entries.iter().rev().find(|(at, _)| *at <= moment).map(|(_, value)| value)
     }
 
-    /// The value that every read shows, however stale; `None` while there is more than one.
+    /// The value that every read returns, however stale; `None` while reads can differ.
     pub(crate) fn settled(&self, now: Instant) -> Option<&T> {
         let (since, value) = self.entries.last()?;
         (now.saturating_duration_since(*since) > KEPT).then_some(value)
     }
 
-    /// When the value that is current at a moment became so.
+    /// When the value at a moment was set.
     pub(crate) fn since(&self, moment: Instant) -> Option<Instant> {
         self.entries.iter().rev().find(|(at, _)| *at <= moment).map(|(at, _)| *at)
     }

@@ -1,4 +1,4 @@
-//! What ends a request before its answer is complete: silence, and the end of the deregistration delay.
+//! What ends a request before its response is complete: the idle time-out and the end of the deregistration delay.
 
 use axum::body::{Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -19,11 +19,11 @@ pub(super) enum Early {
     DelayElapsed,
 }
 
-/// When something of one request or its answer last came in, from either side.
+/// When the client or the target last sent something for a request.
 #[derive(Debug, Clone)]
 pub(super) struct Activity {
     began: Instant,
-    /// Microseconds after `began`. Stored for every piece of a body, so it must cost next to nothing.
+    /// Microseconds after `began`. An atomic, because it is stored for every chunk of a body.
     last: Arc<AtomicU64>,
     idle_timeout: Duration,
 }
@@ -38,20 +38,20 @@ impl Activity {
         self.last.store(passed, Ordering::Relaxed);
     }
 
-    /// When the silence will have lasted too long, if nothing comes in.
+    /// When the idle time-out elapses if nothing else arrives.
     fn silent_at(&self) -> Instant {
         self.began + Duration::from_micros(self.last.load(Ordering::Relaxed)) + self.idle_timeout
     }
 }
 
-/// Resolves when a request has to end although its answer is not complete. `cut` tells when the deregistration delay
-/// of its target is over, once there is one.
+/// Resolves when a request has to end before its response is complete. Once its target is deregistered, `cut` holds the
+/// end of the deregistration delay.
 pub(super) async fn ended_early(mut cut: watch::Receiver<Option<Instant>>, activity: Activity) -> Early {
     loop {
         let (cut_at, silent_at) = (*cut.borrow_and_update(), activity.silent_at());
         let changed = async {
             if cut.changed().await.is_err() {
-                // The target group is gone; nothing will be cut any more.
+                // The target group was deleted; there is no delay to wait for.
                 std::future::pending::<()>().await;
             }
         };
@@ -70,7 +70,7 @@ pub(super) async fn ended_early(mut cut: watch::Receiver<Option<Instant>>, activ
     }
 }
 
-/// Counts a request as long as it, or its answer's body, lives.
+/// Counts a request as in flight until it or its response body is dropped.
 pub(super) struct InFlight(Arc<AtomicUsize>);
 
 impl InFlight {
@@ -86,7 +86,7 @@ impl Drop for InFlight {
     }
 }
 
-/// An answer's body on its way to the client; broken off when the request has to end early.
+/// A response body on its way to the client. It is cut off when the request has to end early.
 pub(super) struct Relayed<E> {
     body: Incoming,
     activity: Activity,

@@ -1,4 +1,4 @@
-//! What the load balancer changes in the head of a request or an answer.
+//! The headers that the load balancer changes in requests and responses.
 
 use crate::serve::Connection;
 use axum::body::Body;
@@ -7,7 +7,7 @@ use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{Error, HeaderMap, Request, Uri, Version};
 use std::net::SocketAddr;
 
-/// Headers that concern one connection only, besides those that `Connection` names.
+/// Hop-by-hop headers, in addition to those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -19,7 +19,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// Makes a client's request one to the target, which is told where it came from.
+/// Turns a client's request into one to the target, with `X-Forwarded-*` headers.
 pub(super) fn rewrite(
     request: &mut Request<Body>,
     to: SocketAddr,

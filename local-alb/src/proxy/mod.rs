@@ -1,4 +1,4 @@
-//! The data plane: HTTP/1.1 from clients to the targets of one group.
+//! The data plane: forwards HTTP/1.1 requests to the targets of a group.
 
 mod ending;
 mod headers;
@@ -32,7 +32,7 @@ struct Listener {
     turn: Arc<AtomicUsize>,
 }
 
-/// One listener that forwards everything to one target group.
+/// A listener that forwards all requests to one target group.
 pub(crate) fn router(alb: LocalAlb, arn: &str) -> Router {
     let (idle_timeout, connect_timeout) = {
         let settings = &alb.model().settings;
@@ -49,7 +49,7 @@ pub(crate) fn router(alb: LocalAlb, arn: &str) -> Router {
     Router::new().fallback(forward).with_state(listener)
 }
 
-/// Where one request goes, and what ends it early.
+/// The target of a request, and what ends the request early.
 struct Chosen {
     authority: SocketAddr,
     in_flight: InFlight,
@@ -93,7 +93,7 @@ async fn forward(
 }
 
 impl Listener {
-    /// The next target in turn, among those that get requests.
+    /// Chooses a target, round robin.
     fn choose(&self) -> Result<Chosen, &'static str> {
         let model = self.alb.model();
         let Some(group) = model.groups.get(&*self.arn) else { return Err("the target group does not exist") };
@@ -113,7 +113,7 @@ impl Listener {
     }
 }
 
-/// What the client gets when the answer had not begun.
+/// The response to a request that ended before the target's response began.
 fn too_early(early: Early) -> Response<Body> {
     let status = match early {
         Early::Silence => StatusCode::GATEWAY_TIMEOUT,
@@ -122,7 +122,7 @@ fn too_early(early: Early) -> Response<Body> {
     failure(status, &early.to_string())
 }
 
-/// Every piece of the request's body is a sign of life.
+/// Every chunk of the request's body resets the idle time-out.
 fn heard(request: Request<Body>, activity: &Activity) -> Request<Body> {
     if request.body().is_end_stream() {
         return request;
@@ -136,7 +136,7 @@ fn heard(request: Request<Body>, activity: &Activity) -> Request<Body> {
     })
 }
 
-/// A connection that was refused is another matter than one that nobody answered.
+/// Distinguishes a connection that was refused from one that timed out.
 fn connect_timed_out(error: &Error) -> bool {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     let timed_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
@@ -149,7 +149,7 @@ fn relay(mut answer: Response<Body>) -> Response<Body> {
     answer
 }
 
-/// The load balancer's own answer.
+/// A response of the load balancer itself.
 fn failure(status: StatusCode, why: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{status}: {why}\n")));
     *response.status_mut() = status;

@@ -15,16 +15,15 @@ use tokio::sync::watch;
 
 use crate::Settings;
 
-/// The longest time a request can ask to be delayed by with `?delay_ms=`; more than this is cut down to it.
+/// The longest delay that `?delay_ms=` can ask for. A longer one is shortened to this.
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// The service's routes, with nothing in flight and no shutdown begun. [`crate::serve`] adds the listening and the
-/// draining.
+/// The service's routes. [`crate::serve`] listens and drains.
 pub fn app(settings: &Settings) -> Router {
     routes(Shared::new(settings))
 }
 
-/// What the routes and the shutdown both look at.
+/// State shared by the routes and the shutdown.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     hostname: Option<Arc<str>>,
@@ -47,7 +46,7 @@ impl Shared {
 }
 
 pub(crate) fn routes(shared: Shared) -> Router {
-    // `route_layer` and `layer` reach only what is added before them, so the two watching paths stay uncounted.
+    // `route_layer` and `layer` apply only to routes added before them, so the two monitoring paths are not counted.
     Router::new()
         .fallback(hello)
         .layer(middleware::from_fn_with_state(shared.clone(), counted))
@@ -96,7 +95,7 @@ async fn in_flight(State(shared): State<Shared>) -> String {
     shared.in_flight.borrow().to_string()
 }
 
-/// Counts a request from here until its answer is ready, or until the client has gone away.
+/// Counts a request until its response is ready or its client has disconnected.
 async fn counted(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let _in_flight = InFlight::begin(shared.in_flight);
     next.run(request).await
@@ -117,7 +116,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Asks clients to leave with the answer they are getting, once shutdown has begun.
+/// Once shutdown has begun, asks clients to close the connection after this response.
 async fn closing(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if shared.is_shutting_down() {

@@ -19,11 +19,11 @@ use crate::{Ended, Settings, serve};
 
 const EXIT_FAILED: u8 = 1;
 
-/// A web service that answers with its host name, and drains when it is asked to stop.
+/// A web service that returns its host name, and drains before it stops.
 ///
-/// SIGTERM and SIGINT stop it: no new connections, `/healthz` answers 503, and requests in flight finish.
+/// SIGTERM and SIGINT stop it: it accepts no new connections, `/healthz` returns 503, and requests in flight finish.
 ///
-/// Exit codes: 0 stopped when asked to, 1 failed to listen or to serve, 2 wrong usage.
+/// Exit codes: 0 stopped by a signal, 1 failed to listen or to serve, 2 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "hello-service", version)]
 struct Cli {
@@ -31,11 +31,11 @@ struct Cli {
     #[arg(long, env = "HELLO_SERVICE_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
 
-    /// Name in the greeting, instead of the kernel's host name
+    /// Name in the greeting [default: the kernel's host name]
     #[arg(long, env = "HELLO_SERVICE_HOSTNAME", value_name = "NAME")]
     hostname: Option<String>,
 
-    /// Seconds that requests in flight may take to finish after SIGTERM or SIGINT
+    /// Time limit for requests in flight after SIGTERM or SIGINT
     #[arg(long, env = "HELLO_SERVICE_DRAIN_LIMIT", default_value_t = 30, value_name = "SECONDS")]
     drain_limit: u32,
 }
@@ -55,12 +55,12 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// The whole program. `args` begin with the program's name, as `std::env::args_os()` gives them.
+/// Runs the program. `args` starts with the program's name, as in `std::env::args_os()`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // There is nowhere left to report that the terminal is gone.
+            // A closed terminal cannot be reported anywhere.
             let _ = error.print();
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
@@ -78,7 +78,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // Fails only when the caller has set up logging already, and then that is what we want.
+    // Fails only if the caller has already set up logging, which then stays in use.
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let _ = log.with_env_filter(filter).try_init();
 }
@@ -88,7 +88,10 @@ fn listen_and_serve(cli: Cli) -> Result<(), Error> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Error::Start)?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            tracing::info!(signal, "shutting down: no new connections, requests in flight finish");
+            tracing::info!(
+                signal,
+                "shutting down: accepting no new connections, finishing requests in flight"
+            );
             let _ = stop.send(());
         }
     });
@@ -106,13 +109,13 @@ fn listen_and_serve(cli: Cli) -> Result<(), Error> {
         };
         serve(listener, settings, shutdown).await.map_err(Error::Serve)
     })?;
-    // Connections beyond the drain limit are cut off here instead of holding up the process.
+    // Closes the connections that are still open after the drain limit.
     runtime.shutdown_background();
 
     match ended {
-        Ended::Drained => tracing::info!("stopped: every request was answered"),
+        Ended::Drained => tracing::info!("stopped: all requests were answered"),
         Ended::LimitReached { in_flight } => {
-            tracing::warn!(in_flight, "stopped at the drain limit: requests were cut off");
+            tracing::warn!(in_flight, "stopped at the drain limit: some requests were not answered");
         }
     }
     Ok(())

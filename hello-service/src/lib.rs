@@ -3,14 +3,14 @@
 //! | Path         | Answer |
 //! |--------------|--------|
 //! | `/healthz`   | `200 ok`; `503 shutting down` once shutdown has begun |
-//! | `/in-flight` | the number of requests being worked on, a bare integer such as `3` |
+//! | `/in-flight` | the number of requests in flight, as a bare integer such as `3` |
 //! | any other    | `Hello, World! From <hostname>`, as text |
 //!
-//! `?delay_ms=N` on the greeting makes it slow by N milliseconds, at most [`MAX_DELAY`]. Requests to `/healthz` and
-//! `/in-flight` are not counted as in flight: watching a service must not keep it busy.
+//! `?delay_ms=N` delays the greeting by N milliseconds, at most [`MAX_DELAY`]. Requests to `/healthz` and `/in-flight`
+//! are not counted as in flight: monitoring must not delay the drain.
 //!
-//! On shutdown the service stops accepting connections. Connections that are open already are still answered, each
-//! with `Connection: close`, until no request is in flight or the drain limit has passed.
+//! On shutdown the service stops accepting connections. Requests on open connections are still answered, with
+//! `Connection: close`, until no request is in flight or the drain limit is reached.
 
 mod app;
 mod cli;
@@ -22,12 +22,12 @@ pub use serve::{Ended, serve};
 
 use std::time::Duration;
 
-/// How the service behaves.
+/// Settings of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The name in the greeting. `None` asks the kernel at every request, because cloud-init may set it late.
+    /// The name in the greeting. `None` reads the kernel's host name at each request, because cloud-init may set it late.
     pub hostname: Option<String>,
-    /// How long requests in flight may take to finish once shutdown has begun.
+    /// Time limit for requests in flight once shutdown has begun.
     pub drain_limit: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The `hello-service` program; everything it does is in the library, so that the rehearsal can carry it inside.
+//! The `hello-service` program. Its code is in the library, so that the rehearsal can include it.
 
 use std::process::ExitCode;
 

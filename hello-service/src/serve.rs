@@ -1,4 +1,4 @@
-//! Listening, and the orderly end: stop accepting, let requests in flight finish, leave.
+//! Listening and graceful shutdown: stop accepting, finish the requests in flight, return.
 
 use std::{future::Future, io, net::SocketAddr};
 
@@ -12,25 +12,24 @@ use crate::{
     app::{Shared, routes},
 };
 
-/// How a service that was asked to stop came to its end.
+/// How the shutdown ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Every request in flight was answered.
     Drained,
-    /// The drain limit passed while this many requests were still in flight; they are cut off.
+    /// The drain limit was reached with requests still in flight; they get no response.
     LimitReached {
-        /// Requests without an answer.
+        /// The number of these requests.
         in_flight: usize,
     },
 }
 
 /// Serves on `listener` until `shutdown` completes, then drains for at most `settings.drain_limit`.
 ///
-/// Connections that are idle do not hold up the end. Those still busy when the limit has passed live on until the
-/// runtime stops.
+/// Idle connections do not delay the shutdown. Connections that are busy at the limit stay open until the runtime stops.
 ///
 /// # Errors
-/// Only what the listener itself reports; a failed connection concerns that connection alone.
+/// Errors of the listener. A failed connection is not one of them.
 pub async fn serve(
     listener: TcpListener,
     settings: Settings,
@@ -44,7 +43,7 @@ pub async fn serve(
         async move {
             shutdown.await;
             shared.shutting_down.send_replace(true);
-            // The senders live in `shared`, so neither of these waits can fail.
+            // `shared` holds the senders, so neither of these waits can fail.
             let _ = shared.in_flight.subscribe().wait_for(|&count| count == 0).await;
         }
     };
@@ -66,8 +65,8 @@ pub async fn serve(
 
 /// A listener that closes when shutdown begins.
 ///
-/// axum's own graceful shutdown closes idle connections in the same moment, and a request just on its way on one of
-/// them would be lost. Here they are answered until nothing is in flight.
+/// axum's graceful shutdown closes idle connections at once, and loses a request that is just arriving on one of them.
+/// Here such requests are answered until nothing is in flight.
 struct Accepting {
     listener: Option<TcpListener>,
     shutting_down: watch::Receiver<bool>,
@@ -80,7 +79,7 @@ impl axum::serve::Listener for Accepting {
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         if let Some(listener) = &mut self.listener {
             tokio::select! {
-                // The trait's own accept of a `TcpListener` waits out errors such as too many open files.
+                // The trait's `accept` retries after errors such as too many open files.
                 accepted = axum::serve::Listener::accept(listener) => return accepted,
                 _ = self.shutting_down.wait_for(|&begun| begun) => {}
             }

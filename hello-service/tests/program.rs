@@ -33,7 +33,7 @@ fn sigterm_ends_it_in_order() {
     let mut rest = String::new();
     child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
-    assert!(rest.contains("every request was answered"), "{rest}");
+    assert!(rest.contains("all requests were answered"), "{rest}");
 }
 
 #[test]

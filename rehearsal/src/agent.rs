@@ -1,4 +1,4 @@
-//! The agent of one node: its settings, its environment, and what its record says.
+//! The agent of one node: its settings, its environment and its record.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use tokio::process::Command;
 
 use crate::{clock::Clock, place::Place, process::this_program, report, summary::rounded};
 
-/// The name of the one target group.
+/// The name of the target group.
 pub(crate) const TARGET_GROUP: &str = "rehearsal";
 
 /// Writes the settings file that `node-agent --config` reads.
 ///
-/// The times are those of a fleet in a hurry: a rehearsal should take a minute, and the load balancer on loopback
-/// notices a deregistration after one second instead of many.
+/// The times are short, so that a rehearsal takes about a minute: the load balancer on loopback applies a deregistration
+/// after one second instead of several.
 pub(crate) fn write_settings(place: &Place) -> io::Result<()> {
     std::fs::write(settings_path(place), settings(place))
 }
@@ -47,12 +47,12 @@ fleet_rate = 20.0
     )
 }
 
-/// A path as a TOML string; what JSON escapes, TOML understands.
+/// A path as a TOML string. TOML understands JSON's escapes.
 fn quoted(path: &std::path::Path) -> serde_json::Value {
     path.to_string_lossy().into()
 }
 
-/// `node-agent ARGS` on the node, in an environment that has nothing of the user's own AWS settings.
+/// `node-agent ARGS` on the node, in an environment without the user's AWS settings.
 pub(crate) fn command(place: &Place, args: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(this_program()?);
     command.args(["node-agent".as_ref(), "--config".as_ref(), settings_path(place).as_os_str()]).args(args);
@@ -69,12 +69,12 @@ pub(crate) fn command(place: &Place, args: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// The node's record; `None` while there is none, or none that can be read.
+/// The node's record; `None` if it does not exist or cannot be read.
 fn record(place: &Place) -> Option<Record> {
     node_agent::record::journal::read(&place.state_dir()).ok().flatten()
 }
 
-/// The phase that the agent is in; `None` when it has nothing to do.
+/// The phase of the node's maintenance; `None` without a maintenance.
 pub(crate) fn phase(place: &Place) -> Option<Phase> {
     record(place)?.operation.map(|operation| operation.phase)
 }
@@ -83,7 +83,7 @@ pub(crate) fn is_halted(place: &Place) -> bool {
     phase(place) == Some(Phase::Halted)
 }
 
-/// Why the node's maintenance did not go as asked, in the agent's words.
+/// The agent's reason why the node's maintenance failed.
 pub(crate) fn reason(place: &Place) -> Option<String> {
     let mut record = record(place)?;
     match record.operation {
@@ -92,7 +92,7 @@ pub(crate) fn reason(place: &Place) -> Option<String> {
     }
 }
 
-/// The phases of the node's maintenance, finished or not.
+/// The phases of the node's maintenance, including one in progress.
 pub(crate) fn phases(place: &Place, clock: Clock) -> Vec<report::Phase> {
     let runs = record(place).map(|mut record| match (record.operation, record.finished.pop()) {
         (Some(operation), _) => operation.history,

@@ -1,4 +1,4 @@
-//! The chart: for every scenario the requests over time, and under them what each node was doing. Pure.
+//! The chart: for each scenario, the requests over time and the state of each node. Without I/O.
 
 use crate::{
     figures::count,
@@ -10,13 +10,13 @@ const WIDTH: f64 = 1_000.0;
 const LEFT: f64 = 88.0;
 const RIGHT: f64 = 26.0;
 const PLOT_WIDTH: f64 = WIDTH - LEFT - RIGHT;
-/// Title and legend.
+/// Height of the title and the legend.
 const HEAD_HEIGHT: f64 = 92.0;
 const HEADING_HEIGHT: f64 = 34.0;
 const PLOT_HEIGHT: f64 = 130.0;
 const ROW_HEIGHT: f64 = 16.0;
 const ROW_PITCH: f64 = 22.0;
-/// The time axis, and the space up to the next scenario.
+/// Height of the time axis and the space below it.
 const FOOT_HEIGHT: f64 = 46.0;
 
 const ANSWERED: &str = "#a9c7e8";
@@ -24,7 +24,7 @@ const FAILED: &str = "#d93a3a";
 const IN_SERVICE: &str = "#dcefe1";
 const GRID: &str = "#e5e8ec";
 
-/// What a node's phases are drawn as: several phases share a colour where the difference is of no interest here.
+/// The colours of a node's phases. Related phases share a colour.
 const PHASES: [(&str, &str, &[&str]); 4] = [
     ("in service, waiting", "#b5d4be", &["check_group", "acquire_lease", "validate"]),
     ("draining", "#efb23f", &["deregister", "drain"]),
@@ -45,7 +45,7 @@ pub(crate) fn draw(report: &Report) -> String {
     let mut svg = Svg::new(WIDTH, height);
     svg.text(LEFT, 40.0, "title", Anchor::Start, &title);
     legend(&mut svg, 62.0);
-    // One scale for all, or the panels could not be compared.
+    // All panels share one scale, so that they can be compared.
     let scale = Scale::of(&scenarios);
     let mut top = HEAD_HEIGHT;
     for (name, scenario) in scenarios {
@@ -76,7 +76,7 @@ impl Scale {
     }
 }
 
-/// How long requests were sent; the last ones are answered a little later.
+/// How long requests were sent. The last ones are answered a little later.
 fn load_seconds(scenario: &Scenario) -> f64 {
     scenario.requests_per_second.iter().map(|_| 1.0).sum()
 }
@@ -93,7 +93,7 @@ fn legend(svg: &mut Svg, y: f64) {
     for (label, colour) in bars.into_iter().chain(phases) {
         svg.rect(Area { x, y: y - 10.0, width: 12.0, height: 12.0 }, colour);
         svg.text(x + 18.0, y, "label", Anchor::Start, label);
-        // Wide enough for the widest letters; there is no font here to measure with.
+        // Wide enough for the widest letters, because the font's metrics are not known here.
         x += label.chars().map(|_| 6.6).sum::<f64>() + 34.0;
     }
 }
@@ -118,7 +118,7 @@ fn panel(svg: &mut Svg, top: f64, scale: &Scale, name: &str, scenario: &Scenario
     time_axis(svg, row + 10.0, scale);
 }
 
-/// A column per second: failed requests at the bottom, where a single one can be seen, the answered ones on top.
+/// Draws a column per second: failed requests at the bottom, where a single one is visible, and answered requests above.
 fn requests(svg: &mut Svg, top: f64, scale: &Scale, scenario: &Scenario) {
     let bottom = top + PLOT_HEIGHT;
     let step = nice_step(scale.requests_per_second, 3.0);
@@ -153,7 +153,7 @@ fn node_row(svg: &mut Svg, y: f64, scale: &Scale, seconds: f64, node: &Node) {
     };
     bar(0.0, seconds, IN_SERVICE);
     for (place, phase) in node.phases.iter().enumerate() {
-        // The moments between two phases, such as the start of the agent after a boot, go to the earlier one.
+        // A gap between two phases, such as the start of the agent after a boot, is drawn as the earlier phase.
         let own_end = phase.began_s + phase.seconds;
         let end = node.phases.get(place + 1).map_or(own_end, |next| next.began_s.max(own_end));
         if let Some(&(_, colour, _)) =
@@ -171,7 +171,7 @@ fn time_axis(svg: &mut Svg, y: f64, scale: &Scale) {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, so that about `count` steps make up `range`.
+/// 1, 2 or 5 times a power of ten, so that `range` has about `count` steps.
 fn nice_step(range: f64, count: f64) -> f64 {
     let rough = (range / count).max(1.0);
     let power = 10_f64.powf(rough.log10().floor());

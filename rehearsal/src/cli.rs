@@ -1,4 +1,4 @@
-//! The program from its arguments to its exit code.
+//! The program, from its arguments to its exit code.
 
 use std::{
     ffi::OsString,
@@ -29,12 +29,12 @@ use crate::{
 const EXIT_PROMISE_BROKEN: u8 = 1;
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// The whole program. `args` begin with the program's name.
+/// Runs the program. `args` starts with the program's name.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let settings = match Settings::try_parse_from(args) {
         Ok(settings) => settings,
         Err(error) => {
-            // There is nowhere left to report that the terminal is gone.
+            // A closed terminal cannot be reported anywhere.
             let _ = error.print();
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
@@ -45,7 +45,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
             Err(error) => failed(&error),
         },
         Ok(None) => {
-            let _ = writeln!(io::stderr(), "rehearsal: interrupted; everything it started has been stopped");
+            let _ = writeln!(io::stderr(), "rehearsal: interrupted; all its processes were stopped");
             ExitCode::from(EXIT_INTERRUPTED)
         }
         Err(error) => failed(&error),
@@ -57,13 +57,13 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Plays what was asked for; `None` when a signal ended it.
+/// Plays the scenarios; `None` if a signal ended the rehearsal.
 fn play(settings: &Settings) -> anyhow::Result<Option<Report>> {
     start_logging(settings)?;
     process::raise_file_limit();
     let interrupted = interruption().context("failed to watch for signals")?;
     let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
-    // Dropping the scenario, and with it the runtime, kills every process of every node.
+    // Dropping the scenario with the runtime kills all processes of all nodes.
     runtime.block_on(async {
         tokio::select! {
             report = play_all(settings) => report.map(Some),
@@ -77,21 +77,22 @@ fn interruption() -> io::Result<oneshot::Receiver<()>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
-            // Fails when the rehearsal is over anyway.
+            // Fails only if the rehearsal has already ended.
             let _ = interrupt.send(());
         }
     });
     Ok(interrupted)
 }
 
-/// The load balancer's log; stderr belongs to the live view.
+/// Sets up the load balancer's log. It goes to a file, because the live view uses stderr.
 fn start_logging(settings: &Settings) -> anyhow::Result<()> {
     let path = settings.directory.join("load-balancer.log");
     let file = std::fs::create_dir_all(&settings.directory).and_then(|()| File::create(&path));
-    let file = file
-        .with_context(|| format!("failed to create {}; choose a place with --directory", path.display()))?;
+    let file = file.with_context(|| {
+        format!("failed to create {}; choose another directory with --directory", path.display())
+    })?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,local_alb=debug"));
-    // Fails only when logging is set up already.
+    // Fails only if logging is already set up.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Mutex::new(file))
@@ -121,7 +122,7 @@ async fn play_all(settings: &Settings) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What is played, in this order.
+/// The scenarios to play, in order.
 fn scenarios(play: Play) -> &'static [Scenario] {
     match play {
         Play::Compare => &[Scenario::Naive, Scenario::Graceful],
@@ -130,7 +131,7 @@ fn scenarios(play: Play) -> &'static [Scenario] {
     }
 }
 
-/// Writes and prints the results. Returns the exit code they deserve.
+/// Writes and prints the results. Returns the exit code.
 fn tell(settings: &Settings, report: &Report) -> anyhow::Result<ExitCode> {
     let report_path = settings.directory.join("report.json");
     let chart_path = settings.directory.join("chart.svg");
@@ -152,7 +153,7 @@ fn tell(settings: &Settings, report: &Report) -> anyhow::Result<ExitCode> {
         let (nodes, requests) = (graceful.nodes.len(), figures::count(graceful.requests));
         writeln!(
             out,
-            "With node-agent {nodes} nodes were rebooted and not one of {requests} requests failed."
+            "With node-agent, {nodes} nodes were rebooted and none of {requests} requests failed."
         )?;
     }
     Ok(ExitCode::SUCCESS)

@@ -1,11 +1,11 @@
-//! The scenario's clock: seconds since it began, for everything that is measured.
+//! The scenario's clock: seconds since the scenario began.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// When a scenario began, on the clock that measures and on the clock that the agents write down.
+/// When a scenario began, on the monotonic clock and on the wall clock that the agents record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     began: Instant,
@@ -26,12 +26,12 @@ impl Clock {
         self.at(Instant::now())
     }
 
-    /// When `moment` was, in seconds since the scenario began; 0 when it was earlier.
+    /// `moment` in seconds since the scenario began; 0 if it was earlier.
     pub(crate) fn at(&self, moment: Instant) -> f64 {
         moment.saturating_duration_since(self.began).as_secs_f64()
     }
 
-    /// The same for a time that an agent has written down; negative when it was earlier.
+    /// A time from an agent's record in seconds since the scenario began; negative if it was earlier.
     pub(crate) fn at_utc(&self, moment: Timestamp) -> f64 {
         moment.duration_since(self.began_utc).as_secs_f64()
     }

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Formats numbers for people.
 
 /// `12,345`
 pub(crate) fn count(number: u64) -> String {

@@ -1,4 +1,4 @@
-//! The fleet: a load balancer in this process, and the nodes behind it.
+//! The fleet: a load balancer in this process and the nodes behind it.
 
 use std::{
     io,
@@ -22,21 +22,21 @@ use crate::{
     settings::Settings,
 };
 
-/// How long new nodes may take until the load balancer has them in service.
+/// Time limit for new nodes to be in service.
 const IN_SERVICE_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
-/// A port has to be free on every node; the first choice nearly always is.
+/// Attempts to find a port that is free on every node. The first nearly always succeeds.
 const PORT_ATTEMPTS: u32 = 100;
-/// How long a change takes to reach the load balancer's data plane; on AWS it is several seconds.
+/// How long a change takes to reach the load balancer's data plane. On AWS it takes several seconds.
 const PROPAGATION_LAG: Duration = Duration::from_secs(1);
-/// Longer than any request takes here, so that nothing in flight is cut off.
+/// Longer than any request takes here, so that no request in flight is cut off.
 const DEREGISTRATION_DELAY_S: u32 = 8;
 const DELAY_ATTRIBUTE: &str = "deregistration_delay.timeout_seconds";
 
-/// A load balancer and where it can be reached. Its servers stop when it is dropped.
+/// A load balancer and its addresses. Its servers stop when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    /// Where clients send their requests.
+    /// The URL for the clients' requests.
     pub front_url: String,
     alb: LocalAlb,
     target_group: String,
@@ -44,7 +44,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts everything and waits until every node is in service. `directory` is emptied first.
+    /// Starts the fleet and waits until every node is in service. Empties `directory` first.
     pub(crate) async fn start(directory: &Path, settings: &Settings) -> anyhow::Result<(Self, Vec<Node>)> {
         let directory =
             empty(directory).with_context(|| format!("failed to empty {}", directory.display()))?;
@@ -80,7 +80,7 @@ impl Fleet {
             let name = node.place.name.clone();
             timeout(IN_SERVICE_LIMIT, node.answering())
                 .await
-                .with_context(|| format!("the service of {name} does not answer; see its service.log"))?;
+                .with_context(|| format!("the service of {name} does not respond; see its service.log"))?;
         }
 
         let target_group = alb.create_target_group(target_group(&nodes, port))?;
@@ -91,7 +91,7 @@ impl Fleet {
         let fleet = Self { front_url, alb, target_group, _servers: servers };
         timeout(IN_SERVICE_LIMIT, fleet.all_in_service())
             .await
-            .context("the load balancer does not find every node healthy; see the nodes' service.log")?;
+            .context("some nodes did not become healthy; see the nodes' service.log")?;
         Ok((fleet, nodes))
     }
 
@@ -117,7 +117,7 @@ impl Fleet {
     }
 }
 
-/// The health check is local-alb's default: one in six seconds, two of a kind to change the verdict.
+/// The health check is the default of local-alb: every 6 s, both thresholds 2.
 fn target_group(nodes: &[Node], port: u16) -> TargetGroupSettings {
     TargetGroupSettings {
         name: TARGET_GROUP.to_owned(),
@@ -171,7 +171,7 @@ async fn port_free_on(addresses: &[Ipv4Addr]) -> anyhow::Result<u16> {
             Err(error) => {
                 let nodes = addresses.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", ");
                 return Err(error).context(format!(
-                    "failed to find a port that is free on {nodes}; where these are not loopback addresses yet, \
+                    "failed to find a port that is free on {nodes}; if these are not loopback addresses yet, \
                      add them to the loopback interface"
                 ));
             }

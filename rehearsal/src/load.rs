@@ -1,4 +1,4 @@
-//! The load generator: an open loop, so that a slow answer does not slow down the next request.
+//! The load generator. It is an open loop: a slow response does not delay the next request.
 
 use std::{
     sync::{
@@ -17,16 +17,16 @@ use tokio::{
 
 use crate::clock::Clock;
 
-/// How often requests that have become due are sent.
+/// How often due requests are sent.
 const TICK: Duration = Duration::from_millis(5);
-/// A client this patient blames the service, not itself, when it gives up.
+/// The client's time-out, long enough that only a failure of the service exceeds it.
 const TIME_OUT: Duration = Duration::from_secs(30);
-/// One request in this many is slow.
+/// One in this many requests is slow.
 const SLOW_EVERY: u64 = 100;
-/// How slow, in milliseconds. Longer than most requests ever take, so that rebooting a node always meets some.
+/// Duration of a slow request, in milliseconds: long enough that some are in flight whenever a node reboots.
 const SLOW_MS: u64 = 2_000;
 
-/// One request and how it ended.
+/// A request and its result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
     /// Seconds since the scenario began.
@@ -36,13 +36,13 @@ pub(crate) struct Request {
     pub outcome: Outcome,
 }
 
-/// What the client saw.
+/// The result for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Answered(StatusCode),
     /// No connection to the load balancer.
     NotConnected,
-    /// The connection broke before the whole answer had arrived.
+    /// The connection closed before the response was complete.
     BrokenOff,
     TimedOut,
 }
@@ -64,7 +64,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// Requests that have ended so far, for the live view.
+/// The requests completed so far, for the live view.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     ended: AtomicU64,
@@ -88,7 +88,7 @@ impl Tally {
     }
 }
 
-/// Sends `rps` requests per second to `url` until `stop` turns true, then waits for those in flight.
+/// Sends `rps` requests per second to `url` until `stop` is true, then waits for those in flight.
 pub(crate) async fn generate(
     url: String,
     rps: u32,
@@ -106,7 +106,7 @@ pub(crate) async fn generate(
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            // An error means that whoever could stop us is gone.
+            // An error means that the sender is gone, which also stops the load.
             _ = stop.wait_for(|&stop| stop) => break,
             _ = tick.tick() => {}
         }
@@ -124,13 +124,13 @@ pub(crate) async fn generate(
     Ok(requests)
 }
 
-/// How many requests should have been sent after `elapsed`.
+/// The number of requests that are due after `elapsed`.
 fn due(elapsed: Duration, rps: u32) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rps)) / 1_000
 }
 
 fn client() -> reqwest::Result<Client> {
-    // An idle connection is given up well before the load balancer would close it, as clients of an ALB should.
+    // Idle connections are closed long before the load balancer would close them, as clients of an ALB should do.
     Client::builder().no_proxy().timeout(TIME_OUT).pool_idle_timeout(TIME_OUT).build()
 }
 

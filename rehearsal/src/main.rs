@@ -1,7 +1,7 @@
-//! The whole product on one machine: a load balancer, nodes that are rebooted, load, and a count of what was lost.
+//! Rebooting a fleet on one machine: a load balancer, nodes, load, and a count of the requests that failed.
 //!
-//! The program carries the demo service and the agent inside: it starts itself again as `rehearsal hello-service` and
-//! `rehearsal node-agent`, so that every node consists of real processes that can really be killed.
+//! The program includes the demo service and the agent. It starts itself as `rehearsal hello-service` and
+//! `rehearsal node-agent`, so that every node consists of processes that can be killed.
 
 mod agent;
 mod chart;

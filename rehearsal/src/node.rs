@@ -1,4 +1,4 @@
-//! One node: its processes, and what a reboot does to them.
+//! A node: its processes, and its reboots.
 
 use std::{io, process::ExitStatus, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     process::{Process, this_program},
 };
 
-/// How often a condition is looked at that nothing tells us about.
+/// Polling interval.
 const POLL: Duration = Duration::from_millis(50);
 
-/// What a node is doing, seen from outside.
+/// The activity of a node, as seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     Serving,
@@ -22,7 +22,7 @@ pub(crate) enum Activity {
     Starting,
 }
 
-/// What a node's agent has come to.
+/// An event in the life of a node's agent.
 #[derive(Debug)]
 pub(crate) enum AgentEvent {
     RebootRequested,
@@ -33,15 +33,15 @@ pub(crate) enum AgentEvent {
 /// One reboot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reboot {
-    /// Every process of the node was killed.
+    /// When all processes of the node were killed.
     pub killed: Instant,
-    /// The service was started again.
+    /// When the service was started.
     pub started: Instant,
-    /// The service could be reached again.
+    /// When the service first accepted a connection.
     pub answering: Option<Instant>,
 }
 
-/// A node and its processes, which are killed when it is dropped.
+/// A node. Its processes are killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub place: Place,
@@ -54,7 +54,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node that has booted for the first time: its files are new and its service has been started.
+    /// Boots a node for the first time: writes its files and starts its service.
     pub(crate) fn boot(place: Place, reboot_time: Duration) -> anyhow::Result<Self> {
         let activity = watch::Sender::new(Activity::Starting);
         let mut node = Self {
@@ -79,7 +79,7 @@ impl Node {
         self.activity.subscribe()
     }
 
-    /// Kills everything at once, and after the reboot time gives the node a new boot id and starts its service.
+    /// Kills all processes of the node. After the reboot time, gives it a new boot id and starts its service.
     pub(crate) async fn reboot(&mut self) -> anyhow::Result<()> {
         let killed = Instant::now();
         self.activity.send_replace(Activity::Rebooting);
@@ -97,7 +97,7 @@ impl Node {
         Ok(())
     }
 
-    /// Waits until the service can be reached for the first time since it was started.
+    /// Waits until the service accepts connections after its start.
     pub(crate) async fn answering(&mut self) {
         while TcpStream::connect(self.place.service()).await.is_err() {
             tokio::time::sleep(POLL).await;
@@ -117,7 +117,7 @@ impl Node {
         Ok(())
     }
 
-    /// Waits for the next thing that matters in the life of the agent.
+    /// Waits for the agent's next event.
     pub(crate) async fn agent_event(&mut self) -> anyhow::Result<AgentEvent> {
         let name = self.place.name.clone();
         let agent = self.agent.as_mut().with_context(|| format!("{name} has no agent"))?;
@@ -126,7 +126,7 @@ impl Node {
                 status = agent.wait() => Some(status.with_context(|| format!("failed to wait for the agent of {name}"))?),
                 () = tokio::time::sleep(POLL) => None,
             };
-            // The request counts even when the agent that made it has ended since.
+            // The request counts even if the agent has ended since.
             match std::fs::remove_file(self.place.reboot_request_path()) {
                 Ok(()) => return Ok(AgentEvent::RebootRequested),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -143,7 +143,7 @@ impl Node {
         }
     }
 
-    /// Whether the node has another boot id than at the beginning.
+    /// Whether the boot id has changed since the node was created.
     pub(crate) fn has_new_boot_id(&self) -> bool {
         std::fs::read_to_string(self.place.boot_id_path()).is_ok_and(|id| id.trim() != self.first_boot_id)
     }
@@ -165,7 +165,7 @@ impl Node {
     }
 }
 
-/// Looks like the kernel's: a random UUID.
+/// A random UUID, like the kernel's boot id.
 fn new_boot_id() -> String {
     let random: u128 = rand::random();
     let (a, b, c) = (random >> 96, random >> 80 & 0xffff, random >> 64 & 0xfff);

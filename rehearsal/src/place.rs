@@ -1,11 +1,11 @@
-//! Where a node lives: its addresses and its files.
+//! The addresses and files of a node.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
-/// What a node is found by.
+/// The addresses and files of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// `node-1`
@@ -13,11 +13,11 @@ pub(crate) struct Place {
     pub instance_id: String,
     pub address: Ipv4Addr,
     pub port: u16,
-    /// Everything the node has on disk.
+    /// The directory of all the node's files.
     pub directory: PathBuf,
-    /// The load balancer's API, shared by all nodes.
+    /// URL of the load balancer's API, shared by all nodes.
     pub api_url: String,
-    /// The node's own instance metadata service.
+    /// URL of the node's instance metadata service.
     pub imds_url: String,
 }
 
@@ -38,7 +38,7 @@ impl Place {
         self.directory.join("state")
     }
 
-    /// The agent's reboot command creates this file; the node is rebooted when it appears.
+    /// The agent's reboot command creates this file. The node is rebooted when it appears.
     pub(crate) fn reboot_request_path(&self) -> PathBuf {
         self.directory.join("reboot-requested")
     }

@@ -1,4 +1,4 @@
-//! A child process that leaves nothing behind: its own process group, its log file, SIGKILL when it is dropped.
+//! A child process with its own process group and log file. Dropping it kills the group with SIGKILL.
 
 use std::{
     fs::OpenOptions,
@@ -11,33 +11,33 @@ use anyhow::Context;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 use tokio::process::{Child, Command};
 
-/// A running child, and whatever it has started in its process group.
+/// A child and everything that it started in its process group.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts `command`, appending everything it prints to `log`.
+    /// Starts `command` and appends its output to `log`.
     pub(crate) fn start(mut command: Command, log: &Path) -> io::Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         command.spawn().map(Self)
     }
 
-    /// Waits for the child's own end. May be dropped and asked again.
+    /// Waits until the child itself has ended. Safe to cancel.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.0.wait().await
     }
 
-    /// Kills the whole group, as a power cut would, and waits until the child is gone.
+    /// Kills the whole group, as a power cut would, and waits until the child has ended.
     pub(crate) async fn kill(mut self) -> io::Result<()> {
         self.kill_group();
         self.0.wait().await.map(drop)
     }
 
     fn kill_group(&self) {
-        // A child that was waited for has no id any more; its number may belong to somebody else by now.
+        // A child that was waited for has no id: the kernel may have given its number to another process.
         if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-            // Fails only when the whole group is gone already.
+            // Fails only if the whole group has already ended.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -49,22 +49,22 @@ impl Drop for Process {
     }
 }
 
-/// The rehearsal itself, to be started again as a part of a node.
+/// The rehearsal's executable, which the nodes run.
 pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("failed to find the rehearsal's own executable")
 }
 
-/// Called first thing in a child: no way out of the rehearsal, SIGKILL included, leaves a service or an agent behind.
+/// Makes this child end with the rehearsal, even after a SIGKILL of the rehearsal. A child calls it first.
 pub(crate) fn die_with_parent() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
 }
 
-/// Lets this process open as many files as it may. A request takes three sockets here, the load balancer's included,
-/// and the usual limit of 1,024 would fail requests on a machine that is slow for a moment.
+/// Raises the limit of open files. A request takes three sockets in this process, including the load balancer's, so on a
+/// slow machine requests would fail at the usual limit of 1,024.
 pub(crate) fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // Where even this is refused the usual limit has to do.
+    // If this is refused, the usual limit applies.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 

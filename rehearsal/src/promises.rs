@@ -1,20 +1,18 @@
-//! What a rehearsal must show. Pure: a report in, broken promises out.
+//! The promises that a rehearsal checks. Without I/O: a report in, broken promises out.
 
 use crate::report::{Node, Report, Scenario};
 
-/// How many nodes may be out of service at once (`node-agent/max-unavailable`, which the rehearsal leaves at 1).
+/// The most nodes that may be out of service at once: the default of `node-agent/max-unavailable`.
 const MAX_UNAVAILABLE: usize = 1;
 
-/// Every promise that `report` breaks, a sentence each; none is what we want.
+/// The promises that `report` breaks, a sentence each.
 pub(crate) fn broken(report: &Report) -> Vec<String> {
     let mut broken = Vec::new();
-    // Naive alone promises nothing; beside graceful it has to show that there was something to lose.
+    // Naive alone promises nothing. Next to graceful, it must show that reboots without node-agent lose requests.
     if let (Some(naive), Some(_)) = (&report.naive, &report.graceful)
         && naive.failed == 0
     {
-        broken.push(
-            "naive failed no request, so the experiment shows nothing: was there enough load?".to_owned(),
-        );
+        broken.push("in naive no request failed, so the comparison shows nothing; raise --rps".to_owned());
     }
     if let Some(graceful) = &report.graceful {
         broken.extend(broken_by(graceful));
@@ -26,16 +24,16 @@ pub(crate) fn broken(report: &Report) -> Vec<String> {
 fn broken_by(graceful: &Scenario) -> Vec<String> {
     let mut broken = Vec::new();
     if graceful.requests == 0 {
-        broken.push("graceful sent no request".to_owned());
+        broken.push("graceful sent no requests".to_owned());
     }
     if graceful.failed > 0 {
         let kinds: Vec<String> =
             graceful.failed_by_status.iter().map(|(status, count)| format!("{status}: {count}")).collect();
-        broken.push(format!("graceful failed {} requests ({})", graceful.failed, kinds.join(", ")));
+        broken.push(format!("in graceful {} requests failed ({})", graceful.failed, kinds.join(", ")));
     }
     if graceful.max_nodes_out > MAX_UNAVAILABLE {
         broken.push(format!(
-            "graceful had {} nodes out of service at once; {MAX_UNAVAILABLE} is allowed",
+            "in graceful {} nodes were out of service at once; the limit is {MAX_UNAVAILABLE}",
             graceful.max_nodes_out
         ));
     }
@@ -55,7 +53,7 @@ fn broken_by_node(node: &Node) -> Option<String> {
     if !node.rebooted {
         return Some(format!("{name} was not rebooted"));
     }
-    (!node.in_service).then(|| format!("{name} did not come back into service"))
+    (!node.in_service).then(|| format!("{name} did not return to service"))
 }
 
 #[cfg(test)]
@@ -99,20 +97,23 @@ mod tests {
 
     #[test]
     fn an_experiment_without_losses_shows_nothing() {
-        assert!(compared(naive(0), graceful(vec![node()]))[0].starts_with("naive failed no request"));
+        assert!(compared(naive(0), graceful(vec![node()]))[0].starts_with("in naive no request failed"));
     }
 
     #[test]
     fn failures_are_named_by_status() {
         let failed_by_status = [("502".to_owned(), 2), ("timed out".to_owned(), 1)].into();
         let run = Scenario { failed: 3, failed_by_status, ..graceful(vec![node()]) };
-        assert_eq!(compared(naive(700), run), ["graceful failed 3 requests (502: 2, timed out: 1)"]);
+        assert_eq!(compared(naive(700), run), ["in graceful 3 requests failed (502: 2, timed out: 1)"]);
     }
 
     #[test]
     fn two_nodes_out_at_once_are_one_too_many() {
         let run = Scenario { max_nodes_out: 2, ..graceful(vec![node()]) };
-        assert_eq!(compared(naive(700), run), ["graceful had 2 nodes out of service at once; 1 is allowed"]);
+        assert_eq!(
+            compared(naive(700), run),
+            ["in graceful 2 nodes were out of service at once; the limit is 1"]
+        );
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
             "the agent of node-1 did not finish",
             "the agent of node-1 ended with exit code 75",
             "node-1 was not rebooted",
-            "node-1 did not come back into service",
+            "node-1 did not return to service",
         ];
         assert_eq!(compared(naive(700), graceful(nodes)), expected);
     }

@@ -1,4 +1,4 @@
-//! What a scenario found out, as it is written to `report.json`.
+//! The report, as it is written to `report.json`.
 
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -8,15 +8,15 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub settings: Settings,
-    /// The careless way; absent when it was not played.
+    /// Reboots without node-agent; absent if not played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naive: Option<Scenario>,
-    /// With node-agent; absent when it was not played.
+    /// Reboots with node-agent; absent if not played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graceful: Option<Scenario>,
 }
 
-/// What the rehearsal was asked for.
+/// The settings of the rehearsal.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Settings {
     pub rps: u32,
@@ -24,47 +24,47 @@ pub(crate) struct Settings {
     pub nodes: u8,
 }
 
-/// One scenario from its first request to its last.
+/// A scenario, from its first request to its last.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Scenario {
     pub requests: u64,
-    /// Requests answered with anything but 200, or not answered.
+    /// Requests that got no response, or a status other than 200.
     pub failed: u64,
-    /// Keys are status codes, or what kept the client from getting one, such as `timed out`.
+    /// By status code, or by what the client got instead, such as `timed out`.
     pub failed_by_status: BTreeMap<String, u64>,
-    /// The most nodes that the load balancer had out of service at one moment.
+    /// The most nodes that were out of service at once, for the load balancer.
     pub max_nodes_out: usize,
     pub duration_s: f64,
-    /// By the second in which they began.
+    /// Requests, by the second in which they began.
     pub requests_per_second: Vec<u32>,
-    /// By the second in which they began; part of the requests.
+    /// Failed requests, by the second in which they began.
     pub failures_per_second: Vec<u32>,
     pub nodes: Vec<Node>,
 }
 
-/// One node of a scenario.
+/// A node of a scenario.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Node {
     pub name: String,
     pub instance_id: String,
-    /// How long the load balancer had it out of service.
+    /// How long it was out of service, for the load balancer.
     pub out_of_rotation_s: f64,
-    /// How long its service answered nobody. Longer than it was out of rotation means that requests were lost.
+    /// How long its service was down. If this is longer than `out_of_rotation_s`, requests were lost.
     pub service_down_s: f64,
-    /// What the agent did; without an agent, the reboot alone.
+    /// The agent's phases. Without an agent, only the reboot.
     pub phases: Vec<Phase>,
-    /// The agent's; null without an agent, or when it had not finished in time.
+    /// The agent's exit code; null without an agent, or if it did not finish in time.
     pub exit_code: Option<u8>,
-    /// It has another boot id than at the beginning.
+    /// Its boot id has changed.
     pub rebooted: bool,
-    /// The load balancer has it in service at the end.
+    /// It is in service at the end.
     pub in_service: bool,
-    /// What kept its maintenance from finishing.
+    /// Why its maintenance did not finish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// One phase of a node's maintenance.
+/// A phase of a node's maintenance.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Phase {
     pub name: String,
@@ -74,7 +74,7 @@ pub(crate) struct Phase {
 }
 
 impl Report {
-    /// The scenarios that were played, with their names, in playing order.
+    /// The scenarios that were played, with their names, in order.
     pub(crate) fn scenarios(&self) -> impl Iterator<Item = (&'static str, &Scenario)> {
         [("naive", &self.naive), ("graceful", &self.graceful)]
             .into_iter()

@@ -1,4 +1,4 @@
-//! Watches the load balancer's own state of every node while a scenario plays, and feeds the live view.
+//! Samples the load balancer's state of every node while a scenario plays, and updates the live view.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     view::{NodeView, Snapshot, View},
 };
 
-/// Shorter than any state that matters lasts.
+/// Shorter than any relevant state lasts.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 const SHOW_EVERY: Duration = Duration::from_millis(250);
-/// The rates of the view are averages of this long.
+/// The view shows rates averaged over this time.
 const RATES_OVER: Duration = Duration::from_secs(1);
 
-/// What the sampler looks at.
+/// What the sampler reads.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub alb: LocalAlb,
@@ -34,16 +34,16 @@ pub(crate) struct Watched {
     pub clock: Clock,
 }
 
-/// What it has seen.
+/// The result of the sampling.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
-    /// The most nodes that were out of service in the same sample.
+    /// The most nodes that were out of service in one sample.
     pub max_nodes_out: usize,
-    /// For every node, in the given order, when the load balancer had it out of service.
+    /// When each node was out of service, in the order of the nodes.
     pub out_of_rotation: Vec<Vec<Span>>,
 }
 
-/// Looks until `stop` turns true.
+/// Samples until `stop` is true.
 pub(crate) async fn sample(watched: Watched, mut view: View, mut stop: watch::Receiver<bool>) -> Samples {
     let mut samples = Samples { max_nodes_out: 0, out_of_rotation: vec![Vec::new(); watched.nodes.len()] };
     let mut rates = Rates::new();
@@ -53,7 +53,7 @@ pub(crate) async fn sample(watched: Watched, mut view: View, mut stop: watch::Re
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            // An error means that whoever could stop us is gone.
+            // An error means that the sender is gone, which also stops the sampling.
             _ = stop.wait_for(|&stop| stop) => break,
             _ = tick.tick() => {}
         }
@@ -111,7 +111,7 @@ impl Watched {
     }
 }
 
-/// The load balancer's own word for the state of the node's target.
+/// The load balancer's name for the state of the node's target.
 fn state(alb: &LocalAlb, target_group: &str, place: &Place) -> String {
     let target = alb.targets(target_group).into_iter().find(|target| target.id == place.instance_id);
     target.map_or_else(|| "not registered".to_owned(), |target| target.state.to_string())
@@ -121,7 +121,7 @@ pub(crate) fn in_service(alb: &LocalAlb, target_group: &str, place: &Place) -> b
     state(alb, target_group, place) == "healthy"
 }
 
-/// In words, what a node is doing. While it is rebooting its record says what it was doing before.
+/// What a node is doing. During a reboot, its record still has the phase before the reboot.
 fn phase(place: &Place, activity: Activity) -> String {
     match (activity, agent::phase(place)) {
         (Activity::Rebooting, _) => "rebooting".to_owned(),
@@ -131,7 +131,7 @@ fn phase(place: &Place, activity: Activity) -> String {
     }
 }
 
-/// Requests and failures per second, of the last second or a little more.
+/// Requests and failures per second, over the last second or a little more.
 struct Rates {
     since: Instant,
     ended: u64,

@@ -1,4 +1,4 @@
-//! The two scenarios, from the first request to the last.
+//! The two scenarios.
 
 use std::{
     fmt,
@@ -27,21 +27,21 @@ use crate::{
     view::View,
 };
 
-/// Load before anything happens, so that the plot shows what normal is.
+/// Load before the first reboot, so that the plot shows normal operation.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Load after the last node is back.
+/// Load after the last node has returned to service.
 const TAIL: Duration = Duration::from_millis(1500);
-/// In naive, from a node's first answer to the reboot of the next.
+/// Naive only: the time from a node's first response to the reboot of the next node.
 const PAUSE: Duration = Duration::from_millis(500);
-/// At the default rate, 5,000 requests and some.
+/// At the default rate, a little more than 5,000 requests.
 const LEAST_LOAD: Duration = Duration::from_secs(26);
-/// How long a whole scenario may take, not counting the reboots.
+/// Time limit for a scenario, without the reboots.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The name of the phase, the agent's word for it.
+/// The agent's name of this phase.
 const REBOOT: &str = "reboot";
 
-/// One of the two ways to reboot a fleet.
+/// A way to reboot a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
     Naive,
@@ -60,13 +60,13 @@ impl fmt::Display for Scenario {
 impl Scenario {
     fn explained(self) -> &'static str {
         match self {
-            Self::Naive => "each node in turn is rebooted without telling the load balancer",
-            Self::Graceful => "node-agent maintain --reboot on all nodes at once",
+            Self::Naive => "reboots each node in turn without telling the load balancer",
+            Self::Graceful => "runs node-agent maintain --reboot on all nodes at once",
         }
     }
 }
 
-/// A node after its scenario, and how its agent ended.
+/// A node after the scenario, and how its agent ended.
 struct Ending {
     node: Node,
     exit_code: Option<u8>,
@@ -93,15 +93,14 @@ pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Res
         Scenario::Naive => reboot_in_turn(nodes, deadline).await?,
         Scenario::Graceful => maintain_all(nodes, deadline).await?,
     };
-    // Up to a whole second, and not a moment longer, so that the last one is no different from the others.
+    // Up to exactly a whole second, so that the last second of the plot is complete.
     let load_for = (clock.elapsed() + TAIL).max(LEAST_LOAD).as_secs();
     let end = Duration::from_secs(load_for).saturating_sub(Duration::from_millis(20));
     tokio::time::sleep(end.saturating_sub(clock.elapsed())).await;
     stop.send_replace(true);
 
-    let requests =
-        load.await.context("the load generator broke down")?.context("failed to set up the load")?;
-    let samples = sampling.await.context("the sampler broke down")?;
+    let requests = load.await.context("the load generator failed")?.context("failed to set up the load")?;
+    let samples = sampling.await.context("the sampler failed")?;
     Ok(summarize(&fleet, &endings, &requests, &samples, clock))
 }
 
@@ -110,7 +109,7 @@ async fn reboot_in_turn(mut nodes: Vec<Node>, deadline: Instant) -> anyhow::Resu
         node.reboot().await?;
         let name = node.place.name.clone();
         timeout_at(deadline, node.answering()).await.with_context(|| {
-            format!("the service of {name} does not answer after the reboot; see its service.log")
+            format!("the service of {name} does not respond after the reboot; see its service.log")
         })?;
         tokio::time::sleep(PAUSE).await;
     }
@@ -124,13 +123,13 @@ async fn maintain_all(nodes: Vec<Node>, deadline: Instant) -> anyhow::Result<Vec
     }
     let mut endings = Vec::new();
     while let Some(ending) = maintenances.join_next().await {
-        endings.push(ending.context("a node broke down")??);
+        endings.push(ending.context("a node failed")??);
     }
     endings.sort_by(|a, b| a.node.place.name.cmp(&b.node.place.name));
     Ok(endings)
 }
 
-/// One node's maintenance, with everything that happens around its agent.
+/// Runs a node's maintenance, and reboots the node when its agent asks for it.
 async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
     node.start_agent(&["maintain", "--reboot"])?;
     loop {
@@ -138,7 +137,7 @@ async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
             Ok(event) => match event? {
                 AgentEvent::RebootRequested => {
                     node.reboot().await?;
-                    // Started by the boot unit, which waits for nothing.
+                    // As the unit does at boot.
                     node.start_agent(&["resume"])?;
                     let _ = timeout_at(deadline, node.answering()).await;
                     continue;
@@ -148,12 +147,12 @@ async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
                     let code = status.code().and_then(|code| u8::try_from(code).ok());
                     (code, Some(format!("its agent ended with {status}")))
                 }
-                AgentEvent::Halted => (None, Some("it is halted, so a person is needed".to_owned())),
+                AgentEvent::Halted => (None, Some("it is halted and needs a person".to_owned())),
             },
             Err(_) => {
                 let phase =
                     agent::phase(&node.place).map_or("no phase".to_owned(), |phase| phase.to_string());
-                (None, Some(format!("it did not finish in time and is in {phase}")))
+                (None, Some(format!("it did not finish in time; it is in {phase}")))
             }
         };
         let problem = problem.map(|problem| explained(&node, &problem));
@@ -161,7 +160,7 @@ async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
     }
 }
 
-/// A problem with the agent's own reason, if it has written one down, and where to read on.
+/// A problem, with the reason from the agent's record and the path of the agent's log.
 fn explained(node: &Node, problem: &str) -> String {
     let reason = agent::reason(&node.place).map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{problem}{reason}; see {}", node.place.agent_log().display())
@@ -195,7 +194,7 @@ fn summarize(
     summary::scenario(requests, samples.max_nodes_out, nodes.collect())
 }
 
-/// What the agent has on record, and the reboots, which are measured from outside: the agent was not there.
+/// The phases on record, and the reboots. Those are measured from outside, because the agent does not run then.
 fn phases(node: &Node, clock: Clock) -> Vec<report::Phase> {
     let reboots = node.reboots.iter().map(|reboot| report::Phase {
         name: REBOOT.to_owned(),

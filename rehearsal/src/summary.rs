@@ -1,4 +1,4 @@
-//! From what was recorded during a scenario to its report. Pure.
+//! Turns the measurements of a scenario into its report. Without I/O.
 
 use crate::{
     load::Request,
@@ -23,7 +23,7 @@ pub(crate) fn total(spans: &[Span]) -> f64 {
     rounded(spans.iter().fold(0.0, |sum, span| sum + span.seconds()))
 }
 
-/// Seconds with as many digits as a reader of the report can use.
+/// Rounds seconds for the report.
 pub(crate) fn rounded(seconds: f64) -> f64 {
     (seconds * 1_000.0).round() / 1_000.0
 }
@@ -44,7 +44,7 @@ pub(crate) fn scenario(requests: &[Request], max_nodes_out: usize, nodes: Vec<No
     scenario
 }
 
-/// Adds `count` to the second that `moment` is in.
+/// Adds `count` to the second of `moment`.
 fn count_at(per_second: &mut Vec<u32>, moment: f64, count: u32) {
     let second = std::time::Duration::try_from_secs_f64(moment).unwrap_or_default().as_secs();
     let second = usize::try_from(second).unwrap_or(usize::MAX);

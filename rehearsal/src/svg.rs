@@ -1,8 +1,8 @@
-//! The few SVG elements that the chart is made of. Coordinates are pixels from the top left corner.
+//! The SVG elements of the chart. Coordinates are pixels from the top left corner.
 
 use std::fmt::{Display, Write};
 
-/// Where a text stands relative to its position.
+/// The alignment of a text relative to its position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Anchor {
     Start,
@@ -19,7 +19,7 @@ pub(crate) struct Area {
     pub height: f64,
 }
 
-/// An SVG image that is being drawn.
+/// An SVG image.
 #[derive(Debug)]
 pub(crate) struct Svg {
     body: String,
@@ -28,7 +28,7 @@ pub(crate) struct Svg {
 }
 
 impl Svg {
-    /// An empty image on a white card, so that it can be read on dark pages as well.
+    /// An empty image on a white background, so that it is readable on dark pages too.
     pub(crate) fn new(width: f64, height: f64) -> Self {
         let mut svg = Self { body: String::new(), width, height };
         svg.push(format_args!(
@@ -63,7 +63,7 @@ impl Svg {
         ));
     }
 
-    /// The whole image. `title` is for those who cannot see it.
+    /// The complete image. `title` is for screen readers.
     pub(crate) fn finish(self, title: &str) -> String {
         let Self { body, width, height } = self;
         let title = escaped(title);

@@ -1,18 +1,18 @@
-//! The results as text: the scenarios side by side, and failures over time. Pure.
+//! The results as text: the scenarios side by side, and failures over time. Without I/O.
 
 use crate::{
     figures::{count, seconds},
     report::{Report, Scenario},
 };
 
-/// Wide enough for what is in it, narrow enough for any terminal.
+/// Fits its content and any terminal.
 const LABEL_WIDTH: usize = 28;
 const COLUMN_WIDTH: usize = 12;
-/// A terminal's width, less the words in front of the plot.
+/// A terminal's width, minus the label of the plot.
 const PLOT_WIDTH: usize = 64;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A table with a column per scenario, then a plot of the failures of each.
+/// A table with a column per scenario, followed by a plot of each scenario's failures.
 pub(crate) fn side_by_side(report: &Report) -> String {
     let scenarios: Vec<(&str, &Scenario)> = report.scenarios().collect();
     let mut table = Table::default();
@@ -54,7 +54,7 @@ impl Table {
     }
 }
 
-/// Every way to fail that occurs, once.
+/// The distinct kinds of failure.
 fn statuses<'a>(scenarios: &[(&str, &'a Scenario)]) -> std::collections::BTreeSet<&'a String> {
     scenarios.iter().flat_map(|(_, scenario)| scenario.failed_by_status.keys()).collect()
 }
@@ -64,7 +64,7 @@ fn node_names(scenarios: &[(&str, &Scenario)]) -> Vec<String> {
     first.into_iter().flatten().collect()
 }
 
-/// Failures over time, on the same scale for every scenario.
+/// Plots failures over time, with one scale for all scenarios.
 fn plots(scenarios: &[(&str, &Scenario)]) -> String {
     let longest =
         scenarios.iter().map(|(_, scenario)| scenario.failures_per_second.len()).max().unwrap_or_default();
@@ -86,7 +86,7 @@ fn plots(scenarios: &[(&str, &Scenario)]) -> String {
     text
 }
 
-/// A dot for nothing; anything else is at least the lowest bar.
+/// A dot for zero; any other value is at least the lowest bar.
 fn column(value: u32, most: u32) -> char {
     if value == 0 {
         return '·';

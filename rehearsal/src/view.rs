@@ -1,4 +1,4 @@
-//! The live view: a block that is redrawn on a terminal, a line now and then anywhere else.
+//! The live view: a block that is redrawn on a terminal; elsewhere, a line every few seconds.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::figures;
 
-/// How often a line is written where nothing can be redrawn.
+/// How often a line is written when there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// What there is to see at one moment.
+/// The view at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     /// Seconds since the scenario began.
@@ -27,17 +27,17 @@ pub(crate) struct Snapshot {
     pub nodes: Vec<NodeView>,
 }
 
-/// One node at one moment.
+/// A node at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeView {
     pub name: String,
     /// `drain`, `rebooting`
     pub phase: String,
-    /// The target's state as the load balancer has it, `healthy`.
+    /// The load balancer's state of the target, such as `healthy`.
     pub state: String,
 }
 
-/// Writes to stderr, so that stdout has the results alone.
+/// Writes to stderr. Stdout has only the results.
 #[derive(Debug)]
 pub(crate) enum View {
     Block { multi: MultiProgress, lines: Vec<ProgressBar> },
@@ -69,7 +69,7 @@ impl View {
             Self::Lines { written } => {
                 if written.elapsed() >= LINE_EVERY {
                     *written = Instant::now();
-                    // A view that nobody can see any more is no reason to stop.
+                    // A closed terminal does not stop the rehearsal.
                     let _ = writeln!(io::stderr(), "{}", line(snapshot));
                 }
             }
@@ -78,7 +78,7 @@ impl View {
 
     pub(crate) fn close(self) {
         if let Self::Block { multi, .. } = self {
-            // Only drawing can fail, and there is nothing more to draw.
+            // Only drawing can fail, and this is the last drawing.
             let _ = multi.clear();
         }
     }

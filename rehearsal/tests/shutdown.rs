@@ -131,7 +131,7 @@ async fn a_drain_under_way_is_finished_and_the_command_is_missed() {
     fleet.nodes[0].boot().await;
     let finished = finished(fleet.nodes[0].resume().await);
     assert_eq!((finished.verdict, finished.exit_code), (Verdict::FailedButRestored, 1));
-    assert!(finished.reason.unwrap().contains("the machine went down before the command was run"));
+    assert!(finished.reason.unwrap().contains("the machine went down before the command was started"));
     fleet.assert_restored();
 }
 

@@ -173,7 +173,7 @@ async fn sigterm_in_the_drain_turns_back() {
     let mut program = Program::start(&estate, &["maintain", "--", "touch", began.to_str().unwrap()]);
     program.reaches(Phase::Drain).await;
     program.send(Signal::TERM);
-    program.ends_with(1, &["drain: asked to stop", "the node is back in service"]).await;
+    program.ends_with(1, &["drain: stop requested", "the node is back in service"]).await;
     assert!(!began.exists());
     assert_eq!(estate.alb.instances_out(&estate.arn), 0);
     assert_eq!(estate.lease_of(1), None);

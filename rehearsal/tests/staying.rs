@@ -130,7 +130,7 @@ async fn when_nobody_waits_any_more_a_node_in_service_stays_there() {
     let mut driver = node.unit(node.reboot());
     let finished = finished(driver.drive_and_stay().await.unwrap());
     assert_eq!((finished.verdict, finished.exit_code), (Verdict::NothingChanged, 75));
-    assert!(finished.reason.unwrap().contains("whoever asked for it has gone"));
+    assert!(finished.reason.unwrap().contains("no client waits for it any more"));
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 0);
     fleet.assert_restored();
 }
@@ -170,7 +170,7 @@ async fn asked_to_stop_in_the_drain_the_node_turns_back_and_may_be_asked_again()
     requests(node).leave(&Ask::Stop).unwrap();
     let stopped = finished(running.await.unwrap());
     assert_eq!(stopped.verdict, Verdict::FailedButRestored);
-    assert_eq!(stopped.reason.as_deref(), Some("drain: asked to stop"));
+    assert_eq!(stopped.reason.as_deref(), Some("drain: stop requested"));
     assert!(node.machine.ran.lock().unwrap().is_empty());
     fleet.assert_restored();
 }
@@ -184,7 +184,7 @@ async fn asked_to_come_back_before_it_has_drained_it_turns_back() {
     requests(node).leave(&Ask::ComeBack).unwrap();
     let finished = finished(running.await.unwrap());
     assert_eq!(finished.verdict, Verdict::FailedButRestored);
-    assert_eq!(finished.reason.as_deref(), Some("drain: asked to come back before it had drained"));
+    assert_eq!(finished.reason.as_deref(), Some("drain: rejoin requested before the node had drained"));
     assert!(finished.phases.iter().all(|run| run.phase != Phase::Drained), "{finished:?}");
     fleet.assert_restored();
 }

@@ -1,19 +1,19 @@
-//! How far the command of a maintenance is.
+//! The progress of a maintenance's command.
 
 use serde::{Deserialize, Serialize};
 
-/// How far the command is.
+/// The progress of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandState {
-    /// Not begun.
+    /// Not started.
     NotRun,
-    /// Begun; if nobody is there to see its end, it counts as failed.
+    /// Started. If the driver does not see it end, it counts as failed.
     Running,
-    /// Ended well.
+    /// Succeeded.
     Succeeded,
-    /// Ended well, and asks for a reboot (exit code 194).
+    /// Succeeded, and requests a reboot (exit code 194).
     RebootNeeded,
-    /// Ended badly, or nobody saw its end.
+    /// Failed, or the driver did not see it end.
     Failed,
 }

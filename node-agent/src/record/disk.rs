@@ -1,4 +1,4 @@
-//! How the record gets to disk: whole, or not at all.
+//! Writes the record to disk, whole or not at all.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Where records are written; a test may be a disk that is full, or the moment after which the power fails.
+/// Where records are written. A test can replace it with a full disk, or with a power cut.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Puts this content in the place of a file. When it returns, the content survives a power cut; when it fails, the
-    /// file is as it was.
+    /// Replaces the content of a file. When this returns, the content survives a power cut. When it fails, the file is
+    /// unchanged.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! How a maintenance ended, and how each of its phases did.
+//! How a maintenance and each of its phases ended.
 
 use super::phase::{Outcome, Phase};
 use super::turned_back::TurnedBack;
@@ -15,9 +15,9 @@ pub struct PhaseRun {
     pub outcome: Outcome,
     /// When it began.
     pub began: Timestamp,
-    /// How long it took, in seconds; by the wall clock when a reboot lies within.
+    /// How long it took, in seconds, by the wall clock.
     pub seconds: f64,
-    /// Why it ended so, unless it is ok.
+    /// The reason, unless the outcome is ok.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -29,9 +29,9 @@ impl Eq for PhaseRun {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As asked.
+    /// All that was requested is done, and the node is back in service.
     Succeeded,
-    /// Not as asked, and the node is back in service.
+    /// Something failed, and the node is back in service.
     FailedButRestored,
     /// The node never left service.
     NothingChanged,
@@ -52,28 +52,28 @@ impl fmt::Display for Verdict {
 pub struct Finished {
     /// The request's id.
     pub id: String,
-    /// Other requests that it answered.
+    /// Other requests that joined it.
     #[serde(default)]
     pub also: Vec<String>,
     /// How it ended.
     pub verdict: Verdict,
-    /// What `maintain` ended, or ends, with.
+    /// The exit code of `maintain`.
     pub exit_code: u8,
     /// When.
     pub at: Timestamp,
-    /// Why it did not go as asked.
+    /// Why it did not succeed.
     pub reason: Option<String>,
-    /// It was given up, and why.
+    /// Why it was cancelled, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turned_back: Option<TurnedBack>,
     /// Its phases.
     pub phases: Vec<PhaseRun>,
-    /// How many boots it saw.
+    /// How many boots happened during it.
     pub boots: u32,
 }
 
 impl Finished {
-    /// Whether a request was done by this maintenance.
+    /// Whether this maintenance is the result of a request.
     pub fn answers(&self, id: &str) -> bool {
         self.id == id || self.also.iter().any(|also| also == id)
     }

@@ -1,4 +1,4 @@
-//! One target group of an operation: our registrations and our lease there.
+//! One target group of an operation: our registrations and our lease in it.
 
 use super::in_doubt::InDoubt;
 use crate::aws::target_group::{Attributes, HealthCheck, Target, TargetType};
@@ -15,27 +15,27 @@ pub struct Group {
     pub name: String,
     /// What its targets are.
     pub target_type: TargetType,
-    /// How the load balancer checks us; after a boot the local check must not depend on the API.
+    /// The load balancer's health check, on record because the local check after a boot must not depend on the API.
     pub health_check: HealthCheck,
-    /// Our registrations, exactly as they were.
+    /// Our registrations, as they were before we left.
     pub pairs: Vec<Target>,
-    /// What its attributes say, read anew right before we leave.
+    /// Its attributes, read again right before we leave.
     pub attributes: Attributes,
-    /// How many targets the group had when we began.
+    /// How many targets the group had when the maintenance began.
     pub registered: usize,
-    /// Our place in the queue, from before it is written until it is given up.
+    /// Our place in the queue, from before it is written until it is removed.
     pub ticket: Option<TicketOnRecord>,
     /// Our claim to a slot, from before it is written until its removal is acknowledged.
     pub claim: Option<ClaimOnRecord>,
-    /// Our tag said `failed` before this operation.
+    /// Our tag was `failed` before this operation.
     pub failed_before: bool,
     /// When DeregisterTargets was acknowledged.
     pub deregistered: Option<Moment>,
-    /// DeregisterTargets without an answer.
+    /// DeregisterTargets calls without an answer.
     pub deregisters_in_doubt: InDoubt,
     /// Lease writes without an answer.
     pub tags_in_doubt: InDoubt,
-    /// The group was deleted meanwhile.
+    /// The group was deleted during the operation.
     pub gone: bool,
 }
 
@@ -46,9 +46,9 @@ pub struct TicketOnRecord {
     pub number: u64,
     /// The entry's nonce.
     pub nonce: String,
-    /// Raised while waiting.
+    /// Grows while waiting.
     pub sequence: u64,
-    /// When it was written last.
+    /// When it was last written.
     pub written: Moment,
 }
 
@@ -57,14 +57,14 @@ pub struct TicketOnRecord {
 pub struct ClaimOnRecord {
     /// Its nonce.
     pub nonce: String,
-    /// The K that it was made under.
+    /// The K that it applies.
     pub max_unavailable: u32,
-    /// When it was made, for people; kept, so that the tag can be written again just as it was.
+    /// When it was made, for people; on record so that the tag can be written again unchanged.
     pub at: Timestamp,
 }
 
 impl TicketOnRecord {
-    /// The same place, written again. Readers only look whether the number has changed, so it goes round.
+    /// This place with a new sequence. Readers only check whether the sequence has changed, so it may wrap.
     pub fn refreshed(self, now: Moment) -> TicketOnRecord {
         TicketOnRecord { sequence: self.sequence.wrapping_add(1), written: now, ..self }
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_shown_alive_changes_for_ever() {
+    fn each_refresh_changes_the_sequence() {
         let at = |uptime_ms| Moment { boot_id: "boot".into(), uptime_ms, utc: Timestamp::UNIX_EPOCH };
         for (sequence, next) in [(0, 1), (u64::MAX, 0)] {
             let ticket = TicketOnRecord { number: 7, nonce: "1".into(), sequence, written: at(1) };

@@ -1,12 +1,12 @@
-//! Calls that may still take effect: sent, and not answered.
+//! Calls that may still take effect: sent, but not answered.
 
 use crate::lease::quarantine;
 use crate::machine::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The calls of one kind that have no answer yet, or whose answer was lost. A call is put here, and on record, before it
-/// is sent; it is taken off once its outcome is known or can no longer come.
+/// The calls of one kind that have no answer yet, or whose answer was lost. A call is added, and the record is written,
+/// before it is sent. It is removed once its outcome is known, or once it can no longer take effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InDoubt(Vec<Sent>);
@@ -27,37 +27,37 @@ impl InDoubt {
         InDoubt(vec![Sent { id: CallId(0), at }])
     }
 
-    /// A call is about to be sent.
+    /// Adds a call that is about to be sent.
     pub fn begin(&mut self, now: Moment) -> CallId {
         let id = CallId(self.0.iter().map(|sent| sent.id.0).max().map_or(0, |last| last.wrapping_add(1)));
         self.0.push(Sent { id, at: now });
         id
     }
 
-    /// Its outcome is known.
+    /// Removes a call whose outcome is known.
     pub fn resolve(&mut self, id: CallId) {
         self.0.retain(|sent| sent.id != id);
     }
 
-    /// One of them has taken effect, and each does so once. Which of several is not known, so it is the youngest that is
-    /// still waited for.
+    /// One of the calls has taken effect, and each can do so only once. It is not known which, so the youngest stays in
+    /// doubt.
     pub fn resolve_oldest(&mut self) {
         if !self.0.is_empty() {
             self.0.remove(0);
         }
     }
 
-    /// How long the youngest may still take effect; `None`: none can any more.
+    /// How long the youngest call may still take effect; `None`: none can any more.
     pub fn left(&self, now: &Moment, quarantine: Duration) -> Option<Duration> {
         quarantine::left(self.0.iter().map(|sent| sent.at.at_least_until(now)), quarantine)
     }
 
-    /// None of them can take effect any more.
+    /// Removes all calls: none can take effect any more.
     pub fn forget(&mut self) {
         self.0.clear();
     }
 
-    /// Every outcome is known.
+    /// Whether every outcome is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_youngest_is_waited_for_when_one_has_landed() {
+    fn when_one_of_several_calls_has_taken_effect_the_youngest_stays_in_doubt() {
         let mut calls = InDoubt::since(at(0));
         calls.begin(at(500));
         calls.resolve_oldest();
@@ -97,10 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn after_the_quarantine_none_is_waited_for_but_all_are_remembered_until_they_are_forgotten() {
+    fn after_the_quarantine_nothing_is_left_to_wait_for_but_the_calls_stay_until_forgotten() {
         let mut calls = InDoubt::since(at(0));
         assert_eq!(calls.left(&at(900), Q), None);
-        assert!(!calls.is_empty(), "it may have landed");
+        assert!(!calls.is_empty(), "it may have taken effect");
         calls.forget();
         assert!(calls.is_empty());
     }

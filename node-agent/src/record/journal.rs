@@ -1,4 +1,4 @@
-//! The record on disk: written whole before every side effect, and never by two processes at a time.
+//! The record on disk: written before every side effect, and never by two processes at a time.
 
 use crate::machine::time::Moment;
 use crate::record::disk::{Disk, LocalDisk};
@@ -14,19 +14,19 @@ use std::sync::Arc;
 
 const RECORD: &str = "record.json";
 const LOCK: &str = "lock";
-/// No record is longer, in bytes; what is, is none of ours.
+/// The longest record that is read, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// The record, open for writing; holds the lock on its directory.
+/// The record, open for writing. Holds the lock on its directory.
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
-    /// What is, or will be at the next [`Journal::save`], on disk.
+    /// The record as the next [`Journal::save`] writes it.
     pub record: Record,
     is_new: bool,
     is_lost: bool,
     disk: Arc<dyn Disk>,
-    /// Not empty once a record has been written beside it, so that one that is lost is missed.
+    /// Not empty once a record has been written beside it, so that a lost record is noticed.
     lock: File,
 }
 
@@ -34,12 +34,12 @@ pub struct Journal {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another process drives this node.
-    #[error("another node-agent is at work on this node; `node-agent status` shows what it does")]
+    #[error("another node-agent is working on this node; run `node-agent status` to see what it does")]
     Locked,
     /// Not JSON, or not a record.
     #[error(
-        "failed to read the record {path}: {cause}; nothing was done. See with `node-agent status` and the load \
-         balancer whether this node is in service, bring it back by hand if not, then move the file away"
+        "failed to read the record {path}: {cause}; nothing was done. Check with `node-agent status` and at the load \
+         balancer whether this node is in service, bring it back by hand if it is not, then move the file away"
     )]
     Corrupt {
         /// The file.
@@ -47,10 +47,10 @@ pub enum JournalError {
         /// What is wrong with it.
         cause: serde_json::Error,
     },
-    /// Written before the first release, with a maintenance under way.
+    /// Written before the first release, during a maintenance.
     #[error(
-        "failed to read the record {path}: it was written before the first release, in the middle of a maintenance; \
-         nothing was done. Bring this node back with the node-agent that wrote it, or by hand, then move the file away"
+        "failed to read the record {path}: it was written before the first release, during a maintenance; nothing was \
+         done. Bring this node back with the node-agent that wrote it, or by hand, then move the file away"
     )]
     Older {
         /// The file.
@@ -58,7 +58,7 @@ pub enum JournalError {
     },
     /// Written by a newer version of this program.
     #[error(
-        "failed to read the record {path}: it has version {found} and this program knows up to {VERSION}; \
+        "failed to read the record {path}: it has version {found}, and this program supports versions up to {VERSION}; \
          nothing was done. Install the newer node-agent again"
     )]
     Newer {
@@ -67,14 +67,14 @@ pub enum JournalError {
         /// Its version.
         found: u32,
     },
-    /// The disk does not let us.
+    /// The disk failed.
     #[error("failed to {what} {path}: {cause}; free or repair the disk, then run `node-agent resume`")]
     Io {
         /// What was tried.
         what: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
 }
@@ -83,7 +83,7 @@ fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
     move |cause| JournalError::Io { what, path: path.to_owned(), cause }
 }
 
-/// Reads the record without locking it, for people who look.
+/// Reads the record without locking it, for `status`.
 ///
 /// # Errors
 /// [`JournalError`]; an absent record is `None`.
@@ -104,7 +104,7 @@ pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
     if text.len() as u64 > LONGEST {
         return Err(corrupt(serde_json::Error::custom(format!("it is longer than {LONGEST} bytes"))));
     }
-    // The version first: a newer record need not have our shape.
+    // The version first: a newer record may have other fields.
     let Version { version: found } = serde_json::from_slice(&text).map_err(corrupt)?;
     if found > VERSION {
         return Err(JournalError::Newer { path, found });
@@ -115,7 +115,7 @@ pub fn read(dir: &Path) -> Result<Option<Record>, JournalError> {
     serde_json::from_slice(&text).map(Some).map_err(corrupt)
 }
 
-/// No release has written such a record, so it is replaced, unless a node has to come back by it.
+/// No release has written such a record, so it is replaced, unless it is needed to bring the node back.
 fn before_the_first_release(text: &[u8], path: PathBuf) -> Result<Option<Record>, JournalError> {
     #[derive(Deserialize)]
     struct Unreleased {
@@ -128,17 +128,17 @@ fn before_the_first_release(text: &[u8], path: PathBuf) -> Result<Option<Record>
     }
 }
 
-/// Whether a process drives this node at this moment.
+/// Whether a process drives this node now.
 pub fn is_driven(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK)).map(|lock| lock.try_lock_shared());
     matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }
 
 impl Journal {
-    /// Locks the directory (made if absent, for root's eyes only) and reads the record in it.
+    /// Locks the directory and reads the record in it. Makes the directory, with mode 0700, if it is absent.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] at once when another process holds it.
+    /// [`JournalError::Locked`] without waiting, when another process holds the lock.
     pub fn open(dir: &Path) -> Result<Opened, JournalError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(io_error("make the directory", dir))?;
@@ -155,7 +155,7 @@ impl Journal {
         Ok(Opened { is_lost: has_been && found.is_none(), found, dir: dir.to_owned(), lock })
     }
 
-    /// There was no record of this instance.
+    /// Whether there was no record of this instance.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
@@ -165,14 +165,15 @@ impl Journal {
         self.is_lost
     }
 
-    /// What a record that is lost may have known of can still take effect: at the latest, it was sent right before the boot.
+    /// If the record was lost, adds one call in doubt for all those that it may have named. They count as sent right before
+    /// the boot.
     pub fn assume_calls_in_doubt(&mut self, boot: Moment) {
         if self.is_lost {
             self.record.calls_in_doubt.begin(boot);
         }
     }
 
-    /// The same journal on another disk.
+    /// This journal, on another disk.
     pub fn on(self, disk: Arc<dyn Disk>) -> Journal {
         Journal { disk, ..self }
     }
@@ -180,7 +181,7 @@ impl Journal {
     /// Writes the record. When this returns, it survives a power cut.
     ///
     /// # Errors
-    /// [`JournalError::Io`]; the record on disk is the one before.
+    /// [`JournalError::Io`]; the record on disk is unchanged.
     pub fn save(&self) -> Result<(), JournalError> {
         let path = self.dir.join(RECORD);
         if self.lock.metadata().is_ok_and(|lock| lock.len() == 0) {
@@ -203,24 +204,21 @@ impl Journal {
 pub struct Opened {
     /// The record, if there is one.
     pub found: Option<Record>,
-    /// There was one, and it is gone: an agent has worked here before.
+    /// There was a record, and it is gone.
     pub is_lost: bool,
     dir: PathBuf,
     lock: File,
 }
 
 impl Opened {
-    /// Makes it the journal of this instance. Another instance's record, as an image baked in the middle of a
-    /// maintenance carries it, is set aside and not acted on.
+    /// Makes it the journal of this instance. Another instance's record is set aside and not used: an image may have been
+    /// made from a node in maintenance.
     ///
     /// # Errors
     /// [`JournalError::Io`] when it cannot be set aside.
     pub fn for_instance(self, instance_id: &str, region: &str) -> Result<Journal, JournalError> {
         if self.is_lost {
-            tracing::warn!(
-                "the record of this node is missing from {}, and there was one",
-                self.dir.display()
-            );
+            tracing::warn!("the record of this node is missing: {} had one", self.dir.display());
         }
         let own = self.found.as_ref().is_some_and(|record| record.instance_id == instance_id);
         let record = match self.found {
@@ -230,7 +228,7 @@ impl Opened {
                 std::fs::rename(self.dir.join(RECORD), &aside)
                     .map_err(io_error("set aside the record", &aside))?;
                 tracing::warn!(
-                    "the record was that of {}, not ours: set aside as {}",
+                    "the record belongs to {}, not to this node: set aside as {}",
                     foreign.instance_id,
                     aside.display()
                 );
@@ -249,7 +247,7 @@ impl Opened {
     }
 }
 
-/// Where another instance's record goes: never in the place of one that was set aside before.
+/// A new name for another instance's record. It never overwrites one that was set aside before.
 fn aside(dir: &Path, instance_id: &str) -> PathBuf {
     let name = file_name(instance_id);
     let numbered = (2..).map(|number| format!("foreign-{name}-{number}.json"));
@@ -269,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_is_found_again() {
+    fn a_saved_record_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         journal(dir.path(), "i-1").save().unwrap();
         assert_eq!(read(dir.path()).unwrap(), Some(Record::new("i-1", "eu-west-1")));
@@ -277,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_was_there_and_is_gone_leaves_its_calls_in_doubt() {
+    fn a_lost_record_leaves_its_calls_in_doubt() {
         let dir = tempfile::tempdir().unwrap();
         let boot = Moment { boot_id: "boot".into(), uptime_ms: 0, utc: jiff::Timestamp::UNIX_EPOCH };
         let doubts = || {
@@ -285,10 +283,10 @@ mod tests {
             journal.assume_calls_in_doubt(boot.clone());
             !journal.record.calls_in_doubt.is_empty()
         };
-        assert!(!doubts(), "there never was one");
-        assert!(!doubts(), "somebody has only looked");
+        assert!(!doubts(), "there never was a record");
+        assert!(!doubts(), "opening the journal writes no record");
         journal(dir.path(), "i-1").save().unwrap();
-        assert!(!doubts(), "it is there");
+        assert!(!doubts(), "the record exists");
         std::fs::remove_file(dir.path().join(RECORD)).unwrap();
         assert!(doubts());
     }
@@ -301,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_can_read_it() {
+    fn only_the_owner_can_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("state");
         journal(&dir, "i-1").save().unwrap();
@@ -329,7 +327,7 @@ mod tests {
         assert_eq!(journal(dir.path(), "i-new").record, Record::new("i-new", "eu-west-1"));
         assert!(dir.path().join("foreign-i-baked.json").exists());
         assert_eq!(read(dir.path()).unwrap(), None);
-        // Not even one that was set aside before is overwritten.
+        // A record that was set aside before is not overwritten.
         journal(dir.path(), "i-baked").save().unwrap();
         journal(dir.path(), "i-new");
         assert!(dir.path().join("foreign-i-baked-2.json").exists());

@@ -1,7 +1,7 @@
-//! What others ask of the driver at work, as files beside the record: the driver is another process, and outlives them.
+//! Requests to the driver, as files beside the record: the driver is another process, and may outlive the client.
 //!
-//! Whoever waits for an answer holds a shared lock as long as it lives. The kernel frees it even at SIGKILL, which is what
-//! the SSM agent sends on a time-out or cancel, so the driver knows whether anybody still waits.
+//! A client that waits for an answer holds a shared lock while it lives. The kernel releases the lock even after SIGKILL,
+//! which the SSM agent sends on a time-out or cancel, so the driver knows whether a client still waits.
 
 use crate::record::Request;
 use crate::record::disk::{Disk, LocalDisk};
@@ -13,49 +13,49 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// No request is longer, in bytes.
+/// The longest request that is read, in bytes.
 const LONGEST: u64 = 1024 * 1024;
 
-/// What somebody asks of the driver.
+/// A request to the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
-    /// A new maintenance; the same one, if one like it is under way.
+    /// Start a maintenance, or join one for the same work.
     Begin(Box<Request>),
-    /// Come back: from `drained`, or look again after `halted`.
+    /// Return to service from `drained`, or try again after `halted`.
     ComeBack,
-    /// Turn back, or stop the command, as far as that is still possible.
+    /// Return to service, or stop the command, if that is still possible.
     Stop,
 }
 
-/// Why the driver does not do what was asked.
+/// Why the driver refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// What the one who asked ends with.
+    /// The exit code of the client.
     pub exit_code: u8,
     /// Why, and what to do.
     pub reason: String,
 }
 
-/// The folder where requests are left.
+/// The directory with the requests.
 #[derive(Debug, Clone)]
 pub struct Requests {
     dir: PathBuf,
 }
 
-/// Somebody waits for the driver, for as long as this lives.
+/// Shows that a client waits, while this value lives.
 #[derive(Debug)]
 pub struct Waits {
     _lock: File,
 }
 
 impl Requests {
-    /// The requests beside a record, in its directory.
+    /// The requests beside the record.
     pub fn beside(state_dir: &Path) -> Requests {
         Requests { dir: state_dir.join("requests") }
     }
 
-    /// Shows the driver that somebody waits.
+    /// Shows the driver that a client waits.
     ///
     /// # Errors
     /// What the system says.
@@ -65,7 +65,7 @@ impl Requests {
         Ok(Waits { _lock: lock })
     }
 
-    /// Whether anybody waits. When that cannot be told, yes: nobody is given up on because of a full disk.
+    /// Whether a client waits. If that is unknown, yes: a full disk must not cancel a maintenance.
     pub fn is_waited_for(&self) -> bool {
         match self.waiters().map(|lock| lock.try_lock()) {
             Ok(Ok(())) => false,
@@ -73,7 +73,7 @@ impl Requests {
         }
     }
 
-    /// Leaves a request for the driver.
+    /// Writes a request for the driver.
     ///
     /// # Errors
     /// What the system says.
@@ -81,31 +81,31 @@ impl Requests {
         self.write(&format!("{}.json", ask.name()), ask)
     }
 
-    /// Takes a request back that no driver has taken.
+    /// Withdraws a request.
     pub fn take_back(&self, ask: &Ask) {
-        // Gone is as good as removed.
+        // The driver may have taken it already.
         let _ = std::fs::remove_file(self.dir.join(format!("{}.json", ask.name())));
     }
 
-    /// Removes a request to stop when nobody waits: whoever left it is gone, and it was for another maintenance.
+    /// Removes a request to stop when no client waits: its client is gone, and it was for an earlier maintenance.
     pub fn forget_stop(&self) {
         if !self.is_waited_for() {
             self.take_back(&Ask::Stop);
         }
     }
 
-    /// Whether the driver has yet to take it.
+    /// Whether the driver has not taken a request yet.
     pub fn is_left(&self, ask: &Ask) -> bool {
         self.dir.join(format!("{}.json", ask.name())).exists()
     }
 
-    /// Takes every request that was left. One that cannot be understood, or that is not our own file, is dropped: what is
-    /// asked for is done with our rights.
+    /// Takes all requests. Drops one that cannot be understood, or whose file belongs to another user: requests are carried
+    /// out with our permissions.
     pub fn take(&self) -> Vec<Ask> {
         let Ok(files) = std::fs::read_dir(&self.dir) else { return Vec::new() };
         let paths = files.flatten().map(|file| file.path());
         let mut paths: Vec<_> = paths.filter(|path| is_request(path)).collect();
-        // The order of their names is as good as any: at most one of them is begun.
+        // Any fixed order will do: at most one of them starts.
         paths.sort_unstable();
         let mut asked = Vec::new();
         for path in paths {
@@ -122,14 +122,14 @@ impl Requests {
         asked
     }
 
-    /// Tells whoever asked for this operation that it will not be.
+    /// Refuses the request for this operation.
     pub fn refuse(&self, id: &str, refused: &Refused) {
         if let Err(error) = self.write(&refusal(id), refused) {
             tracing::warn!("failed to answer the request {id}: {error}");
         }
     }
 
-    /// The refusal of an operation, once.
+    /// Takes the refusal of an operation, if there is one.
     pub fn refused(&self, id: &str) -> Option<Refused> {
         let path = self.dir.join(refusal(id));
         let refused = read(&path).ok()?;
@@ -154,7 +154,7 @@ impl Requests {
 }
 
 impl Ask {
-    /// One file for each operation that is asked for, one for each of the others.
+    /// The file's name: one file for each requested operation, and one for each other kind of request.
     fn name(&self) -> String {
         match self {
             Ask::Begin(request) => format!("ask-begin-{}", file_name(&request.id)),
@@ -186,7 +186,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// An id as it may stand in a file's name: it must not name a file elsewhere.
+/// An id as part of a file name: it must not lead to another directory.
 pub(crate) fn file_name(id: &str) -> String {
     id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
 }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_is_taken_once() {
+    fn each_request_is_taken_once() {
         let (_dir, requests) = requests();
         assert_eq!(requests.take(), []);
         for ask in [begin("one"), begin("two"), Ask::Stop] {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_waits_as_long_as_one_of_them_lives() {
+    fn the_driver_is_waited_for_while_one_client_lives() {
         let (_dir, requests) = requests();
         assert!(!requests.is_waited_for());
         let (first, second) = (requests.wait().unwrap(), requests.wait().unwrap());
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_stop_is_forgotten_with_those_who_left_it() {
+    fn a_request_to_stop_is_dropped_once_no_client_waits() {
         let (_dir, requests) = requests();
         requests.leave(&Ask::Stop).unwrap();
         let waits = requests.wait().unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_dropped_and_a_refusal_is_told_once() {
+    fn an_invalid_request_is_dropped_and_a_refusal_is_read_once() {
         let (dir, requests) = requests();
         requests.leave(&Ask::Stop).unwrap();
         std::fs::write(dir.path().join("requests/ask-nonsense.json"), "{").unwrap();
@@ -266,7 +266,7 @@ mod tests {
         let (dir, requests) = requests();
         requests.leave(&Ask::Stop).unwrap();
         let file = |name: &str| dir.path().join("requests").join(name);
-        // The same words behind a link, and in a file of somebody else's where we may make one.
+        // Valid content behind a link, and in another user's file where we may make one.
         std::fs::copy(file("ask-stop.json"), file("elsewhere")).unwrap();
         std::os::unix::fs::symlink(file("elsewhere"), file("ask-linked.json")).unwrap();
         if geteuid().is_root() {

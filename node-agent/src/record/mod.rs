@@ -1,4 +1,4 @@
-//! What a node has to remember, how it gets to disk, and the state machine that it remembers for.
+//! The record of a node, how it is written to disk, and the state machine that it is for.
 
 pub mod command;
 pub mod disk;

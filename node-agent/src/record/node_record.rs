@@ -6,7 +6,7 @@ use super::operation::Operation;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The version of the format below. A record with a higher one is never overwritten.
+/// The version of the format below. A record with a higher version is never overwritten.
 pub const VERSION: u32 = 2;
 
 /// How many finished operations are kept.
@@ -17,30 +17,30 @@ const KEPT: usize = 50;
 pub struct Record {
     /// The format's version.
     pub version: u32,
-    /// Whose record it is: an image baked from a node in maintenance carries that node's.
+    /// The instance that it belongs to: an image may carry the record of another one.
     pub instance_id: String,
-    /// Kept, because after a boot the metadata service may be late.
+    /// The region, on record because the metadata service may be late after a boot.
     pub region: String,
-    /// How many targets our largest group had at the last look; 0: never looked.
+    /// How many targets our largest group had when it was last read; 0: never read.
     #[serde(default)]
     pub fleet_seen: usize,
     /// The maintenance under way.
     pub operation: Option<Operation>,
-    /// Calls of maintenances that are over which may still take effect: RegisterTargets without an answer, and whatever a
-    /// lost record knew of. The next maintenance waits until they cannot, holding nothing.
+    /// Calls of earlier maintenances that may still take effect: RegisterTargets without an answer, and the calls of a lost
+    /// record. The next maintenance waits until they no longer can, before it claims a slot.
     #[serde(default)]
     pub calls_in_doubt: InDoubt,
-    /// The last finished ones, oldest first.
+    /// The last finished maintenances, oldest first.
     pub finished: Vec<Finished>,
 }
 
 impl Record {
-    /// How the maintenance that was asked for by this request ended, if it has.
+    /// The finished maintenance of a request.
     pub fn answer(&self, id: &str) -> Option<&Finished> {
         self.finished.iter().rev().find(|finished| finished.answers(id))
     }
 
-    /// Whether this request is being done, or has been.
+    /// Whether the maintenance of a request is under way or finished.
     pub fn knows(&self, id: &str) -> bool {
         self.answer(id).is_some() || self.operation.as_ref().is_some_and(|operation| operation.answers(id))
     }
@@ -58,7 +58,7 @@ impl Record {
         }
     }
 
-    /// Moves the operation to the finished ones.
+    /// Moves the operation to the finished maintenances.
     pub fn finish(&mut self, operation: &Operation, at: Timestamp) -> Finished {
         let finished = Finished {
             id: operation.request.id.clone(),

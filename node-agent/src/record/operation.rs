@@ -1,4 +1,4 @@
-//! A maintenance under way, and what becomes of it when something happens.
+//! A maintenance under way, and how events change it.
 
 mod busy;
 
@@ -18,81 +18,81 @@ use std::time::Duration;
 /// A maintenance under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// Other requests for the same work, which end as this one does.
+    /// Other requests for this work, which end with this operation.
     #[serde(default)]
     pub also: Vec<String>,
-    /// The phase to do next, or again.
+    /// The phase to run next, or again.
     pub phase: Phase,
     /// When the operation began.
     pub began: Moment,
-    /// When the phase began, for its time limit; anew after a reboot.
+    /// When the phase began, for its time limit; reset by a reboot.
     pub phase_began: Moment,
-    /// When the phase was entered, for people; a reboot within does not change it.
+    /// When the phase was entered, for people; not reset by a reboot.
     pub phase_entered: Timestamp,
     /// The phases that ended.
     pub history: Vec<PhaseRun>,
     /// Our target groups, by ARN; empty until they are found.
     pub groups: Vec<Group>,
-    /// When the node entered `deregister`: from there on it may have left. `None` again when it turned back with nothing
-    /// sent.
+    /// When the node entered `deregister`: from there on it may have left. `None` again if it turned back before it sent
+    /// anything.
     pub left: Option<Moment>,
-    /// The Auto Scaling group that is asked to take us out and to bring us back; `None`: we do it ourselves.
+    /// The Auto Scaling group that takes us out and brings us back; `None`: we do it ourselves.
     #[serde(default)]
     pub standby: Option<Standby>,
-    /// How far the command is.
+    /// The progress of the command.
     pub command: CommandState,
-    /// The reboot that was asked for, unless it was refused.
+    /// The reboot that was requested, unless it was refused.
     pub reboot: Option<RebootAsked>,
-    /// How many boots this operation has seen.
+    /// How many boots happened during this operation.
     pub boots: u32,
-    /// How often somebody else registered us while out, or deregistered us on the way back.
+    /// How often something else registered us while out, or deregistered us on the way back.
     pub interferences: u32,
     /// How often we were blocked before leaving.
     pub blocked: u32,
-    /// Why it did not go as asked: the first reason counts.
+    /// Why it does not succeed: the first reason counts.
     pub failure: Option<Failure>,
-    /// The machine goes down by somebody else's will: it ends at the drain, and the next boot goes on.
+    /// A shutdown that this maintenance did not request: the operation stops after the drain, and the next boot continues.
     #[serde(default)]
     pub going_down: Option<GoingDown>,
-    /// Leaves whatever the others do, and without a lease if it has none: the machine goes down either way.
+    /// Leaves without regard to other nodes, with or without a lease: the machine goes down in any case.
     #[serde(default)]
     pub forced: bool,
 }
 
-/// The way out of service by an Auto Scaling group.
+/// Standby in an Auto Scaling group, as the way out of service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standby {
     /// The group's name.
     pub group: String,
     /// When EnterStandby was acknowledged, or was first seen to have been applied.
     pub entered: Option<Moment>,
-    /// EnterStandby without an answer.
+    /// EnterStandby calls without an answer.
     #[serde(default)]
     pub in_doubt: InDoubt,
 }
 
-/// Why a maintenance did not go as asked.
+/// Why a maintenance did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Where.
+    /// The phase that failed.
     pub phase: Phase,
     /// Why, and what to do.
     pub reason: String,
-    /// Only a change of the configuration helps.
+    /// The configuration has to be changed.
     pub configuration: bool,
-    /// Nothing failed: it was given up.
+    /// Why it was cancelled, if nothing failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turned_back: Option<TurnedBack>,
 }
 
-/// A reboot that was asked for.
+/// A reboot that was requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RebootAsked {
-    /// When, and in which boot.
+    /// When, with the boot in which it was requested.
     pub at: Moment,
-    /// How often.
+    /// How many times it was requested.
     pub times: u32,
 }
 
@@ -121,20 +121,20 @@ impl Operation {
         }
     }
 
-    /// Whether a request is done by this operation.
+    /// Whether this operation carries out a request.
     pub fn answers(&self, id: &str) -> bool {
         self.request.id == id || self.also.iter().any(|also| also == id)
     }
 
-    /// Something happened: the phase that follows, and why, go on record with the next write.
+    /// Applies an event: changes the phase, and notes why. The caller writes the record.
     ///
     /// # Errors
-    /// [`NoSuchWay`] when the phase cannot meet it; nothing has changed then.
+    /// [`NoSuchWay`] when the event is impossible in this phase; nothing has changed then.
     pub fn apply(&mut self, event: Event, now: &Moment) -> Result<(), NoSuchWay> {
         self.apply_with_look(event, false, now)
     }
 
-    /// As [`Operation::apply`], for a guard that has looked: `registered` says that the node is in a target group.
+    /// As [`Operation::apply`], for a caller that has looked whether the node is `registered` in a target group.
     ///
     /// # Errors
     /// As [`Operation::apply`].
@@ -149,7 +149,7 @@ impl Operation {
             Event::Ended(_) | Event::WantedBack => (),
         }
         if booted {
-            // Time limits count anew: the boot itself is nobody's fault.
+            // The time limit restarts: the boot itself does not count.
             self.phase_began = now.clone();
         }
         if let Some(why) = next.why {
@@ -162,7 +162,7 @@ impl Operation {
         Ok(())
     }
 
-    /// A new process takes it up.
+    /// Applies the restart of the driver, with or without a boot.
     ///
     /// # Errors
     /// As [`Operation::apply`].
@@ -170,7 +170,7 @@ impl Operation {
         self.apply(Event::Restarted { booted: !self.phase_began.same_boot(now) }, now)
     }
 
-    /// Puts on record why it does not go as asked. What led to a halt is the last thing that happened, too.
+    /// Notes why the operation does not succeed. The reason for a halt also ends the history.
     fn note(&mut self, why: Why, next: Phase, now: &Moment) {
         if why == Why::CommandCutOff {
             self.command = CommandState::Failed;
@@ -193,7 +193,7 @@ impl Operation {
         }
     }
 
-    /// What its way through the phases depends on, as far as the record tells.
+    /// The facts that its way through the phases depends on, as far as they are on record.
     pub fn facts(&self, now: &Moment) -> Facts {
         let request = &self.request;
         Facts {
@@ -213,27 +213,27 @@ impl Operation {
         }
     }
 
-    /// Requests to leave that have no answer.
+    /// The calls to leave that have no answer.
     pub fn leaving_in_doubt(&self) -> impl Iterator<Item = &InDoubt> {
         let by_us = self.live_groups().map(|group| &group.deregisters_in_doubt);
         by_us.chain(self.standby.iter().map(|standby| &standby.in_doubt))
     }
 
-    /// None of them can take effect any more.
+    /// Removes the calls to leave that have no answer: none can take effect any more.
     pub fn forget_leaving_in_doubt(&mut self) {
         self.groups.iter_mut().for_each(|group| group.deregisters_in_doubt.forget());
         self.standby.iter_mut().for_each(|standby| standby.in_doubt.forget());
     }
 
-    /// Whether a request to leave was sent: acknowledged, or without an answer.
+    /// Whether a call to leave was sent: acknowledged, or without an answer.
     pub fn has_sent(&self) -> bool {
         let by_us = |group: &Group| group.deregistered.is_some() || !group.deregisters_in_doubt.is_empty();
         let by_its_group = |standby: &Standby| standby.entered.is_some() || !standby.in_doubt.is_empty();
         self.groups.iter().any(by_us) || self.standby.as_ref().is_some_and(by_its_group)
     }
 
-    /// Enters a phase: its time limit counts from now. Entering `deregister` is the point of no return, unless the phase
-    /// ends with nothing sent.
+    /// Enters a phase: its time limit counts from now. From `deregister` on the node counts as gone, unless the phase ends
+    /// before anything was sent.
     fn enter(&mut self, phase: Phase, now: Moment) {
         if phase == Phase::Deregister {
             self.left.get_or_insert_with(|| now.clone());
@@ -245,7 +245,7 @@ impl Operation {
         self.phase_began = now;
     }
 
-    /// Out, or giving up: from here it ends in service, or halted.
+    /// Whether the node has left, or is giving up: from here the operation ends in service, or halted.
     pub fn has_to_come_back(&self) -> bool {
         self.phase.stage() != Stage::InService
     }
@@ -270,13 +270,13 @@ impl Operation {
         self.live_groups().map(|group| group.attributes.slow_start).max().unwrap_or_default()
     }
 
-    /// Why it halted: what happened last, or else first.
+    /// Why it halted: the last reason, or else the first.
     pub fn why_halted(&self) -> String {
         let last = self.history.iter().rev().find_map(|run| run.reason.clone());
         last.or_else(|| self.failure.as_ref().map(|failure| failure.reason.clone())).unwrap_or_default()
     }
 
-    /// How it has gone so far.
+    /// The verdict so far.
     pub fn verdict(&self) -> Verdict {
         match (self.left.is_some(), &self.failure) {
             (false, _) => Verdict::NothingChanged,

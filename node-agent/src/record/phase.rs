@@ -1,8 +1,8 @@
 //! The maintenance as a state machine: which phase follows which, and why.
 //!
-//! [`next`] is the whole of it: phases that end, restarts, boots, shutdowns and people who want the node back are rows
-//! of one table. The words here are the words everywhere: the step's file, the log field, the record on disk, the
-//! status output and the diagram in ARCHITECTURE.md.
+//! [`next`] is the only transition function: the end of a phase, restarts, boots, shutdowns and requests to come back are
+//! rows of one table. The names of the phases are used everywhere: for the file of a step, in the log, in the record, in the
+//! status output and in the diagram in ARCHITECTURE.md.
 
 mod facts;
 mod words;
@@ -14,15 +14,15 @@ pub use words::{Phase, Stage};
 /// The phase that follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Next {
-    /// To do next, or again.
+    /// The phase to run next, or again.
     pub phase: Phase,
-    /// What goes wrong with the maintenance by this, if anything does.
+    /// Why the maintenance no longer succeeds, if this event prevents it.
     pub why: Option<Why>,
-    /// From here on the node leaves whatever the other nodes do.
+    /// From here on the node leaves without regard to other nodes.
     pub forced: bool,
 }
 
-/// An event that the phase cannot meet; only a damaged record leads here.
+/// An event that is impossible in this phase. Only a damaged record leads here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no phase follows {phase} when {event}")]
 pub struct NoSuchWay {
@@ -42,10 +42,10 @@ impl Next {
     }
 }
 
-/// The phase that follows when something happens in a phase.
+/// The phase that follows an event in a phase.
 ///
 /// # Errors
-/// [`NoSuchWay`] for an event that the phase cannot meet.
+/// [`NoSuchWay`] for an event that is impossible in this phase.
 pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay> {
     use Event::{Ended, GoesDown, Restarted, WantedBack};
     use Outcome::{Blocked, Cancelled, Failed, Ok as Good};
@@ -57,7 +57,7 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
             to(Halted).because((phase != Halted).then_some(Why::TooManyBoots))
         }
 
-        // In service: there is nothing to undo but the lease.
+        // In service: only the lease has to be undone.
         (CheckGroup, Ended(Good)) if facts.forced => to(Deregister),
         (CheckGroup, Ended(Good)) => to(AcquireLease),
         (AcquireLease, Ended(Good)) => to(Validate),
@@ -71,7 +71,7 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
             to(facts.give_up(false)).because(Some(Why::StoppedBeforeLeaving))
         }
 
-        // Leaving. As long as no request to leave was sent, the node is in service.
+        // Leaving. The node is in service until a call to leave is sent.
         (Deregister, Ended(Good)) => to(Drain),
         (Deregister, Ended(Failed | Cancelled)) if !facts.sent => to(ReleaseLease),
         (Deregister, Ended(Blocked)) if !facts.sent && !facts.forced => to(Validate),
@@ -84,13 +84,13 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (Drain, Ended(Good)) => to(facts.after_drain()),
         (Deregister | Drain, Ended(Failed | Cancelled)) => to(facts.way_back()),
         (Drain, Restarted { booted: true }) if !facts.stay_out => to(CheckHealth).because(facts.undone()),
-        // The shutdown was called off, or is over.
+        // The shutdown was cancelled, or is over.
         (Deregister | Drain, Restarted { .. }) if facts.going_down && facts.stay_out => to(Drain),
         (Deregister | Drain, Restarted { .. }) if facts.going_down => to(CheckHealth).because(facts.undone()),
         (Deregister | Drain, Restarted { .. }) => stay,
         (Deregister | Drain, GoesDown(_)) => stay.forced(),
 
-        // Out. Somebody may have registered the node: out again before anything breaks, but not after a boot.
+        // Out. If something else has registered the node, it leaves again first, but not after a boot.
         (Drained, Ended(Blocked)) => to(Deregister).forced(),
         (RunCommand, Ended(Blocked)) if facts.has_begun_command() => return Err(NoSuchWay { phase, event }),
         (Drain | RunCommand | Reboot, Ended(Blocked)) if facts.boots == 0 => to(Deregister),
@@ -114,7 +114,7 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (Reboot, Restarted { booted: true }) => to(CheckHealth),
         (Reboot, Restarted { booted: false }) => stay,
 
-        // On the way back: the service has to prove itself, then the load balancer has to find it healthy.
+        // On the way back: the service has to pass the local checks, then the load balancer's.
         (CheckHealth, Ended(Good)) => to(Register),
         (Register, Ended(Good)) => to(WaitInService),
         (WaitInService, Ended(Good)) => to(ReleaseLease),
@@ -122,7 +122,7 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (ReleaseLease, Ended(Good)) => to(Done),
         (CheckHealth | Register | WaitInService, Ended(Failed)) => to(Halted),
         (Register, Restarted { booted: true }) => to(CheckHealth),
-        // Nobody has looked at the service since the boot, and the load balancer may not have noticed it.
+        // The service has not been checked since the boot, and the load balancer may not have noticed the boot.
         (WaitInService, Restarted { booted: true }) => to(CheckHealth),
         (ReleaseLease, Restarted { booted: true }) if facts.holds => to(CheckHealth),
         (ReleaseLease, Restarted { booted: false }) if facts.holds && facts.left => to(WaitInService),
@@ -135,7 +135,7 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (Halted, Restarted { booted: true } | WantedBack) => to(CheckHealth),
         (Halted, Restarted { booted: false }) => stay,
         (Halted, GoesDown(_)) => to(Deregister).forced(),
-        // A step at work turns back by itself, if there is anything to turn back from.
+        // A running step turns back by itself where it can.
         (_, WantedBack) => stay,
 
         (phase, event) => return Err(NoSuchWay { phase, event }),

@@ -1,23 +1,23 @@
-//! What was asked for.
+//! What a client requests.
 
 use crate::settings::Settings;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What was asked for.
+/// A request for a maintenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// The same in a second run of the same request: SSM_COMMAND_ID, or a random one.
+    /// SSM_COMMAND_ID, which a second run of a script has as well, or a random id.
     pub id: String,
     /// Stay out after the drain, until `rejoin`.
     pub stay_out: bool,
     /// When to reboot.
     pub reboot: RebootWhen,
-    /// The SSM agent runs us: it reboots the machine when we exit with 194.
+    /// The SSM agent runs the client: it reboots the machine when the client exits with 194.
     pub under_ssm: bool,
     /// Program and arguments to run once drained; empty: none.
     pub command: Vec<String>,
-    /// Not begun, and given up before the node has left, after this moment: the window is over.
+    /// The end of the maintenance window: after it, no maintenance starts, and one that has not left service gives up.
     #[serde(default)]
     pub not_after: Option<Timestamp>,
     /// The settings in force.
@@ -26,7 +26,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request that asks for nothing yet.
+    /// A request without any work yet.
     pub fn new(id: String, settings: Settings) -> Request {
         Request {
             id,
@@ -39,12 +39,12 @@ impl Request {
         }
     }
 
-    /// Whether both ask for the same to be done to the node.
+    /// Whether both requests are for equal work.
     pub fn same_work(&self, other: &Request) -> bool {
         (self.stay_out, self.reboot, &self.command) == (other.stay_out, other.reboot, &other.command)
     }
 
-    /// A short name for what is asked for (FNV-1a). The words are part of it: they are the same in every version.
+    /// A short name for the work (FNV-1a). Its input never changes from version to version.
     pub fn work_hash(&self) -> u32 {
         let stay_out = if self.stay_out { "true" } else { "false" };
         let reboot = match self.reboot {
@@ -64,7 +64,7 @@ impl Request {
 pub enum RebootWhen {
     /// Never.
     Never,
-    /// When the command or the system says that it is needed.
+    /// When the command or the operating system requires it.
     IfRequired,
     /// Always.
     Always,

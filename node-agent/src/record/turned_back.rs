@@ -1,4 +1,4 @@
-//! Why a maintenance was given up although nothing had failed.
+//! Why a maintenance was cancelled although nothing had failed.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,7 +11,7 @@ pub enum TurnedBack {
     Stopped,
     /// By `rejoin`, before the node had drained.
     WantedBack,
-    /// Nobody waits for it any more.
+    /// No client waits for it any more.
     AskerGone,
     /// The time given by --not-after has passed.
     WindowOver,
@@ -20,9 +20,9 @@ pub enum TurnedBack {
 impl fmt::Display for TurnedBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            TurnedBack::Stopped => "asked to stop",
-            TurnedBack::WantedBack => "asked to come back before it had drained",
-            TurnedBack::AskerGone => "whoever asked for it has gone, so the node stays in service",
+            TurnedBack::Stopped => "stop requested",
+            TurnedBack::WantedBack => "rejoin requested before the node had drained",
+            TurnedBack::AskerGone => "no client waits for it any more, so the node stays in service",
             TurnedBack::WindowOver => "the time given by --not-after has passed",
         })
     }

@@ -41,7 +41,7 @@ async fn a_drain_that_rejoin_turns_back_has_failed_and_the_rejoin_has_not() {
     let machine = machine_with(slow).await;
     let mut drain = machine.command(&["drain"]).stdout(Stdio::null()).spawn().unwrap();
     machine.until_at(Phase::Drain).await;
-    machine.agent(&["rejoin"]).await.says(0, &["drain: asked to come back before it had drained"]);
+    machine.agent(&["rejoin"]).await.says(0, &["drain: rejoin requested before the node had drained"]);
     assert_eq!(drain.wait().await.unwrap().code(), Some(1), "{}", machine.log());
     assert_eq!(machine.finished()[0].turned_back, Some(TurnedBack::WantedBack));
     machine.assert_restored();

@@ -91,7 +91,7 @@ async fn cancelled_before_the_node_has_left_it_stays_in_service() {
     machine.until_finished(1).await;
     let finished = &machine.finished()[0];
     assert_eq!((finished.verdict, finished.exit_code), (Verdict::NothingChanged, 75));
-    assert!(finished.reason.as_ref().unwrap().contains("whoever asked for it has gone"), "{finished:?}");
+    assert!(finished.reason.as_ref().unwrap().contains("no client waits for it any more"), "{finished:?}");
     machine.assert_restored();
 }
 

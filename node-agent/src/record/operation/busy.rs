@@ -1,4 +1,4 @@
-//! What a maintenance under way means for another request.
+//! How a maintenance under way answers another request.
 
 use super::Operation;
 use crate::exit;
@@ -8,15 +8,15 @@ use crate::record::phase::{Phase, Stage};
 use crate::record::request::Request;
 
 impl Operation {
-    /// Whether a request for the same work can end with this operation. Not with a `drain` that is over: it ends in service,
-    /// and whoever asks for another is about to break the node.
+    /// Whether a request can join this operation. It cannot join a `drain` that is returning to service: its client expects
+    /// the node to be out.
     pub fn may_be_joined_by(&self, request: &Request) -> bool {
         let works = !matches!(self.phase, Phase::Halted | Phase::Drained | Phase::Done);
         let comes_back = self.request.stay_out && self.phase.stage() == Stage::Returning;
         works && !comes_back && self.going_down.is_none() && self.request.same_work(request)
     }
 
-    /// What a request for something else is told; whether a driver is at work makes a difference to what there is to do.
+    /// The refusal for a request for other work. The advice depends on whether a driver is running.
     pub fn in_the_way(&self, driven: bool) -> Refused {
         let since = self.began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
         let (what, exit_code) = match self.phase {
@@ -26,15 +26,15 @@ impl Operation {
             }
             Phase::Drained => ("is drained; run `node-agent rejoin` first".to_owned(), exit::NOTHING_CHANGED),
             phase if driven => (
-                format!("is at {phase}; wait until it is over, see `node-agent status`"),
+                format!("is at {phase}; wait until it is over (`node-agent status` shows its progress)"),
                 exit::NOTHING_CHANGED,
             ),
             phase => (format!("stopped at {phase}; run `node-agent resume` first"), exit::NOTHING_CHANGED),
         };
-        Refused { exit_code, reason: format!("an earlier maintenance of this node, begun {since}, {what}") }
+        Refused { exit_code, reason: format!("an earlier maintenance of this node, started {since}, {what}") }
     }
 
-    /// Out by hand, and for no longer than it may be.
+    /// Whether the node is drained by hand, and its time limit has not passed.
     pub fn stays_drained(&self, now: &Moment) -> bool {
         let limit = self.request.settings.drained_limit.0;
         self.phase == Phase::Drained && self.phase_began.at_least_until(now) < limit

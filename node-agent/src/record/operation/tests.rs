@@ -1,4 +1,4 @@
-//! What becomes of an operation: its verdict, and what is written when something happens to it.
+//! How events change an operation, and its verdict.
 
 use super::*;
 use crate::aws::target_group::{Attributes, HealthCheck, TargetType};
@@ -15,7 +15,7 @@ fn moment(boot: &str) -> Moment {
     Moment { boot_id: boot.into(), uptime_ms: 5, utc: Timestamp::UNIX_EPOCH }
 }
 
-/// In a group that it has left, at this phase.
+/// An operation at this phase, which has left its group.
 fn out_at(phase: Phase) -> Operation {
     Operation { phase, left: Some(moment("boot")), groups: vec![group_left()], ..operation() }
 }
@@ -60,7 +60,7 @@ fn the_exit_code_follows_the_verdict() {
 }
 
 #[test]
-fn entering_deregister_is_leaving_unless_it_ends_with_nothing_sent() {
+fn a_node_that_enters_deregister_has_left_unless_nothing_was_sent() {
     let mut operation = Operation { phase: Phase::Validate, ..operation() };
     operation.apply(Event::Ended(Outcome::Ok), &moment("boot")).unwrap();
     assert_eq!((operation.phase, operation.left.is_some()), (Phase::Deregister, true));
@@ -73,7 +73,7 @@ fn entering_deregister_is_leaving_unless_it_ends_with_nothing_sent() {
 }
 
 #[test]
-fn a_request_to_leave_without_an_answer_counts_as_sent() {
+fn a_call_to_leave_without_an_answer_counts_as_sent() {
     assert!(!operation().has_sent());
     let lost =
         Group { deregistered: None, deregisters_in_doubt: InDoubt::since(moment("boot")), ..group_left() };
@@ -87,7 +87,7 @@ fn a_request_to_leave_without_an_answer_counts_as_sent() {
 }
 
 #[test]
-fn a_machine_that_boots_again_and_again_is_halted_with_its_reason() {
+fn a_machine_that_boots_too_often_is_halted_with_its_reason() {
     let mut operation = out_at(Phase::CheckHealth);
     for boot in ["second", "third", "fourth", "fifth"] {
         assert_eq!(operation.phase, Phase::CheckHealth);
@@ -97,18 +97,18 @@ fn a_machine_that_boots_again_and_again_is_halted_with_its_reason() {
     assert!(operation.why_halted().contains("booted more than 3 times"), "{operation:?}");
     operation.apply_restart(&moment("sixth")).unwrap();
     assert_eq!(operation.phase, Phase::Halted);
-    // Shut down in good order each time, it is the same.
+    // A clean shutdown counts, too.
     operation.apply(Event::GoesDown(GoingDown::Reboot), &moment("sixth")).unwrap();
     assert_eq!((operation.phase, operation.forced), (Phase::Deregister, true));
     operation.apply_restart(&moment("seventh")).unwrap();
     assert_eq!((operation.phase, operation.going_down), (Phase::Halted, None));
-    // A person has found out why.
+    // A person runs `resume`.
     operation.apply(Event::WantedBack, &moment("seventh")).unwrap();
     assert_eq!(operation.phase, Phase::CheckHealth);
 }
 
 #[test]
-fn a_command_that_was_cut_off_has_failed_and_so_has_one_that_was_forestalled() {
+fn after_a_boot_a_running_command_has_failed_and_a_waiting_one_is_not_started() {
     let after = |phase, state| {
         let mut operation = Operation { command: state, ..out_at(phase) };
         operation.request.command = vec!["patch".into()];
@@ -122,7 +122,7 @@ fn a_command_that_was_cut_off_has_failed_and_so_has_one_that_was_forestalled() {
 }
 
 #[test]
-fn a_restart_counts_boots_and_begins_their_limits_anew_and_a_shutdown_is_over_then() {
+fn a_restart_counts_boots_restarts_the_time_limit_and_ends_a_shutdown() {
     let mut operation = Operation { going_down: Some(GoingDown::Reboot), ..out_at(Phase::Drain) };
     operation.apply_restart(&moment("boot")).unwrap();
     assert_eq!((operation.boots, operation.going_down), (0, None));
@@ -135,7 +135,7 @@ fn a_restart_counts_boots_and_begins_their_limits_anew_and_a_shutdown_is_over_th
 }
 
 #[test]
-fn what_does_not_fit_changes_nothing() {
+fn an_impossible_event_changes_nothing() {
     let before = out_at(Phase::Done);
     let mut operation = before.clone();
     assert!(operation.apply(Event::Ended(Outcome::Failed), &moment("boot")).is_err());

@@ -5,8 +5,8 @@ use super::*;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// What a person reads off the diagram: every edge of a maintenance whose driver lives, with the outcomes that lead along
-/// it. Restarts, boots and shutdowns are rows of the table, and have a table of their own in the page.
+/// The diagram: every edge of a maintenance whose driver runs without interruption, with the outcomes that lead along it.
+/// Restarts, boots and shutdowns are in a table of their own on the page.
 fn drawn() -> String {
     let mut text = String::from("stateDiagram-v2\n    [*] --> check_group\n");
     for from in Phase::ALL {

@@ -1,11 +1,11 @@
-//! The table, row by row where a rule needs a name.
+//! The rules of the table by name.
 
 use super::*;
 use crate::machine::systemd::GoingDown;
 use Outcome::{Blocked, Cancelled, Failed, Ok as Good};
 use Phase::*;
 
-/// A reboot that was asked for, of a node that is in service.
+/// A requested reboot of a node that is in service.
 pub(super) const IN_SERVICE: Facts = Facts {
     command: None,
     rerun: false,
@@ -36,7 +36,7 @@ fn ended(phase: Phase, outcome: Outcome, facts: Facts) -> Phase {
 }
 
 #[test]
-fn a_maintenance_without_trouble_meets_the_phases_in_order() {
+fn an_undisturbed_maintenance_runs_the_phases_in_order() {
     let facts = Facts { command: Some(CommandState::NotRun), ..OUT };
     let mut met = vec![CheckGroup];
     while let Some(at) = met.last().copied().filter(|at| *at != Done) {
@@ -47,7 +47,7 @@ fn a_maintenance_without_trouble_meets_the_phases_in_order() {
 }
 
 #[test]
-fn what_was_not_asked_for_is_passed_over() {
+fn work_that_was_not_requested_is_skipped() {
     let nothing = Facts { reboot_wanted: false, ..OUT };
     assert_eq!(ended(Drain, Good, nothing), CheckHealth);
     assert_eq!(ended(Drain, Good, OUT), Reboot);
@@ -58,14 +58,14 @@ fn what_was_not_asked_for_is_passed_over() {
 }
 
 #[test]
-fn as_long_as_nothing_was_sent_every_bad_end_only_releases_the_lease() {
+fn before_anything_was_sent_every_failure_only_releases_the_lease() {
     for phase in [CheckGroup, AcquireLease, Validate, Deregister] {
         for outcome in [Failed, Cancelled] {
             assert_eq!(ended(phase, outcome, IN_SERVICE), ReleaseLease, "{phase} {outcome}");
         }
         let restarted = follows(phase, RESTART, IN_SERVICE);
         assert_eq!((restarted.phase, restarted.why), (ReleaseLease, Some(Why::StoppedBeforeLeaving)));
-        // Nobody has looked at the service since the boot.
+        // The service has not been checked since the boot.
         assert_eq!(follows(phase, BOOT, IN_SERVICE).phase, CheckHealth, "{phase}");
         assert_eq!(follows(phase, BOOT, Facts { holds: false, ..IN_SERVICE }).phase, ReleaseLease);
     }
@@ -74,7 +74,7 @@ fn as_long_as_nothing_was_sent_every_bad_end_only_releases_the_lease() {
 }
 
 #[test]
-fn a_machine_that_may_have_changed_is_never_registered_unproved() {
+fn a_machine_that_may_have_changed_is_never_registered_unchecked() {
     for phase in [Deregister, Drain] {
         for outcome in [Failed, Cancelled] {
             assert_eq!(ended(phase, outcome, OUT), Register);
@@ -88,7 +88,7 @@ fn a_machine_that_may_have_changed_is_never_registered_unproved() {
 }
 
 #[test]
-fn a_node_that_somebody_registered_leaves_again_but_not_after_a_boot() {
+fn a_node_that_was_registered_by_something_else_leaves_again_but_not_after_a_boot() {
     for phase in [Drain, RunCommand, Reboot] {
         let facts = Facts { command: Some(CommandState::NotRun), ..OUT };
         assert_eq!(ended(phase, Blocked, facts), Deregister, "{phase}");
@@ -99,7 +99,7 @@ fn a_node_that_somebody_registered_leaves_again_but_not_after_a_boot() {
 }
 
 #[test]
-fn a_drain_by_hand_stays_out_through_boots_until_somebody_wants_the_node_back() {
+fn a_drain_by_hand_stays_out_through_boots_until_the_node_is_wanted_back() {
     let by_hand = Facts { stay_out: true, reboot_wanted: false, ..OUT };
     assert_eq!(ended(Drain, Good, by_hand), Drained);
     for event in [RESTART, BOOT, SHUTDOWN] {
@@ -111,7 +111,7 @@ fn a_drain_by_hand_stays_out_through_boots_until_somebody_wants_the_node_back() 
 }
 
 #[test]
-fn after_a_boot_no_command_is_begun_and_none_is_run_twice() {
+fn after_a_boot_no_command_is_started_and_none_is_run_twice() {
     for (state, why) in
         [(CommandState::NotRun, Why::BootedBeforeCommand), (CommandState::Running, Why::CommandCutOff)]
     {
@@ -130,7 +130,7 @@ fn after_a_boot_no_command_is_begun_and_none_is_run_twice() {
 }
 
 #[test]
-fn a_drain_that_a_boot_cuts_off_does_not_pass_for_the_command() {
+fn a_drain_interrupted_by_a_boot_does_not_count_as_the_command() {
     let patch = Facts { command: Some(CommandState::NotRun), boots: 1, ..OUT };
     let only_a_reboot = Facts { boots: 1, ..OUT };
     for phase in [Deregister, Drain] {
@@ -155,12 +155,12 @@ fn a_shutdown_drains_from_wherever_requests_may_reach_the_node() {
         assert_eq!(follows(phase, SHUTDOWN, OUT).phase, phase);
         assert_eq!(follows(phase, SHUTDOWN, Facts { registered: true, ..OUT }).phase, Deregister);
     }
-    // In service it gives its lease back; the guard then leaves as from an idle node. So it does from `done`.
+    // In service it releases its lease; then the guard leaves as an idle node does. `done` is handled likewise.
     for phase in [CheckGroup, AcquireLease, Validate, WaitInService, ReleaseLease] {
         assert_eq!(follows(phase, SHUTDOWN, IN_SERVICE).phase, ReleaseLease, "{phase}");
     }
     assert_eq!(follows(Done, SHUTDOWN, OUT).phase, Done);
-    // It never goes past the drain before the machine is down.
+    // It stops after the drain until the machine is down.
     let down = Facts { going_down: true, forced: true, ..OUT };
     for outcome in [Good, Failed, Cancelled] {
         assert_eq!(ended(Drain, outcome, down), Drain);
@@ -170,7 +170,7 @@ fn a_shutdown_drains_from_wherever_requests_may_reach_the_node() {
 }
 
 #[test]
-fn what_boots_again_and_again_waits_for_a_person() {
+fn a_machine_that_boots_too_often_waits_for_a_person() {
     let again = Facts { boots: MOST_BOOTS + 1, ..OUT };
     for phase in [Deregister, Drain, RunCommand, Reboot, CheckHealth, Register, WaitInService] {
         let halted = follows(phase, BOOT, again);

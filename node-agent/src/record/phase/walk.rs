@@ -1,11 +1,11 @@
-//! A walk through everything that can be reached: each phase with each event and all the facts that can be true there.
+//! A walk through all reachable states: each phase with each event and all facts that can be true there.
 
 use super::tests::IN_SERVICE;
 use super::*;
 use crate::machine::systemd::GoingDown;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-/// What a step can end with. Its own limits keep Blocked from going round for ever.
+/// The outcomes of a step. Counters in the steps keep Blocked from repeating for ever.
 fn outcomes(phase: Phase, facts: &Facts) -> Vec<Outcome> {
     use Outcome::{Blocked, Cancelled, Failed, Ok as Good};
     let begun = facts.has_begun_command();
@@ -26,12 +26,12 @@ fn outcomes(phase: Phase, facts: &Facts) -> Vec<Outcome> {
     }
 }
 
-/// The facts as a step may leave them when it ends like this.
+/// The facts that are possible after a step has ended with this outcome.
 fn after(phase: Phase, outcome: Outcome, facts: Facts) -> Vec<Facts> {
     let good = outcome == Outcome::Ok;
     match phase {
         Phase::AcquireLease if good => vec![Facts { holds: true, ..facts }],
-        // It fails before anything was sent, or after.
+        // It fails before or after something was sent.
         Phase::Deregister if good => vec![Facts { sent: true, ..facts }],
         Phase::Deregister if outcome != Outcome::Blocked => vec![facts, Facts { sent: true, ..facts }],
         Phase::RunCommand if good => vec![
@@ -49,7 +49,7 @@ fn after(phase: Phase, outcome: Outcome, facts: Facts) -> Vec<Facts> {
     }
 }
 
-/// What a driver that dies in the middle of a step may have put on record.
+/// The facts that may be on record when a driver dies in the middle of a step.
 fn in_the_middle(phase: Phase, facts: Facts) -> Vec<Facts> {
     match phase {
         Phase::AcquireLease => vec![facts, Facts { holds: true, ..facts }],
@@ -65,7 +65,7 @@ fn in_the_middle(phase: Phase, facts: Facts) -> Vec<Facts> {
 
 type Place = (Phase, Facts);
 
-/// Where an event leads, and the facts as the record has them then.
+/// Where an event leads, with the facts that are on record then.
 fn step(phase: Phase, event: Event, facts: Facts) -> Place {
     let booted = event == Event::Restarted { booted: true } && phase != Phase::Drained;
     let seen = Facts { boots: (facts.boots + u32::from(booted)).min(MOST_BOOTS + 1), ..facts };
@@ -85,12 +85,12 @@ fn step(phase: Phase, event: Event, facts: Facts) -> Place {
     };
     assert!(
         next.phase != Phase::Done || phase == Phase::ReleaseLease || phase == Phase::Done,
-        "{phase} ends without giving its lease back"
+        "{phase} ends without releasing its lease"
     );
     (next.phase, after)
 }
 
-/// Everything that can be done from a place.
+/// Every event that is possible in a place.
 fn ways(place: Place) -> Vec<(Event, Place)> {
     let (phase, facts) = place;
     let mut ways = Vec::new();
@@ -121,7 +121,7 @@ fn beginnings() -> Vec<Place> {
         let on = |bit: u8| bits & 1 << bit != 0;
         let command = on(0).then_some(CommandState::NotRun);
         if on(4) && (on(0) || on(1)) {
-            // A `drain` asks for neither.
+            // A `drain` has neither.
             continue;
         }
         let facts =
@@ -154,7 +154,7 @@ fn from_everywhere_there_is_a_way_to_an_end_without_a_person() {
     loop {
         let by_itself =
             |(event, next): &(Event, Place)| matches!(event, Event::Ended(_)) && good.contains(next);
-        // A machine that goes down has come as far as it can at the drain; the boot goes on.
+        // Before a shutdown the driver stops after the drain, and the boot continues.
         let boots = |(event, next): &(Event, Place)| {
             matches!(event, Event::Restarted { booted: true }) && good.contains(next)
         };
@@ -177,7 +177,7 @@ fn from_everywhere_there_is_a_way_to_an_end_without_a_person() {
 }
 
 #[test]
-fn the_lease_is_never_given_back_by_a_node_that_may_be_out() {
+fn a_node_that_may_be_out_never_releases_its_lease() {
     for (place, ways) in reachable() {
         let (phase, facts) = place;
         for (event, (next, _)) in ways {
@@ -185,14 +185,14 @@ fn the_lease_is_never_given_back_by_a_node_that_may_be_out() {
             let proved = phase == Phase::WaitInService;
             assert!(
                 !gives_back || !facts.sent || proved,
-                "{phase} gives the lease back when {event}: {facts:?}"
+                "{phase} releases the lease when {event}: {facts:?}"
             );
         }
     }
 }
 
 #[test]
-fn every_row_that_a_step_can_reach_is_met_by_the_walk() {
+fn the_walk_reaches_every_phase() {
     let mut met: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
     for (place, ways) in reachable() {
         let to = met.entry(place.0.name()).or_default();

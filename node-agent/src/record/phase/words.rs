@@ -1,46 +1,46 @@
-//! The phases by name, and the stages that they make up.
+//! The phases, their names and their stages.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where a maintenance stands.
+/// A phase of a maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// The node is a healthy member of its target groups, and they can spare it.
+    /// Check that the node is healthy in its target groups and that they can spare it.
     CheckGroup,
-    /// A lease on every target group, in the order of their ARNs.
+    /// Acquire a lease on every target group, in the order of their ARNs.
     AcquireLease,
-    /// Everything that decides is read once more, as close to leaving as possible.
+    /// Read everything that decides once more, right before leaving.
     Validate,
-    /// DeregisterTargets with the exact (id, port) pairs, then one more look at the groups.
+    /// DeregisterTargets with the exact (id, port) pairs, then read the groups once more.
     Deregister,
     /// Wait until no request can reach the node.
     Drain,
-    /// Out by hand: the lease is held until `rejoin`, or until the time is up.
+    /// Drained by hand: hold the lease until `rejoin`, or until the time limit.
     Drained,
-    /// The patch, or any other command.
+    /// Run the command.
     RunCommand,
-    /// The reboot, proved by a new boot id.
+    /// Reboot; a new boot id proves it.
     Reboot,
-    /// The service answers locally, several times in a row.
+    /// Wait until the service passes several local checks in a row.
     CheckHealth,
     /// RegisterTargets with the pairs on record.
     Register,
-    /// Wait until the load balancer finds the node healthy.
+    /// Wait until the load balancer reports the node healthy.
     WaitInService,
-    /// Give the lease back.
+    /// Release the lease.
     ReleaseLease,
-    /// The end; the verdict says how it went.
+    /// Finished; see the verdict.
     Done,
-    /// Stopped with the lease kept and the reason on record: a person is needed.
+    /// Stopped, with the lease held and the reason on record: a person is needed.
     Halted,
 }
 
 /// What a phase means for the requests of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The node serves, and nothing was sent that could change that.
+    /// The node is in service, and no call was sent that could change that.
     InService,
     /// Requests may still reach the node.
     Leaving,
@@ -48,12 +48,12 @@ pub enum Stage {
     Out,
     /// The node is on its way into service, and may be there already.
     Returning,
-    /// Nothing is done any more, until somebody asks for it.
+    /// Finished, or stopped until a person acts.
     Over,
 }
 
 impl Phase {
-    /// Every phase, in the order in which a maintenance meets them.
+    /// Every phase, in the order of a maintenance.
     pub const ALL: [Phase; 14] = [
         Phase::CheckGroup,
         Phase::AcquireLease,
@@ -71,7 +71,7 @@ impl Phase {
         Phase::Halted,
     ];
 
-    /// The word for this phase, as in the record on disk.
+    /// The name of this phase, as in the record on disk.
     pub fn name(self) -> &'static str {
         match self {
             Phase::CheckGroup => "check_group",
@@ -104,8 +104,8 @@ impl Phase {
         }
     }
 
-    /// Whether a request to stop still turns the maintenance back, or stops its command. Later phases finish first:
-    /// from there the only way into service leads forward.
+    /// Whether a request to stop still turns the maintenance back, or stops its command. Later phases finish: from there the
+    /// only way into service is forward.
     pub fn can_be_cancelled(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Writes the manual pages and shell completions that the packages carry, from the command lines themselves.
+//! Generates the manual pages and shell completions of the packages from the command lines.
 //!
 //!     cargo run -p rehearsal --example manuals -- target/manuals
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 fn main() -> anyhow::Result<()> {
     let Some(out) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        anyhow::bail!("name the folder to write to");
+        anyhow::bail!("usage: manuals DIRECTORY");
     };
     for (name, program) in
         [("node-agent", node_agent::cli::command()), ("hello-service", hello_service::command())]

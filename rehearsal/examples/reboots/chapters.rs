@@ -1,4 +1,4 @@
-//! What happens to the machines, one thing after another, and what has to be true afterwards.
+//! The chapters: what happens to the machines, and what must be true afterwards.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use crate::node::{Node, expect};
 use crate::order;
 use crate::patience::until;
 
-/// A command that goes on until this file exists.
+/// The command below runs until this file exists.
 const GO_ON: &str = "/run/go-on";
 const UNTIL_GO_ON: [&str; 4] = ["--", "sh", "-c", "while [ ! -e /run/go-on ]; do sleep 0.1; done"];
 
-/// What the chapters have in common.
+/// What all chapters use.
 pub(crate) struct Story<'a> {
     pub(crate) estate: &'a Estate,
     /// A newer package of the agent.
@@ -28,20 +28,19 @@ impl Story<'_> {
         println!("{:<58} {:>6} {:>7} {:>5} {:>5}", "", "sent", "failed", "out", "s");
         self.chapter("maintain --reboot on all nodes at once", self.roll(one, two, three)).await?;
         self.chapter("systemctl reboot", self.plain_reboot(two)).await?;
-        self.chapter("systemctl poweroff, and on again", self.power_off(one)).await?;
-        self.chapter("maintain -- apt-get install a newer node-agent", self.upgrade(two)).await?;
-        self.chapter("SIGKILL of the driver while a command runs", self.killed_in_command(three)).await?;
-        self.chapter("SIGKILL of the driver while it drains", self.killed_in_drain(three)).await?;
-        self.chapter("the terminal is closed while it waits for its turn", self.closed_in_service(three))
-            .await?;
+        self.chapter("systemctl poweroff and power on", self.power_off(one)).await?;
+        self.chapter("maintain -- apt-get install, with a newer node-agent", self.upgrade(two)).await?;
+        self.chapter("SIGKILL of the driver in run_command", self.killed_in_command(three)).await?;
+        self.chapter("SIGKILL of the driver in drain", self.killed_in_drain(three)).await?;
+        self.chapter("terminal closed in acquire_lease", self.closed_in_service(three)).await?;
         for phase in [Phase::Drain, Phase::RunCommand] {
-            let title = format!("the terminal is closed in {phase}");
+            let title = format!("terminal closed in {phase}");
             self.chapter(&title, self.closed_while_out(three, phase)).await?;
         }
-        self.chapter("removal, refused and then granted", self.removal(three)).await
+        self.chapter("package removal: refused in maintenance, then done", self.removal(three)).await
     }
 
-    /// One chapter under load. Afterwards nothing may be left of it.
+    /// Plays one chapter under load. Afterwards all nodes must be in service, without leases.
     async fn chapter(
         &self,
         title: &str,
@@ -63,7 +62,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// The guard drains before the service stops; the next boot brings the node back.
+    /// The guard drains before the service stops. The next boot returns the node to service.
     async fn plain_reboot(&self, node: &Node) -> anyhow::Result<()> {
         let before = node.machine.boot_id().await?;
         let count = node.finished().len();
@@ -82,21 +81,21 @@ impl Story<'_> {
         let state = self.estate.state(&node.address.instance_id);
         ensure!(
             state.as_deref().is_none_or(|state| state == "draining"),
-            "switched off, and the load balancer still has it: {state:?}"
+            "the machine is off, but its target is {state:?}"
         );
-        ensure!(self.estate.leases().is_empty(), "a node that is switched off must not hold a lease");
+        ensure!(self.estate.leases().is_empty(), "a machine that is off must not hold a lease");
         node.machine.switch_on();
         node.machine.booted().await?;
         node.has_finished(count + 1).await
     }
 
-    /// The program that drives is replaced while it drives: nobody may restart it, needrestart included.
+    /// The upgrade replaces the driver's executable while it runs. Nothing may restart the driver, not even needrestart.
     async fn upgrade(&self, node: &Node) -> anyhow::Result<()> {
         let version = ["dpkg-query", "--show", "--showformat=${Version}", "node-agent"];
         let old = node.machine.said(&version).await?;
         let file = node.bring(self.newer)?;
         let settings = node.machine.said(&["sha256sum", "/etc/node-agent/config.toml"]).await?;
-        // Both in one command: what of the driver is there afterwards is the one that was there before.
+        // One command, so that the process that is alive afterwards is the driver from before the upgrade.
         let install = format!(
             "echo $PPID > /run/driver && NEEDRESTART_MODE=a DEBIAN_FRONTEND=noninteractive apt-get install --yes {file} && \
              [ -e /proc/$(cat /run/driver)/exe ] && touch /run/driver-is-alive"
@@ -106,14 +105,14 @@ impl Story<'_> {
         let new = node.machine.said(&version).await?;
         ensure!(new != old, "still version {old}");
         let same = node.machine.said(&["sha256sum", "/etc/node-agent/config.toml"]).await?;
-        ensure!(same == settings, "the upgrade has changed the settings");
+        ensure!(same == settings, "the upgrade changed the settings");
         node.machine.said(&["systemctl", "is-active", "node-agent-guard.service"]).await?;
         // The new program reads the old one's record.
         node.machine.said(&["node-agent", "idle"]).await?;
         Ok(())
     }
 
-    /// Not known how far the command came: it is not run again, the node comes back, and that is a failure.
+    /// Nobody knows how far the command got. It does not run again, and the node returns to service with a failure.
     async fn killed_in_command(&self, node: &Node) -> anyhow::Result<()> {
         let count = node.finished().len();
         let killed = async {
@@ -127,7 +126,7 @@ impl Story<'_> {
         node.has_finished(count + 1).await?;
         let verdict = node.finished().last().map(|finished| finished.verdict);
         ensure!(verdict == Some(Verdict::FailedButRestored), "{verdict:?} on record");
-        // One bad patch stops the roll; here it was nobody's fault.
+        // A failed node stops the roll. This failure was deliberate, so it is cleared.
         let me = node.address.instance_id.clone();
         expect(node.agent(&["lease", "clear", &me], None).await?, 0)
     }
@@ -144,16 +143,16 @@ impl Story<'_> {
         expect(ended?, 0)?;
         node.succeeded(count)?;
         let runs = node.machine.said(&["cat", "/run/runs"]).await?;
-        ensure!(runs == "once", "the command ran more or less than once: {runs}");
+        ensure!(runs == "once", "the command did not run exactly once: {runs}");
         Ok(())
     }
 
-    /// systemd, which is not told about it, starts the driver again.
+    /// Kills the driver, and waits until systemd has restarted it.
     async fn kill_driver(&self, node: &Node) -> anyhow::Result<()> {
         let before = node.machine.property("node-agent.service", "NRestarts").await?;
-        // It fails when one of the unit's processes ends in that very moment; the driver has got its signal then.
+        // It fails if a process of the unit ends at the same moment. The driver has received the signal even then.
         drop(node.machine.inside(&["systemctl", "kill", "--signal=KILL", "node-agent.service"]).await?);
-        crate::patience::in_time("systemd starts the driver again", async {
+        crate::patience::in_time("systemd restarts the driver", async {
             while node.machine.property("node-agent.service", "NRestarts").await? == before {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
@@ -162,7 +161,7 @@ impl Story<'_> {
         .await?
     }
 
-    /// Whoever asked has closed the terminal, and the node is still in service: it stays there.
+    /// The terminal of `maintain` is closed while the node is in service: the maintenance gives up.
     async fn closed_in_service(&self, node: &Node) -> anyhow::Result<()> {
         let count = node.finished().len();
         let lease = "node-agent/lease/i-0c000000000000099";
@@ -178,7 +177,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// The unit needs no terminal: it finishes as asked.
+    /// The terminal is closed while the node is out: the unit needs no terminal, and finishes as asked.
     async fn closed_while_out(&self, node: &Node, phase: Phase) -> anyhow::Result<()> {
         let count = node.finished().len();
         let mut maintain = node.on_terminal(&[&["maintain"][..], &UNTIL_GO_ON[..]].concat())?;
@@ -196,13 +195,13 @@ impl Story<'_> {
         let refused = async {
             node.at(Phase::RunCommand).await?;
             let removed = node.machine.inside(&remove).await?;
-            // dpkg decides which of the two a script's words come out of.
+            // dpkg writes a script's output to one of the two.
             let said = [removed.stdout, removed.stderr].concat();
             let said = String::from_utf8_lossy(&said);
-            ensure!(!removed.status.success(), "removed in the middle of a maintenance");
+            ensure!(!removed.status.success(), "the package was removed during a maintenance");
             ensure!(
                 said.contains("is not removed while this node is in maintenance"),
-                "the reason is missing: {said}"
+                "the refusal does not say why: {said}"
             );
             node.machine.said(&["touch", GO_ON]).await.map(drop)
         };
@@ -218,21 +217,24 @@ impl Story<'_> {
                 node.machine.property(unit, "LoadState").await?,
                 node.machine.property(unit, "ActiveState").await?,
             );
-            ensure!(left == ("not-found".to_owned(), "inactive".to_owned()), "{unit} is left: {left:?}");
+            ensure!(left == ("not-found".to_owned(), "inactive".to_owned()), "removal left {unit}: {left:?}");
         }
-        ensure!(node.machine.inside(&["pidof", "node-agent"]).await?.stdout.is_empty(), "a process is left");
-        ensure!(node.finished().len() == count + 1, "removal keeps the record");
+        ensure!(
+            node.machine.inside(&["pidof", "node-agent"]).await?.stdout.is_empty(),
+            "removal left a process"
+        );
+        ensure!(node.finished().len() == count + 1, "removal changed the record");
         node.machine.said(&["apt-get", "purge", "--yes", "node-agent"]).await?;
-        ensure!(!node.machine.root.join("var/lib/node-agent").exists(), "the record outlives a purge");
+        ensure!(!node.machine.root.join("var/lib/node-agent").exists(), "purge left the record");
         Ok(())
     }
 }
 
-/// The agent reboots the machine; whoever asked dies with it, and the record has the verdict.
+/// The agent reboots the machine. `maintain` ends with the machine, so the record has the verdict.
 async fn reboot_by_itself(node: &Node) -> anyhow::Result<()> {
     let before = node.machine.boot_id().await?;
     let count = node.finished().len();
-    // What it ends with is the machine's affair.
+    // The reboot kills it, so its exit code says nothing.
     let (asked, back) = tokio::join!(node.agent(&["maintain", "--reboot"], None), async {
         node.rebooted(&before).await?;
         node.has_finished(count + 1).await
@@ -242,7 +244,7 @@ async fn reboot_by_itself(node: &Node) -> anyhow::Result<()> {
     node.succeeded(count)
 }
 
-/// The SSM agent's part: 194 asks it for the reboot, and it runs the same command again afterwards.
+/// Plays the SSM agent: exit code 194 asks it to reboot, and it runs the command again afterwards.
 async fn reboot_by_ssm(node: &Node) -> anyhow::Result<()> {
     let before = node.machine.boot_id().await?;
     let count = node.finished().len();

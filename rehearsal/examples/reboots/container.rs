@@ -1,7 +1,7 @@
-//! A machine with a systemd of its own: a container of systemd-nspawn that shares the host's network.
+//! A machine with its own systemd: a systemd-nspawn container that shares the host's network.
 //!
-//! systemd-nspawn gives every boot of a container a boot id of its own (it mounts one over
-//! /proc/sys/kernel/random/boot_id), and ends with 133 when the container reboots and with 0 when it powers off.
+//! systemd-nspawn gives every boot of a container a new boot id (it mounts one over /proc/sys/kernel/random/boot_id). Its
+//! exit code is 133 when the container reboots, and 0 when it powers off.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,23 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// What systemd-nspawn ends with when the container wants to be started again.
+/// The exit code of systemd-nspawn when the container reboots.
 const REBOOT: i32 = 133;
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What the machine is doing.
+/// The power state of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Power {
-    /// systemd runs as this process of the host.
+    /// Running. systemd has this process id on the host.
     On(u32),
-    /// Between two boots, or not yet booted.
+    /// Not yet booted, or between two boots.
     Booting,
     /// Switched off.
     Off,
 }
 
-/// The container. It is killed when this is dropped.
+/// A container. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) root: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Boots the system that is installed at `root`.
+    /// Boots the system installed at `root`.
     pub(crate) fn start(root: &Path) -> Container {
         let power = watch::Sender::new(Power::Booting);
         let mut container = Container { root: root.to_owned(), power };
@@ -46,10 +46,10 @@ impl Container {
         container
     }
 
-    /// Switches on a machine that was switched off.
+    /// Switches the machine on.
     pub(crate) fn switch_on(&mut self) {
         self.power.send_replace(Power::Booting);
-        // Not waited for: what it does is seen in `power`.
+        // Not awaited: it reports in `power`.
         drop(tokio::spawn(keep_running(self.root.clone(), self.power.clone())));
     }
 
@@ -57,7 +57,7 @@ impl Container {
         *self.power.borrow()
     }
 
-    /// Waits until systemd has started everything.
+    /// Waits until systemd has started all units.
     pub(crate) async fn booted(&self) -> anyhow::Result<()> {
         timeout(BOOT_LIMIT, async {
             loop {
@@ -73,14 +73,14 @@ impl Container {
         .with_context(|| format!("{} did not boot in time", self.root.display()))
     }
 
-    /// A process in the container, outside of systemd's care.
+    /// Runs a process in the container, outside of systemd's control.
     pub(crate) async fn inside(&self, argv: &[&str]) -> anyhow::Result<Output> {
         let mut command = self.command(argv)?;
         command.stdin(Stdio::null()).kill_on_drop(true);
         command.output().await.with_context(|| format!("failed to run {argv:?} in {}", self.root.display()))
     }
 
-    /// What starts such a process.
+    /// The command that runs such a process.
     pub(crate) fn command(&self, argv: &[&str]) -> anyhow::Result<Command> {
         let Power::On(leader) = self.power() else { bail!("{} is not running", self.root.display()) };
         let leader = leader.to_string();
@@ -90,7 +90,7 @@ impl Container {
         Ok(command)
     }
 
-    /// The standard output of a process that has to succeed.
+    /// Runs a process that must succeed. Returns its standard output.
     pub(crate) async fn said(&self, argv: &[&str]) -> anyhow::Result<String> {
         let output = self.inside(argv).await?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -101,7 +101,7 @@ impl Container {
         Ok(text)
     }
 
-    /// A property of a unit, as systemd has it.
+    /// A property of a unit.
     pub(crate) async fn property(&self, unit: &str, name: &str) -> anyhow::Result<String> {
         self.said(&["systemctl", "show", "--value", "--property", name, unit]).await
     }
@@ -116,13 +116,13 @@ impl Drop for Container {
         if let Power::On(leader) = self.power()
             && let Some(leader) = i32::try_from(leader).ok().and_then(Pid::from_raw)
         {
-            // The machine's first process takes all others with it. It may be gone already.
+            // Killing process 1 of the container kills all others. It may already have ended.
             let _ = kill_process(leader, Signal::KILL);
         }
     }
 }
 
-/// Starts the machine again for as long as it reboots.
+/// Runs the machine, and starts it again after each reboot.
 async fn keep_running(root: PathBuf, power: watch::Sender<Power>) {
     loop {
         let ended = match boot(&root) {
@@ -166,14 +166,14 @@ fn log(root: &Path) -> PathBuf {
 
 fn boot(root: &Path) -> std::io::Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log(root))?;
-    // Whatever ends this program ends the machines too: systemd-nspawn gets SIGTERM, and passes SIGKILL on. Killed itself it
-    // would leave the machine running.
+    // The machines end with this program, however it ends: systemd-nspawn gets SIGTERM, and kills the machine. A SIGKILL of
+    // systemd-nspawn itself would leave the machine running.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "systemd-nspawn", "--kill-signal=SIGKILL"]);
     command.args(["--quiet", "--boot", "--register=no"]);
     command.args(["--console=pipe".as_ref(), "--directory".as_ref(), root.as_os_str()]);
     if !Path::new("/run/systemd/system").exists() {
-        // A host without systemd has nobody who could make a scope for the container.
+        // On a host without systemd, no scope can be created for the container.
         command.arg("--keep-unit");
     }
     let name = root.file_name().and_then(OsStr::to_str).unwrap_or("node");
@@ -182,7 +182,7 @@ fn boot(root: &Path) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }
 
-/// The host's number of the container's first process: a child of systemd-nspawn that is number 1 inside.
+/// The process id on the host of the container's process 1, which is a child of systemd-nspawn.
 fn init_of(nspawn: u32) -> Option<u32> {
     let children = std::fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
     children.split_whitespace().filter_map(|child| child.parse().ok()).find(|child: &u32| {

@@ -1,4 +1,4 @@
-//! What the machines have in common: the load balancer, and the clients that must not notice anything.
+//! The load balancer of the machines, and the load on it.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::load::{Outcome, Tally, generate};
 use crate::patience::until;
 
 pub(crate) const TARGET_GROUP: &str = "reboots";
-/// How many nodes may be out of service at once: the default of `node-agent/max-unavailable`.
+/// The most nodes that may be out of service at once: the default of `node-agent/max-unavailable`.
 const MAX_UNAVAILABLE: usize = 1;
 const REQUESTS_PER_SECOND: u32 = 100;
-/// Load before anything happens and after everything is over.
+/// Load before and after a chapter.
 const MARGIN: Duration = Duration::from_secs(1);
-/// Shorter than any state that matters lasts.
+/// Shorter than any relevant state lasts.
 const SAMPLE_EVERY: Duration = Duration::from_millis(20);
 
-/// Where one machine finds the load balancer's API and its own metadata.
+/// The addresses of one machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     pub(crate) instance_id: String,
@@ -33,7 +33,7 @@ pub(crate) struct Address {
     pub(crate) imds_url: String,
 }
 
-/// The load balancer, and where it can be reached.
+/// The load balancer and its addresses.
 #[derive(Debug)]
 pub(crate) struct Estate {
     pub(crate) alb: LocalAlb,
@@ -44,7 +44,7 @@ pub(crate) struct Estate {
 }
 
 impl Estate {
-    /// A load balancer with one target on each of `services`; nothing has to listen there yet.
+    /// Starts a load balancer with a target on each of `services`. The services need not run yet.
     pub(crate) async fn open(services: &[Ipv4Addr]) -> anyhow::Result<Estate> {
         let port = free_port(services).await?;
         let alb = LocalAlb::new(local_alb::Settings::default());
@@ -80,14 +80,14 @@ impl Estate {
         Ok(Estate { alb, group, addresses, front_url, _servers: servers })
     }
 
-    /// The load balancer's word for the state of an instance's target; nothing when it has none.
+    /// The state of an instance's target, by the load balancer's name; `None` without a target.
     pub(crate) fn state(&self, instance_id: &str) -> Option<String> {
         let targets = self.alb.targets(&self.group);
         targets.into_iter().find(|target| target.id == instance_id).map(|target| target.state.to_string())
     }
 
     pub(crate) async fn all_in_service(&self) -> anyhow::Result<()> {
-        until("every node is in service", || self.alb.instances_out(&self.group) == 0).await
+        until("all nodes are in service", || self.alb.instances_out(&self.group) == 0).await
     }
 
     pub(crate) fn leases(&self) -> Vec<String> {
@@ -98,7 +98,7 @@ impl Estate {
             .collect()
     }
 
-    /// Plays a chapter under load: no request may fail, and no more nodes may be out at once than the policy allows.
+    /// Plays a chapter under load. No request may fail, and no more nodes may be out at once than the policy allows.
     pub(crate) async fn under_load(
         &self,
         title: &str,
@@ -122,9 +122,12 @@ impl Estate {
             requests.iter().map(|request| request.outcome).filter(|outcome| outcome.is_failure()).collect();
         ensure!(failed.is_empty(), "{} of {} requests failed: {failed:?}", failed.len(), requests.len());
         let most_out = most_out.load(Relaxed);
-        ensure!(most_out <= MAX_UNAVAILABLE, "{most_out} nodes were out of service at once");
+        ensure!(
+            most_out <= MAX_UNAVAILABLE,
+            "{most_out} nodes were out of service at once; the limit is {MAX_UNAVAILABLE}"
+        );
         let slowest = requests.iter().map(|request| request.ended - request.began).fold(0.0, f64::max);
-        ensure!(slowest > 1.9, "there was no slow request, so this shows little");
+        ensure!(slowest > 1.9, "no request was slow, so the chapter shows little");
         Ok(format!(
             "{title:<58} {:>6} {:>7} {most_out:>5} {:>5.0}",
             requests.len(),
@@ -146,13 +149,14 @@ async fn serve(servers: &mut JoinSet<()>, router: axum::Router) -> anyhow::Resul
     let url = format!("http://{}", listener.local_addr()?);
     servers.spawn(async move {
         if let Err(error) = local_alb::serve(listener, router, std::future::pending()).await {
-            tracing::error!("a server of the load balancer has stopped: {error}");
+            tracing::error!("a server of the load balancer stopped: {error}");
         }
     });
     Ok(url)
 }
 
-/// One port for all, since a target group has only one. Somebody may take it before the services do; then they say so.
+/// Finds a port that is free on all addresses, because a target group has one port. If another program takes it first, the
+/// services fail to listen and say so.
 async fn free_port(addresses: &[Ipv4Addr]) -> anyhow::Result<u16> {
     let mut held = Vec::new();
     let mut port = 0;

@@ -1,11 +1,11 @@
-//! Three machines with a systemd of their own are rebooted, switched off, upgraded and shot at under load, for real.
+//! Reboots, switches off and upgrades three machines with their own systemd under load, and kills their agents.
 //!
-//! Needs root, systemd-nspawn and what scripts/check-reboots prepares, which starts it:
+//! scripts/check-reboots prepares the machines and starts this program. It needs root and systemd-nspawn.
 //!
 //!     reboots DIRECTORY-OF-THE-MACHINES HELLO-SERVICE.deb NODE-AGENT.deb NEWER-NODE-AGENT.deb
 //!
-//! The machines share the host's network; each service has a loopback address of its own.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it found is its output")]
+//! The machines share the host's network. Each service has its own loopback address.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results are its output")]
 
 mod chapters;
 mod container;
@@ -14,7 +14,7 @@ mod node;
 mod order;
 mod patience;
 
-// The rehearsal's own load, unchanged.
+// The load generator of the rehearsal.
 #[allow(dead_code, reason = "the rehearsal uses more of it")]
 #[path = "../../src/clock.rs"]
 mod clock;
@@ -22,7 +22,7 @@ mod clock;
 #[path = "../../src/load.rs"]
 mod load;
 
-// The terminal of the tests, unchanged.
+// The terminal of the tests.
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
     let began = std::time::SystemTime::now();
     match play().await {
         Ok(()) => {
-            println!("every promise was kept, in {:.0} s", began.elapsed().unwrap_or_default().as_secs_f64());
+            println!("every promise was kept ({:.0} s)", began.elapsed().unwrap_or_default().as_secs_f64());
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -65,7 +65,7 @@ async fn play() -> anyhow::Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [directory, hello_service, node_agent, newer] = arguments.as_slice() else {
         bail!(
-            "name the directory of the machines, and the packages of hello-service, node-agent and a newer node-agent"
+            "usage: reboots DIRECTORY-OF-THE-MACHINES HELLO-SERVICE.deb NODE-AGENT.deb NEWER-NODE-AGENT.deb"
         );
     };
     let directory = std::path::absolute(directory)?;

@@ -1,4 +1,4 @@
-//! One node: a machine with the packages installed, and what its agent does there.
+//! A node: a machine with both packages installed.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
@@ -18,7 +18,7 @@ pub(crate) struct Node {
     pub(crate) address: Address,
 }
 
-/// A command as the SSM agent runs it: in a unit of its own, with the environment of the agent's units.
+/// Runs a command as the SSM agent does: in its own unit, with the environment of node-agent's units.
 const AS_A_UNIT: [&str; 6] = [
     "systemd-run",
     "--quiet",
@@ -29,7 +29,7 @@ const AS_A_UNIT: [&str; 6] = [
 ];
 
 impl Node {
-    /// Boots a copy of the base system at `root`.
+    /// Copies the base system to `root`, and boots the copy.
     pub(crate) async fn boot(base: &Path, root: &Path, address: Address) -> anyhow::Result<Node> {
         let copied = tokio::process::Command::new("cp")
             .args(["-a", "--reflink=auto", "-T"])
@@ -56,7 +56,7 @@ impl Node {
         );
         let root = &self.machine.root;
         write(root, "etc/node-agent/environment", &environment)?;
-        // The times are those of a fleet in a hurry; a load balancer on loopback is quick.
+        // Short times, because a load balancer on loopback is fast.
         let settings = format!(
             r#"target_groups = ["{TARGET_GROUP}"]
 service_address = "{ip}"
@@ -73,7 +73,7 @@ fleet_rate = 20.0
         write(root, "etc/node-agent/config.toml", &settings)
     }
 
-    /// Copies a package into the machine, and says where it is there.
+    /// Copies a package into the machine. Returns its path there.
     pub(crate) fn bring(&self, package: &Path) -> anyhow::Result<String> {
         let name = package.file_name().and_then(|name| name.to_str()).context("a package without a name")?;
         std::fs::copy(package, self.machine.root.join("root").join(name))
@@ -81,7 +81,7 @@ fleet_rate = 20.0
         Ok(format!("/root/{name}"))
     }
 
-    /// `node-agent ARGUMENTS`, with a command id if it is to be as the SSM agent runs it.
+    /// Runs `node-agent ARGUMENTS`, with a command id if the SSM agent runs it.
     pub(crate) async fn agent(&self, arguments: &[&str], ssm: Option<&str>) -> anyhow::Result<Output> {
         let id = ssm.map(|id| format!("--setenv=SSM_COMMAND_ID={id}"));
         let argv: Vec<&str> = AS_A_UNIT
@@ -93,14 +93,14 @@ fleet_rate = 20.0
         in_time(&format!("node-agent {arguments:?}"), self.machine.inside(&argv)).await?
     }
 
-    /// `node-agent ARGUMENTS`, as a person at a terminal runs it.
+    /// Runs `node-agent ARGUMENTS` as a person at a terminal does.
     pub(crate) fn on_terminal(&self, arguments: &[&str]) -> anyhow::Result<OnTerminal> {
         let shell = "set -a; . /etc/node-agent/environment; exec /usr/bin/node-agent \"$@\"";
         let argv = [&["sh", "-c", shell, "sh"], arguments].concat();
         Ok(OnTerminal::start(&self.machine.command(&argv)?, None))
     }
 
-    /// A whole maintenance that has to end well.
+    /// Runs a maintenance that must succeed.
     pub(crate) async fn maintain(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let before = self.finished().len();
         let output = self.agent(&[&["maintain"], arguments].concat(), None).await?;
@@ -108,11 +108,15 @@ fleet_rate = 20.0
         self.succeeded(before)
     }
 
-    /// The last maintenance since there were `before` of them.
+    /// Checks that one maintenance has ended since there were `before` on record, and that it succeeded.
     pub(crate) fn succeeded(&self, before: usize) -> anyhow::Result<()> {
         let finished = self.finished();
         let [.., last] = finished.as_slice() else { bail!("nothing on record") };
-        ensure!(finished.len() == before + 1, "{} instead of one on record", finished.len() - before);
+        ensure!(
+            finished.len() == before + 1,
+            "{} new maintenances on record instead of one",
+            finished.len() - before
+        );
         ensure!(
             (last.verdict, last.exit_code) == (Verdict::Succeeded, 0),
             "{} on record, exit code {}: {:?}",
@@ -139,15 +143,15 @@ fleet_rate = 20.0
         until(&format!("the node is at {phase}"), || self.phase() == Some(phase)).await
     }
 
-    /// Waits until nothing is under way and `count` maintenances are on record.
+    /// Waits until `count` maintenances are on record and none is in progress.
     pub(crate) async fn has_finished(&self, count: usize) -> anyhow::Result<()> {
         let done = || {
             self.record().is_some_and(|record| record.operation.is_none() && record.finished.len() >= count)
         };
-        until(&format!("{count} maintenances are finished"), done).await
+        until(&format!("{count} maintenances are on record"), done).await
     }
 
-    /// Waits until the machine, which is going down, has booted again.
+    /// Waits until the machine has gone down and booted again.
     pub(crate) async fn rebooted(&self, boot_id_before: &str) -> anyhow::Result<()> {
         in_time("the machine boots again", async {
             loop {
@@ -165,9 +169,9 @@ fleet_rate = 20.0
         until("the machine is off", || self.machine.power() == Power::Off).await
     }
 
-    /// A systemctl verb whose caller may not live to see the end of it.
+    /// Runs a systemctl verb that may end its caller.
     pub(crate) async fn systemctl(&self, verb: &str) {
-        // The machine takes the caller with it; what comes of it is looked at elsewhere.
+        // The shutdown can kill the caller, so its exit code says nothing. The callers of this function check the effect.
         drop(self.machine.inside(&["systemctl", verb]).await);
     }
 }
@@ -177,11 +181,11 @@ fn write(root: &Path, file: &str, text: &str) -> anyhow::Result<()> {
     std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// A program that has to end with `code`.
+/// Checks that a program ended with `code`.
 pub(crate) fn expect(output: Output, code: i32) -> anyhow::Result<()> {
     let Output { status, stdout, stderr } = output;
     let said = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    ensure!(ended_with(status, code), "exit code {code} was expected, not {status}: {}", said());
+    ensure!(ended_with(status, code), "expected exit code {code}, got {status}: {}", said());
     Ok(())
 }
 

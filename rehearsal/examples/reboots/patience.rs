@@ -1,15 +1,15 @@
-//! Waiting for what must come about.
+//! Waiting for a condition, with a time limit.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
 
-/// Longer than any step takes, even on a machine that does other things too.
+/// Longer than any step takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until `holds` does.
+/// Waits until the condition holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> anyhow::Result<()> {
     in_time(what, async {
         while !holds() {
@@ -19,7 +19,7 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> anyhow
     .await
 }
 
-/// Waits for `future`, but not for ever.
+/// Waits for `future`, up to the time limit.
 pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> anyhow::Result<T> {
-    timeout(LIMIT, future).await.with_context(|| format!("not in {} s: {what}", LIMIT.as_secs()))
+    timeout(LIMIT, future).await.with_context(|| format!("timed out after {} s: {what}", LIMIT.as_secs()))
 }

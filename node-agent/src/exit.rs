@@ -1,14 +1,14 @@
 //! Exit codes, as documented in README.md. Never 137, 168 or 169: the SSM agent gives those a meaning of its own.
 
-/// Done as asked.
+/// Success; for `check`: yes.
 pub const DONE: u8 = 0;
 /// The maintenance failed and the node is back in service; for `check`: no.
 pub const FAILED: u8 = 1;
-/// The command line, the configuration or the estate has to be changed first; nothing was done.
+/// Refused: the command line, the configuration or the target group has to be changed first. Nothing was changed.
 pub const USAGE: u8 = 2;
-/// Halted: out of service or in doubt, the lease is kept, a person is needed.
+/// Halted: the node is out of service or in doubt, keeps its lease and needs an operator.
 pub const HALTED: u8 = 3;
 /// Nothing was changed; try again later.
 pub const NOTHING_CHANGED: u8 = 75;
-/// Asks the SSM agent for a reboot.
+/// Requests a reboot from the SSM agent.
 pub const REBOOT: u8 = 194;

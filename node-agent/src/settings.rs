@@ -1,4 +1,4 @@
-//! What a user can set: flags over `NODE_AGENT_*` over the file over the defaults.
+//! The settings. A flag overrides `NODE_AGENT_*`, a variable overrides the file, and the file overrides the default.
 
 mod flags;
 mod load;
@@ -14,16 +14,16 @@ pub use flags::Flags;
 pub use load::SettingsError;
 pub(crate) use load::is_instance_id;
 
-/// Where the file is looked for when no other is named; it need not exist.
+/// The configuration file, if no other is named. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/node-agent/config.toml";
 
-/// What to do with a node whose service does not get healthy after maintenance.
+/// What to do with a node whose service does not become healthy after maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnhealthy {
-    /// Keep it out, keep the lease, stop the roll.
+    /// Keep it out of service with its lease, which stops the roll.
     Halt,
-    /// Register it all the same and let the load balancer judge.
+    /// Register it and let the load balancer decide.
     Register,
 }
 
@@ -31,103 +31,103 @@ pub enum OnUnhealthy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoScaling {
-    /// Do nothing and say what the choices are.
+    /// Do not start, and print the choices.
     Refuse,
-    /// Move the instance to standby and back: the group deregisters and registers it.
+    /// Let the group move the instance to standby and back.
     Standby,
-    /// Go ahead as if there were no Auto Scaling group.
+    /// Deregister and register as without a group.
     Ignore,
 }
 
-/// Every setting, with its value. The part of the record that survives a reboot, too: `resume` goes by what
-/// `maintain` was told.
+/// Every setting. The record keeps those of a maintenance, and `resume` uses them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Target groups by ARN or name; empty: those tagged `node-agent/managed=true` that contain us.
+    /// Target groups by ARN or name. Empty: those tagged `node-agent/managed=true` that contain this node.
     pub target_groups: Vec<String>,
-    /// Our instance id; unset, the instance metadata service is asked.
+    /// Instance ID of this node. Unset: from the instance metadata service.
     pub instance_id: Option<String>,
-    /// The unique id of the instance's role (`AROA...`): it stands in the key of our lease, so that IAM can pin the key to us.
+    /// Unique ID of the instance's role (`AROA...`). It becomes part of the lease's key, so that IAM can limit a node to its own
+    /// key.
     pub lease_role_id: Option<String>,
-    /// The AWS region; unset, AWS_REGION, the profile and the instance metadata service are asked.
+    /// AWS region. Unset: `AWS_REGION`, then the profile, then the instance metadata service.
     pub region: Option<String>,
-    /// Where the record lives.
+    /// Directory of the record.
     pub state_dir: PathBuf,
-    /// What proves a reboot: a file whose content is new after each boot.
+    /// A file whose content changes with each boot, which proves a reboot.
     pub boot_id_path: PathBuf,
     /// The command that reboots the machine.
     pub reboot_command: Vec<String>,
-    /// A command that tells people, with JSON on its standard input, that this node is halted or its maintenance failed;
-    /// empty: nobody is told.
+    /// The command that tells people that this node is halted or its maintenance failed. It gets JSON on standard input.
+    /// Empty: none.
     pub notify_command: Vec<String>,
-    /// The command that starts the driver as a process of its own; empty: whoever asks drives. Unset: systemd starts
-    /// node-agent.service, where that is installed.
+    /// The command that starts the driver as a process of its own. Empty: the process that asks drives. Unset: systemd starts
+    /// node-agent.service, if it is installed.
     pub start_driver: Option<Vec<String>>,
-    /// Where our own service answers the local health check.
+    /// IP address at which the service answers the local health check.
     pub service_address: IpAddr,
-    /// A URL for the local health check, instead of what the target group says.
+    /// URL of the local health check. Unset: taken from the target group.
     pub health_url: Option<String>,
-    /// How many local checks in a row must pass.
+    /// Local checks in a row that must pass.
     pub health_passes: u32,
     /// Time between two local checks.
     pub health_interval: Length,
-    /// What to do when they do not pass in time.
+    /// What to do if they do not pass in time.
     pub on_unhealthy: OnUnhealthy,
-    /// A URL of the service that returns the number of requests in flight: with it a drain may end early.
+    /// URL at which the service returns its number of requests in flight. With it, a drain can end early.
     pub in_flight_url: Option<String>,
-    /// How long that number must have been 0.
+    /// How long that number must stay 0.
     pub quiet_period: Length,
-    /// No drain is over sooner: requests still arrive for seconds after DeregisterTargets.
+    /// Minimum time from DeregisterTargets to the end of the drain. Requests still arrive for seconds after the call.
     pub drain_floor: Length,
     /// What to do in an Auto Scaling group.
     pub asg: AutoScaling,
-    /// Go out even if nobody is left to serve (a group of one).
+    /// Leave service even if no healthy node remains.
     pub allow_empty: bool,
-    /// Go on although this node is unhealthy itself.
+    /// Start even if this node is unhealthy.
     pub repair: bool,
-    /// Run the command again when it was running as the agent was killed.
+    /// Run the command again if it was running when the agent was killed.
     pub rerun: bool,
-    /// Do not count zones when cross-zone load balancing is off.
+    /// Do not count Availability Zones when cross-zone load balancing is off.
     pub ignore_zones: bool,
 
-    /// Give up before leaving service after this long.
+    /// Give up if the node has not left service after this long.
     pub lease_wait: Length,
     /// How much longer than the deregistration delay a drain may take.
     pub drain_margin: Length,
     /// How long the command may run.
     pub command_limit: Length,
-    /// How long a stopped command gets between SIGTERM and SIGKILL.
+    /// Time between SIGTERM and SIGKILL when the command is stopped.
     pub command_grace: Length,
     /// How long a reboot may take to begin.
     pub reboot_limit: Length,
     /// How long the service may take to pass the local check.
     pub health_limit: Length,
-    /// How long RegisterTargets may be refused.
+    /// How long RegisterTargets may keep failing.
     pub register_limit: Length,
-    /// How long the load balancer may take to call us healthy.
+    /// How long the load balancer may take to report the node healthy.
     pub in_service_limit: Length,
-    /// How long `drain` keeps the node out without a `rejoin`.
+    /// How long `drain` keeps the node out of service without `rejoin`.
     pub drained_limit: Length,
 
-    /// S: how stale a read of one tag, or of target health, may be.
+    /// S: how stale a read of tags or target health can be.
     pub staleness: Length,
-    /// D: from an acknowledged claim to the read that confirms it; at least S.
+    /// D: time from an acknowledged claim to the read that confirms it; at least S.
     pub settle: Length,
-    /// Q: a request that was given up on takes effect within this time or never.
+    /// Q: a call without a response takes effect within this time or never.
     pub quarantine: Length,
-    /// T: from the beginning of the last reads to DeregisterTargets, at the most.
+    /// T: maximum time from the first of the last reads to DeregisterTargets.
     pub validation: Length,
-    /// Time between two looks at slots that are taken, for the node that is next in line; others look less often.
+    /// Longest time between two reads by the next node in the queue. Others read less often.
     pub lease_poll: Length,
-    /// Requests per second that all nodes of a group together make while they wait for a slot outside the queue.
+    /// Requests per second that all nodes of a group together may make while they wait outside the queue.
     pub fleet_rate: f64,
-    /// How long a node is out, at least: those who wait look when a slot is likely to come free. Unset: as long as a
-    /// drain takes at least.
+    /// Minimum time that a node is expected to be out of service. Waiting nodes read again when a slot is likely to be free.
+    /// Unset: the minimum duration of a drain.
     pub expected_hold: Option<Length>,
-    /// Time between two looks at target health while out, for one node at a time; K nodes look K times less.
+    /// Time between two reads of target health while the node is out of service, multiplied by K.
     pub health_poll: Length,
-    /// How long one API call may take.
+    /// Time limit of one API call.
     pub api_timeout: Length,
 }
 
@@ -178,11 +178,11 @@ impl Default for Settings {
     }
 }
 
-// Rates are checked to be positive numbers.
+// `fleet_rate` is never NaN: it is checked.
 impl Eq for Settings {}
 
 impl Settings {
-    /// How long one API call may take.
+    /// The time limit of one API call.
     pub fn api_timeout(&self) -> Duration {
         self.api_timeout.0
     }

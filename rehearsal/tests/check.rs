@@ -150,7 +150,7 @@ async fn check_changes_nothing_in_service_and_nothing_out_of_it() {
         || (files(estate.dir.path()), estate.alb.tags(&estate.arn), estate.alb.instances_out(&estate.arn));
     let (before, calls) = (seen(), estate.alb.calls().len());
     asked(&estate, &["check"]).await.says(0, &["yes", "phase     drained"]);
-    asked(&estate, &["check", "--start"]).await.says(1, &["a maintenance is at drained already"]);
+    asked(&estate, &["check", "--start"]).await.says(1, &["a maintenance is already in phase drained"]);
     assert_eq!(seen(), before);
     let since: Vec<_> = estate.alb.calls().into_iter().skip(calls).map(|call| call.action).collect();
     assert!(!since.is_empty() && since.iter().all(|action| action.starts_with("Describe")), "{since:?}");
@@ -160,7 +160,7 @@ async fn check_changes_nothing_in_service_and_nothing_out_of_it() {
 async fn check_start_says_what_maintain_would_wait_for_or_be_refused_for() {
     let estate = estate().await;
     for (key, value, part) in [
-        (lease_key(2), "v1 p=held e=1 k=1", "all slots are taken, by i-0a000000000000002 (held)"),
+        (lease_key(2), "v1 p=held e=1 k=1", "all slots are taken by i-0a000000000000002 (held)"),
         (lease_key(2), "v1 p=failed e=1", "1 node failed maintenance"),
         ("node-agent/paused".to_owned(), "release day", "maintenance is paused: release day"),
         ("node-agent/max-unavailable".to_owned(), "some", "node-agent/max-unavailable is \"some\""),

@@ -37,13 +37,13 @@ async fn drain_and_rejoin_are_the_two_halves() {
     estate
         .agent(&["status"])
         .await
-        .says(0, &["phase     drained", "driver    none at work", "i-0a000000000000001  held"]);
+        .says(0, &["phase     drained", "driver    not running", "i-0a000000000000001  held"]);
     estate.agent(&["resume"]).await.says(0, &["drained"]);
     assert_eq!(estate.alb.instances_out(&estate.arn), 1, "resume leaves a drained node out");
     estate.agent(&["maintain", "--reboot"]).await.says(75, &["is drained; run `node-agent rejoin` first"]);
     estate.agent(&["rejoin"]).await.says(0, &["succeeded"]);
     assert_eq!(estate.alb.instances_out(&estate.arn), 0);
-    estate.agent(&["rejoin"]).await.says(0, &["already so"]);
+    estate.agent(&["rejoin"]).await.says(0, &["nothing to do: no maintenance"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn a_service_that_never_gets_healthy_halts_the_node_and_keeps_the_record()
 async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let estate = estate().await;
     let run = estate.agent(&["maintain", "--dry-run", "--reboot=if-required", "--", "dnf", "upgrade"]).await;
-    run.says(0, &["would do: check_group", "run_command `dnf upgrade`, reboot if required", "yes"]);
+    run.says(0, &["plan: check_group", "run_command `dnf upgrade`, reboot if required", "yes"]);
     estate.is_untouched();
 }
 
@@ -181,8 +181,8 @@ async fn a_file_that_cannot_be_used_keeps_no_maintenance_from_its_end() {
     let estate = estate().await;
     estate.agent(&["drain"]).await.says(0, &[]);
     let broken = estate.configured("drain_flor = \"9s\"");
-    broken.agent(&["idle"]).await.says(1, &["unknown field `drain_flor`", "is at drained"]);
-    broken.agent(&["status"]).await.says(0, &["phase     drained", "problem   failed to understand"]);
+    broken.agent(&["idle"]).await.says(1, &["unknown field `drain_flor`", "is in phase drained"]);
+    broken.agent(&["status"]).await.says(0, &["phase     drained", "problem   failed to parse"]);
     broken.agent(&["maintain", "--reboot"]).await.says(2, &["unknown field `drain_flor`"]);
     broken.agent(&["rejoin"]).await.says(0, &["unknown field `drain_flor`", "succeeded"]);
     assert_eq!(broken.alb.instances_out(&broken.arn), 0);
@@ -254,7 +254,7 @@ async fn a_run_killed_while_out_is_finished_by_resume() {
         1,
         &[
             "it is not run again",
-            "the node is back in service; if its lease tag says failed",
+            "the node is back in service; if its lease is marked failed",
             "counts against node-agent/max-failures",
         ],
     );

@@ -25,7 +25,7 @@ async fn break_frees_the_slot_and_says_what_that_means() {
         &["web: broke the lease of i-0a000000000000001, which was held", "Its slot is free", "lease gc"],
     );
     assert_eq!(estate.lease_of(1), Some(HELD.replace("held", "broken")));
-    estate.agent(&["lease", "break", NODE]).await.says(0, &["already so"]);
+    estate.agent(&["lease", "break", NODE]).await.says(0, &["nothing to do"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +61,7 @@ async fn two_breaks_at_the_same_time_are_both_put_back() {
         estate.alb.set_tag(&estate.arn, &lease_key(2), &HELD.replace("held", "broken"));
     };
     let (first, ()) = tokio::join!(estate.agent(&["lease", "break", NODE]), second);
-    first.says(75, &["broken at the same time", "has been put back"]);
+    first.says(75, &["broken at the same time", "has been restored"]);
     let restored = estate.lease_of(1).unwrap();
     assert!(restored.contains("p=held") && !restored.contains("e=abc"), "{restored}");
 }
@@ -75,7 +75,7 @@ async fn break_notices_an_owner_that_is_alive() {
         estate.alb.set_tag(&estate.arn, &lease_key(1), &HELD.replace("abc", "def"));
     };
     let (run, ()) = tokio::join!(estate.agent(&["lease", "break", NODE]), owner);
-    run.says(2, &["its agent is alive", "systemctl stop node-agent"]);
+    run.says(2, &["its agent is running", "systemctl stop node-agent"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn break_looks_when_the_answer_is_lost() {
 
     let estate = estate.lease(1, HELD);
     estate.alb.script("AddTags", Fault::Refused, 1);
-    estate.agent(&["lease", "break", NODE]).await.says(75, &["the answer was lost", "try again"]);
+    estate.agent(&["lease", "break", NODE]).await.says(75, &["the response was lost", "try again"]);
     assert_eq!(estate.lease_of(1).as_deref(), Some(HELD));
 }
 
@@ -96,7 +96,7 @@ async fn clear_removes_marks_and_leaves_slots_alone() {
     let estate = estate.lease(3, "v1 p=halted e=1");
     estate.agent(&["lease", "clear", NODE]).await.says(0, &["removed node-agent/lease/", "(failed)"]);
     assert_eq!(estate.lease_of(1), None);
-    estate.agent(&["lease", "clear", NODE]).await.says(0, &["already so"]);
+    estate.agent(&["lease", "clear", NODE]).await.says(0, &["nothing to do"]);
     for number in [2, 3] {
         let run = estate.agent(&["lease", "clear", &node(number)]).await;
         run.says(2, &["takes a slot", "node-agent resume", "node-agent lease break"]);
@@ -122,7 +122,7 @@ async fn clear_leaves_a_node_alone_that_has_begun_again() {
 async fn gc_removes_what_is_not_registered_and_keeps_what_is() {
     let estate = estate().await.on_a_laptop().lease(1, HELD).lease(8, HELD).lease(9, "v1 p=failed e=1");
     let run = estate.agent(&["lease", "gc", NODE, &node(8), &node(7)]).await;
-    run.says(2, &["is healthy in this group, so it is not terminated", "already so: i-0a000000000000007"]);
+    run.says(2, &["is healthy in this group, so it is not terminated", "nothing to do: i-0a000000000000007"]);
     assert_eq!((estate.lease_of(8), estate.lease_of(1).as_deref()), (None, Some(HELD)));
     estate.agent(&["lease", "gc", &node(9)]).await.says(0, &["removed", "(failed)"]);
     assert_eq!(estate.lease_of(9), None);
@@ -185,10 +185,10 @@ async fn gc_asks_ec2_and_removes_only_what_has_been_terminated_for_long() {
         0,
         &[
             "web: removed node-agent/lease/i-0a000000000000006 (held)",
-            "left as it is: i-0a000000000000001 is running",
-            "left as it is: i-0a000000000000007 is terminated, possibly too recently",
-            "left as it is: i-0a000000000000008 is stopped",
-            "left as it is: i-0a000000000000009 is not listed by EC2",
+            "kept: i-0a000000000000001 is running",
+            "kept: i-0a000000000000007 is terminated, possibly too recently",
+            "kept: i-0a000000000000008 is stopped",
+            "kept: EC2 does not list i-0a000000000000009",
             "`node-agent lease gc i-0a000000000000009`",
         ],
     );
@@ -218,7 +218,7 @@ async fn a_pause_holds_everybody_until_it_is_lifted() {
     estate.agent(&["pause", "release day"]).await.says(0, &["already paused"]);
     estate.agent(&["maintain", "--", "true"]).await.says(75, &["maintenance is paused: release day"]);
     estate.agent(&["unpause"]).await.says(0, &["no longer paused (was: release day)"]);
-    estate.agent(&["unpause"]).await.says(0, &["already so"]);
+    estate.agent(&["unpause"]).await.says(0, &["nothing to do"]);
     estate.agent(&["maintain", "--", "true"]).await.says(0, &["succeeded"]);
 }
 
@@ -248,7 +248,7 @@ async fn throttling_is_sat_through_and_an_outage_is_named() {
     let estate = estate().await.on_a_laptop();
     estate.alb.script("AddTags", Fault::Throttled, 2);
     estate.alb.script("DescribeTags", Fault::ServerError, 1);
-    estate.agent(&["pause", "x"]).await.says(0, &["web: paused: x", "trying again"]);
+    estate.agent(&["pause", "x"]).await.says(0, &["web: paused: x", "retrying"]);
     let away = estate.with("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", "http://127.0.0.1:9");
     away.agent(&["unpause"]).await.says(75, &["failed to call DescribeTargetGroups", "check the network"]);
 }
@@ -264,7 +264,7 @@ async fn status_from_a_laptop_tells_who_holds_who_waits_and_what_blocks() {
     run.says(
         0,
         &[
-            "group     web: 3 of 3 instances healthy, at most 2 out (K), 1 until those",
+            "group     web: 3 of 3 instances healthy, at most 2 out (K), effective limit 1 until the current holders release",
             "i-0a000000000000001  held",
             "(3 min ago)",
             "i-0a000000000000002  waiting     2",

@@ -205,7 +205,7 @@ async fn a_second_signal_ends_the_program_at_once_and_resume_finishes() {
     let mut program = Program::start(&estate, &["maintain", "--", "true"]);
     program.reaches(Phase::Drain).await;
     program.send(Signal::TERM);
-    estate::until(|| program.log().contains("ask again to stop at once")).await;
+    estate::until(|| program.log().contains("signal again to quit now")).await;
     program.send(Signal::INT);
     let status = program.child.wait().await.unwrap();
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{}", program.log());

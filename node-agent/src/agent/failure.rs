@@ -1,8 +1,8 @@
-//! What ends a verb: what failed, why and what to do, with its exit code.
+//! The error that ends a verb, with its exit code.
 
 use crate::record::journal::JournalError;
 
-/// An error for the screen: what failed, why and what to do, with its exit code.
+/// The error that ends a verb: what failed, why, what to do, and the exit code.
 #[derive(Debug)]
 pub(crate) struct Complaint {
     pub(crate) error: anyhow::Error,
@@ -14,7 +14,7 @@ impl Complaint {
         Complaint { error: error.into(), exit_code }
     }
 
-    /// Whether another process has the record.
+    /// Whether another process has locked the record.
     pub(crate) fn is_locked(&self) -> bool {
         matches!(self.error.downcast_ref(), Some(JournalError::Locked))
     }

@@ -1,4 +1,4 @@
-//! Finds out who and where we are, and puts the driver together.
+//! Finds the identity and the region of this node, and puts the driver together.
 
 use crate::agent::failure::Complaint;
 use crate::agent::signals;
@@ -21,7 +21,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// This node and its way to the API.
+/// This node and its client for the API.
 pub(crate) struct Node {
     pub(crate) identity: Identity,
     pub(crate) region: String,
@@ -32,38 +32,38 @@ fn usage(error: impl Into<anyhow::Error>) -> Complaint {
     Complaint::new(exit::USAGE, error)
 }
 
-/// Everything that must be right before anything is begun: region, credentials, instance id.
+/// What must be known before a maintenance starts: region, credentials, instance ID.
 pub(crate) async fn node(settings: &Settings) -> Result<Node, Complaint> {
     let (load_balancer, region) = reach(settings).await?;
     let identity = identify(settings).await.map_err(usage)?;
     Ok(Node { identity, region, load_balancer })
 }
 
-/// The way to the API, and the region it is in. Whoever asks need not be a node.
+/// A client for the API, and its region. Works on machines that are not nodes.
 pub(crate) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String), Complaint> {
     let config = aws(settings, settings.region.clone()).await;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         return Err(usage(anyhow::anyhow!(
-            "failed to find the AWS region: neither AWS_REGION, nor the profile, nor the instance metadata service names \
-             one; set AWS_REGION or give --region"
+            "failed to find the AWS region: it is not in AWS_REGION, the profile or the instance metadata service; set \
+             AWS_REGION or --region"
         )));
     };
     if let Some(provider) = config.credentials_provider() {
         provider.provide_credentials().await.map_err(|error| {
-            // Its own text says no more than that it failed.
+            // The text of the outermost error has no cause.
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), causes);
             let cause = cause.trim_end_matches(". Attempted:");
             usage(anyhow::anyhow!(
-                "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set a profile \
-                 or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set \
+                 AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ))
         })?;
     }
     Ok((LoadBalancer::new(Client::new(&config)), region))
 }
 
-/// A client without asking anybody anything: right after a boot the metadata service, DNS and credentials may be
-/// late, and the record knows the region.
+/// A client that needs no answer from anything: right after a boot, the metadata service, DNS and credentials may be late.
+/// The region is on record.
 pub(crate) async fn load_balancer(settings: &Settings, region: &str) -> LoadBalancer {
     LoadBalancer::new(Client::new(&aws(settings, Some(region.to_owned())).await))
 }
@@ -72,7 +72,7 @@ async fn aws(settings: &Settings, region: Option<String>) -> aws_config::SdkConf
     crate::aws::config::config(region, settings.api_timeout()).await
 }
 
-/// A way to the Auto Scaling API, made when it is first needed.
+/// A client for the Auto Scaling API, created when it is first needed.
 pub(crate) fn auto_scaling(settings: &Settings, region: &str) -> AutoScalingGroups {
     let (settings, region) = (settings.clone(), region.to_owned());
     AutoScalingGroups::when_needed(move || {
@@ -89,14 +89,14 @@ pub(crate) fn machine(settings: &Settings) -> Arc<dyn Machine> {
     })
 }
 
-/// Our own service.
+/// The service on this node.
 pub(crate) fn service() -> Result<Arc<dyn Service>, Complaint> {
     let service = HttpService::new()
-        .map_err(|error| usage(anyhow::Error::new(error).context("failed to set up HTTP")))?;
+        .map_err(|error| usage(anyhow::Error::new(error).context("failed to create an HTTP client")))?;
     Ok(Arc::new(service))
 }
 
-/// A driver for this operation, which signals ask to stop.
+/// A driver for this operation. Signals stop it.
 pub(crate) fn driver(
     journal: Journal,
     operation: Operation,
@@ -109,7 +109,7 @@ pub(crate) fn driver(
     driver_until(stop, journal, operation, identity, load_balancer, progress)
 }
 
-/// A driver for this operation, with a stop of the caller's.
+/// A driver for this operation. The caller stops it.
 pub(crate) fn driver_until(
     stop: Stop,
     journal: Journal,
@@ -146,7 +146,7 @@ mod tests {
     use crate::record::{Request, TurnedBack};
 
     #[tokio::test]
-    async fn who_asks_to_stop_while_the_driver_is_put_together_is_heard() {
+    async fn a_stop_requested_while_the_driver_is_put_together_is_not_lost() {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings { state_dir: dir.path().to_owned(), ..Settings::default() };
         let journal = Journal::open(dir.path()).unwrap().for_instance("i-0a000000", "us-east-1").unwrap();

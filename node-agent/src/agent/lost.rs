@@ -1,4 +1,4 @@
-//! Nothing is on record: is there a lease of ours all the same?
+//! With no maintenance on record, looks for leases of this node.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -11,8 +11,8 @@ use crate::record::Operation;
 use crate::record::journal::Journal;
 use crate::settings::Settings;
 
-/// What to drive if there is. With a record that says "idle" this is a precaution, and its failure no reason to worry
-/// anybody. From now on there is a record.
+/// The operation to drive, if there is such a lease. If the record says "idle", this is a precaution and its failure is a
+/// warning. Creates the record if it is missing.
 pub(crate) async fn find(
     journal: &mut Journal,
     identity: &Identity,
@@ -22,13 +22,13 @@ pub(crate) async fn find(
     journal.assume_calls_in_doubt(Moment { uptime_ms: 0, ..open::moment(settings)? });
     let operation = match look(journal, identity, settings).await {
         Err(complaint) if !record_missing => {
-            tracing::warn!("did not look for a lease of ours: {:#}", complaint.error);
+            tracing::warn!("skipped the search for leases of this node: {:#}", complaint.error);
             None
         }
         looked => looked?,
     };
     if operation.is_some() {
-        tracing::warn!("this node has a lease that is not on record: coming back with it");
+        tracing::warn!("found a lease of this node that is not on record: bringing the node back");
     } else if record_missing {
         journal.save().map_err(open::journal_complaint)?;
     }

@@ -1,7 +1,7 @@
-//! A lease of ours that is not on record: the record was lost, or a write of an earlier life has landed late.
+//! A lease of this node that is not on record: the record was lost, or an earlier write was applied late.
 //!
-//! Whatever it was, the way is the one of every restart (docs/lease.md): with the record gone a DeregisterTargets may
-//! have been sent right before the boot, so nothing is given back before its time has passed and the node is in service.
+//! The rules of a restart apply (docs/lease.md). If the record was lost, a DeregisterTargets may have been sent right before
+//! the boot: the lease is released only when that call can no longer take effect and the node is in service.
 
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::LoadBalancer;
@@ -14,30 +14,30 @@ use crate::record::phase::Phase;
 use crate::record::{ClaimOnRecord, Failure, Group, InDoubt, Operation, Request};
 use crate::settings::Settings;
 
-/// What this node knows of itself when it finds its own lease.
+/// What this node knows when it looks for its leases.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// Who we are.
+    /// The identity of this node.
     pub identity: &'a Identity,
     /// The settings in force.
     pub settings: &'a Settings,
-    /// This moment.
+    /// The current moment.
     pub now: &'a Moment,
-    /// There is no record; otherwise there is one, and it says that nothing is under way.
+    /// There is no record. Otherwise the record says that no maintenance is in progress.
     pub record_missing: bool,
 }
 
-/// Why a node cannot come back by itself.
+/// Why the node cannot come back by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum LostRecordError {
-    /// The groups or their tags cannot be read.
+    /// The groups or their tags could not be read.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    /// Nothing says with which ports it was registered.
+    /// The ports with which the node was registered are unknown.
     #[error(
-        "failed to come back: this node holds a lease on the target group {0}, has no record of it and is not registered \
-         there any more, so that its ports are not known; register it by hand with `aws elbv2 register-targets`, then run \
-         `node-agent resume`: it gives the lease back once the node is healthy"
+        "failed to bring this node back: it holds a lease in the target group {0}, but it has no record and is not \
+         registered there, so its ports are unknown; register it with `aws elbv2 register-targets`, then run \
+         `node-agent resume`, which releases the lease when the node is healthy"
     )]
     PortsUnknown(String),
 }
@@ -48,7 +48,7 @@ impl From<crate::aws::load_balancer::CallError> for LostRecordError {
     }
 }
 
-/// Looks for leases of ours and says what to drive; `None`: there is none.
+/// Looks for leases of this node. Returns the operation to drive, or `None` if there is no lease.
 ///
 /// # Errors
 /// [`LostRecordError`]; nothing was changed.
@@ -61,7 +61,7 @@ pub async fn find(
     let mut tags = load_balancer.tags(&arns).await?;
     let shows_ours = |tags| Leases::from_tags(tags).of(&known.identity.instance_id).and_then(ours).is_some();
     if !known.record_missing && tags.values().any(shows_ours) {
-        // A stale read may show the lease of a maintenance that has ended a moment ago.
+        // A stale read may show the lease of a maintenance that has just ended.
         tokio::time::sleep(known.settings.settle.0).await;
         tags = load_balancer.tags(&arns).await?;
     }
@@ -79,8 +79,8 @@ pub async fn find(
     Ok(operation(held, known))
 }
 
-/// A lease that the agent has to give back. A `failed` one stays for the next success, and what cannot be read was not
-/// written by this version.
+/// A lease that the agent has to release. A `failed` one stays until the next success. An unreadable one was not written
+/// by this version.
 fn ours(reading: &Reading) -> Option<&LeaseTag> {
     match reading {
         Reading::Tag(tag) if tag.state != LeaseState::Failed => Some(tag),
@@ -127,13 +127,13 @@ fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>)
     let phase = if decided == Restart::ComeBack { Phase::CheckHealth } else { Phase::ReleaseLease };
     let boot = Moment { uptime_ms: 0, ..known.now.clone() };
     if known.record_missing && decided != Restart::Remove {
-        // Sent right before the boot, for all that is known.
+        // In the worst case it was sent right before the boot.
         held.iter_mut().for_each(|(group, ..)| group.deregisters_in_doubt = InDoubt::since(boot.clone()));
     }
     let request = Request::new(id, known.settings.clone());
     let failure = known.record_missing.then(|| Failure {
         phase,
-        reason: "the record of a maintenance is missing: what had been done of it is not known".to_owned(),
+        reason: "the record of a maintenance is missing: what was done is unknown".to_owned(),
         configuration: false,
         turned_back: None,
     });

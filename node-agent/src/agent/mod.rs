@@ -1,4 +1,4 @@
-//! The agent of one node: the daemon, the guard of a shutdown, and what every driver is put together from.
+//! The agent of one node: the driver's unit, the shutdown guard, and the parts of every driver.
 
 pub(crate) mod failure;
 pub(crate) mod gather;

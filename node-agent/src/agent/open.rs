@@ -1,4 +1,4 @@
-//! Opening the record of this node: whose it is, and what cannot be gone on from.
+//! Opens the record of this node, and checks that it belongs to this instance.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -14,7 +14,8 @@ use crate::record::journal::JournalError;
 use crate::record::journal::Opened;
 use crate::record::phase::NoSuchWay;
 use crate::settings::Settings;
-/// The exit code that goes with a record that cannot be used.
+
+/// A record that cannot be used, with its exit code.
 pub(crate) fn journal_complaint(error: JournalError) -> Complaint {
     let code = match error {
         JournalError::Locked => exit::NOTHING_CHANGED,
@@ -26,7 +27,7 @@ pub(crate) fn journal_complaint(error: JournalError) -> Complaint {
     Complaint::new(code, error)
 }
 
-/// A record that leads nowhere.
+/// A record from which no transition leads on.
 pub(crate) fn no_way(error: NoSuchWay) -> Complaint {
     Complaint::new(exit::HALTED, DriveError::from(error))
 }
@@ -43,12 +44,12 @@ pub(crate) fn settings_on_record(where_to_look: &Settings) -> Option<Settings> {
     Some(Settings { state_dir: where_to_look.state_dir.clone(), ..operation.request.settings })
 }
 
-/// The journal of this instance, and who that is.
+/// The journal of this instance, and its identity.
 pub(crate) async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     identified(Journal::open(&settings.state_dir).map_err(journal_complaint)?, settings).await
 }
 
-/// The journal of this instance.
+/// The journal of this instance, and its identity, from a record that is already open.
 pub(crate) async fn identified(
     opened: Opened,
     settings: &Settings,
@@ -59,7 +60,7 @@ pub(crate) async fn identified(
     Ok((journal, identity))
 }
 
-/// This moment.
+/// The current moment.
 pub(crate) fn moment(settings: &Settings) -> Result<Moment, Complaint> {
     gather::machine(settings).now().map_err(|error| Complaint::new(exit::HALTED, DriveError::from(error)))
 }

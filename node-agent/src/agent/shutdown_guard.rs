@@ -1,5 +1,5 @@
-//! `shutdown-guard`, which only node-agent-guard.service calls: no request may be lost when the machine goes down by
-//! somebody else's will.
+//! `shutdown-guard`, for node-agent-guard.service: deregisters and drains the node when the machine is shut down by
+//! somebody else, so that no request is lost.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -17,20 +17,20 @@ use crate::settings::Settings;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a driver outside of systemd's care may still hold the record after it was told to stop.
+/// How long a driver that systemd does not control may keep the record after it was told to stop.
 const DRIVER_LEAVES: Duration = Duration::from_secs(30);
-/// systemd forces the machine down after 30 minutes, and others have to stop too.
+/// systemd forces the machine down after 30 minutes, and other services need time to stop.
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
-/// Leaves the target groups and drains, if the machine is going down.
+/// Deregisters and drains the node if the machine is going down.
 pub(crate) async fn run(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
     let Some(how) = systemd::going_down().await else {
-        tracing::info!("the machine is not going down: nothing to do");
+        tracing::info!("nothing to do: the machine is not going down");
         return Ok(exit::DONE);
     };
     let left = tokio::time::timeout(LONGEST, leave(&settings, how, progress)).await;
     left.unwrap_or_else(|_| {
-        let why = "gave up draining after 20 minutes: soon systemd forces the machine down";
+        let why = "failed to drain before the shutdown: not finished after 20 minutes; systemd forces the machine down soon";
         Err(Complaint::new(exit::FAILED, anyhow::anyhow!(why)))
     })
 }
@@ -48,7 +48,7 @@ async fn leave(settings: &Settings, how: GoingDown, progress: &Progress) -> Resu
         }
     };
     let operation = before_shutdown::begin(on_record, settings, how, now);
-    // Nothing turns a machine back that goes down: nobody ever cancels this.
+    // Nothing stops a shutdown: no one cancels this token.
     let stop = Stop::new();
     let mut driver = gather::driver_until(stop, journal, operation, identity, load_balancer, progress)?;
     driver.leave_before(how, settings).await.map_err(failed)?;
@@ -59,7 +59,7 @@ fn failed(error: DriveError) -> Complaint {
     Complaint::new(exit::FAILED, error)
 }
 
-/// systemd has stopped its own driver before us; one in somebody's session may take a moment longer.
+/// systemd has already stopped the unit's driver. A driver in a user's session may take a moment longer.
 async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     let began = Instant::now();
     loop {

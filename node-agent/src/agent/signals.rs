@@ -1,7 +1,8 @@
-//! Signals: the first asks to stop. A second SIGTERM or SIGINT stops at once and leaves the record for `resume`.
+//! Signals. The first one requests a stop. A second SIGTERM or SIGINT ends the process at once; `resume` continues from the
+//! record.
 //!
-//! A closed terminal asks to stop, too, but never at once: it comes as two SIGHUPs, one by the kernel and one by the shell,
-//! and, where systemd ends a session, with a SIGTERM.
+//! A closed terminal also requests a stop, but never ends the process: it sends two SIGHUPs, from the kernel and from the
+//! shell, and a SIGTERM if systemd ends the session.
 
 use crate::agent::failure::Complaint;
 use crate::exit;
@@ -13,29 +14,29 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-/// What the signals have asked for so far: never less than before.
+/// What the signals have requested so far. It only increases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Asked {
     Nothing,
     /// The terminal was closed (SIGHUP).
     TerminalClosed,
-    /// Somebody asked to stop (SIGTERM, SIGINT).
+    /// A stop was requested (SIGTERM, SIGINT).
     Stop,
 }
 
-/// What is heard of the signals.
+/// The channels that carry the requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
-    /// What they ask for.
+    /// What was requested.
     pub(crate) asked: watch::Receiver<Asked>,
-    /// Whether they ask for anything.
+    /// Whether anything was requested.
     pub(crate) stop: Stop,
 }
 
-/// Signals are the process's, so there is one who listens, and a process that follows before it drives has been asked once.
+/// Signals belong to the process, so it has one listener. A process that first follows and then drives keeps the request.
 static HEARD: Mutex<Option<Heard>> = Mutex::new(None);
 
-/// Listens from the first call on.
+/// Starts to listen at the first call.
 pub(crate) fn listen() -> Result<Heard, Complaint> {
     let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
     match &*heard {
@@ -52,13 +53,15 @@ fn begin() -> Result<Heard, Complaint> {
     let failed = |error| anyhow::Error::new(error).context("failed to listen for signals");
     let failed = |error| Complaint::new(exit::NOTHING_CHANGED, failed(error));
     let mut signals = Signals::new(listened).map_err(failed)?;
-    // The driver's own may be stuck, and a second signal has to end it then.
+    // The driver's runtime may be stuck. A second signal must still end the process.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if runtime.block_on(systemd::going_down()).is_some() {
-                // A dying node is never registered; the guard sees to what is left, and the next boot goes on.
-                tracing::warn!("asked to stop, and the machine goes down: leaving the rest on record");
+                // Never register a node that goes down. The guard drains it, and the next boot continues.
+                tracing::warn!(
+                    "stop requested because the machine is going down: the next boot continues from the record"
+                );
                 std::process::exit(i32::from(exit::NOTHING_CHANGED));
             }
             let (before, now) = (*tell.borrow(), what_it_asks(signal));
@@ -81,17 +84,15 @@ fn what_it_asks(signal: i32) -> Asked {
 }
 
 fn warn(asked: Asked) {
-    let goes_on = "turning back, or going on to the end if the machine may have changed already";
+    let next = "returning to service, or finishing if the machine was already changed";
     if asked == Asked::Stop {
-        tracing::warn!(
-            "asked to stop: {goes_on}; ask again to stop at once and leave the rest to `node-agent resume`"
-        );
+        tracing::warn!("stop requested: {next}; signal again to quit now and `node-agent resume` later");
     } else {
-        tracing::warn!("the terminal was closed: {goes_on}");
+        tracing::warn!("terminal closed: {next}");
     }
 }
 
-/// `nohup` starts a program so: a closed terminal is no concern of it.
+/// `nohup` starts programs with SIGHUP ignored.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,5 +1,5 @@
-//! `resume --stay`, which node-agent.service runs: the only driver of an installed node. It takes up what is on record,
-//! then what is asked for, and ends when there is nothing to do.
+//! `resume --stay`, for node-agent.service: the only driver of an installed node. It continues the maintenance on record,
+//! then takes requests, and ends when there is nothing to do.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Who looks whether somebody drives holds the lock for an instant; and a driver in somebody's session may be about to end.
+/// A check for a driver holds the lock for an instant, and a driver in a user's session may be about to end.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
@@ -49,12 +49,12 @@ pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
             Some(journal) => journal,
             None => return Ok(exit::DONE),
         };
-        // What was asked of the maintenance that has ended is not for the next one.
+        // A stop of the maintenance that has ended must not stop the next one.
         requests.take_back(&Ask::Stop);
     }
 }
 
-/// Drives one operation. `None`: the process is to end.
+/// Drives one operation. `None`: this process ends.
 async fn drive(
     stop: &Stop,
     progress: &Progress,
@@ -83,7 +83,7 @@ async fn drive(
 fn taken_up(mut operation: Operation, settings: &Settings) -> Result<Operation, Complaint> {
     let now = open::moment(settings)?;
     operation.apply_restart(&now).map_err(open::no_way)?;
-    tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
+    tracing::info!("continuing the maintenance of {} in phase {}", operation.began.utc, operation.phase);
     Ok(operation)
 }
 
@@ -99,7 +99,7 @@ async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
     }
 }
 
-/// The next operation that is asked for. Nobody leaves service for someone who has gone, or whose request is answered.
+/// The next requested operation. Drops requests that are answered or that no process waits for.
 async fn begin(
     requests: &Requests,
     journal: &mut Journal,
@@ -109,14 +109,14 @@ async fn begin(
     for ask in requests.take() {
         match ask {
             Ask::Begin(request) if journal.record.answer(&request.id).is_none() => asked.push(*request),
-            // It may have been asked for while this process was being started, so it is meant for what is left with it.
+            // It may have been left while this process started, and then applies to the requests beside it.
             Ask::Stop => stopped = true,
-            // With nothing under way there is nothing to come back from.
+            // Nothing is in progress, so there is nothing to bring back.
             Ask::Begin(_) | Ask::ComeBack => (),
         }
     }
     if stopped {
-        let reason = "asked to stop before anything was begun".to_owned();
+        let reason = "stop requested before anything was started".to_owned();
         let refused = Refused { exit_code: exit::NOTHING_CHANGED, reason };
         asked.iter().for_each(|request| requests.refuse(&request.id, &refused));
         return Ok(None);
@@ -124,13 +124,13 @@ async fn begin(
     let mut asked = asked.into_iter();
     let Some(request) = asked.next() else { return Ok(None) };
     for later in asked {
-        // The driver hears of them when it works, and lets them join or refuses them.
+        // The driver takes them during its work, and lets them join or refuses them.
         if let Err(error) = requests.leave(&Ask::Begin(Box::new(later))) {
-            tracing::warn!("failed to keep a request: {error}");
+            tracing::warn!("failed to keep a request for later: {error}");
         }
     }
     if !requests.is_waited_for() {
-        tracing::warn!("nobody waits for request {} any more: dropped", request.id);
+        tracing::warn!("dropped request {}: no process waits for it any more", request.id);
         return Ok(None);
     }
     let id = request.id.clone();
@@ -152,12 +152,13 @@ async fn prepared(
 ) -> Result<(Operation, Identity, LoadBalancer), Complaint> {
     let (load_balancer, region) = gather::reach(&request.settings).await?;
     journal.record.region = region;
-    // Asked again: an Auto Scaling group may have other plans by now.
+    // Read again: the Auto Scaling state may have changed.
     let identity = identify(&request.settings).await.map_err(|error| Complaint::new(exit::USAGE, error))?;
     if identity.instance_id != known.instance_id {
         let (asked, ours) = (&identity.instance_id, &known.instance_id);
-        let why =
-            anyhow::anyhow!("the request is for {asked} and this node is {ours}; correct --instance-id");
+        let why = anyhow::anyhow!(
+            "failed to start the maintenance: the request is for {asked} and this node is {ours}; correct --instance-id"
+        );
         return Err(Complaint::new(exit::USAGE, why));
     }
     let now = open::moment(&request.settings)?;

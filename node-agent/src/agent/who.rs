@@ -1,4 +1,4 @@
-//! Who we are, right after a boot, when the metadata service may be late.
+//! The identity of this node right after a boot, when the metadata service may be late.
 
 use crate::agent::failure::Complaint;
 use crate::aws::instance_metadata::{Identity, identify};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 /// How long the metadata service may be late after a boot.
 const LATE: Duration = Duration::from_secs(120);
-/// How often it is asked.
+/// Time between two attempts.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Asks the metadata service. A record of this very boot is as good as its answer; one of another boot is not, because it
-/// may have come with the image that this machine was started from.
+/// Asks the metadata service. A record written in this boot is as good as its answer. A record of another boot is not: it
+/// may have come with the image that this machine was launched from.
 pub(crate) async fn who(
     settings: &Settings,
     found: Option<&Record>,
@@ -32,18 +32,19 @@ pub(crate) async fn who(
             return Err(Complaint::new(exit::NOTHING_CHANGED, error));
         };
         if operation.phase_began.same_boot(now) {
-            tracing::warn!("{error}; going on as {}, as the record says", record.instance_id);
+            tracing::warn!("{error}; continuing as {}, the instance on record", record.instance_id);
             return Ok(remembered(record));
         }
         if tokio::time::Instant::now() >= deadline {
-            let why = "a maintenance is on record, but whether it is this machine's or came with its image is not known";
+            let why =
+                "failed to tell whether the maintenance on record is of this machine or came with its image";
             return Err(Complaint::new(exit::NOTHING_CHANGED, anyhow::Error::new(error).context(why)));
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-/// As the record has us.
+/// The identity of this node from the record.
 pub(crate) fn remembered(record: &Record) -> Identity {
     let groups = record.operation.iter().flat_map(|operation| &operation.groups);
     let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);

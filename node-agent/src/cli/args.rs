@@ -1,4 +1,4 @@
-//! The command line: its verbs, their arguments and their help.
+//! The command line: verbs, arguments and their help.
 
 use crate::record::RebootWhen;
 use crate::settings::Flags;
@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0    done as asked; for check: yes
+  0    success; for check: yes
   1    the maintenance failed and the node is back in service; for check: no
-  2    wrong usage or configuration, or refused: other arguments are needed; nothing was done
-  3    halted: the lease is kept, a person is needed (node-agent status says why)
-  75   nothing was changed, try again later
-  194  asks the SSM agent for a reboot
+  2    refused: change the arguments, configuration or target group; nothing was changed
+  3    halted: the node keeps its lease and needs an operator (node-agent status shows the reason)
+  75   nothing was changed; try again later
+  194  requests a reboot from the SSM agent
 ";
 
 /// Takes this node out of its load balancer, patches or reboots it, and brings it back.
@@ -23,9 +23,9 @@ pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
     /// Configuration file [default: /etc/node-agent/config.toml, if it exists]
-    #[arg(long, env = "NODE_AGENT_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "NODE_AGENT_CONFIG", global = true)]
     pub(super) config: Option<PathBuf>,
-    /// How to write the log, on standard error
+    /// Format of the log on standard error
     #[arg(long, env = "NODE_AGENT_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub(super) log_format: LogFormat,
     #[command(flatten)]
@@ -40,58 +40,58 @@ pub(super) enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Take this node out, run the command, reboot, bring it back
+    /// Take this node out of service, run a command, reboot, and bring it back
     Maintain(MaintainArgs),
-    /// Drive whatever is unfinished; never takes a node out
+    /// Continue an interrupted or halted maintenance; never takes a node out
     Resume {
-        /// Be the driver of this node, for node-agent.service alone: do what others ask, stay while halted or drained
+        /// Run as the driver of this node: take requests, and stay while halted or drained; for node-agent.service
         #[arg(long, hide = true)]
         stay: bool,
     },
-    /// Take this node out and leave it out, until rejoin
+    /// Take this node out of service until `node-agent rejoin`
     Drain(DrainArgs),
-    /// Bring back a node that drain took out, or that halted
+    /// Bring back a drained or halted node
     Rejoin,
-    /// May this node go down now? yes 0, no 1, with the reasons
+    /// Check whether this node can be shut down without losing requests (exit 0: yes, 1: no)
     Check(CheckArgs),
-    /// This node, its target groups, who holds or waits for a slot, and what blocks the next node
+    /// Show this node, its target groups, lease holders, the queue, and what blocks the next node
     Status(StatusArgs),
-    /// Leases of nodes that cannot do it themselves; runs anywhere
+    /// Repair leases that no agent will release; runs anywhere
     #[command(subcommand)]
     Lease(LeaseVerb),
-    /// Nobody starts from now on, in the named target groups or all managed ones; runs anywhere
+    /// Stop new maintenance in these target groups, or in all managed ones; runs anywhere
     Pause {
-        /// Why, for whoever wonders
+        /// Reason, shown on every node that waits
         #[arg(required = true)]
         reason: Vec<String>,
     },
-    /// Lifts the pause; runs anywhere
+    /// Allow new maintenance again; runs anywhere
     Unpause,
-    /// Leave and drain before the machine goes down; for node-agent-guard.service alone
+    /// Deregister and drain this node if the machine is going down; for node-agent-guard.service
     #[command(hide = true)]
     ShutdownGuard,
-    /// Is no maintenance under way? yes 0, no 1; for package scripts
+    /// Check that no maintenance is in progress (exit 0: none, 1: there is one); for package scripts
     #[command(hide = true)]
     Idle,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LeaseVerb {
-    /// Free the slot of a node whose agent is stopped for good; one at a time
+    /// Free the slot of a node whose agent has stopped for good; one lease at a time
     Break {
-        /// The instance id
+        /// Instance ID
         id: String,
     },
-    /// Remove the mark of a failed maintenance, or of a break
+    /// Remove the mark left by a failed maintenance or by `lease break`
     Clear {
-        /// The instance id
+        /// Instance ID
         id: String,
     },
-    /// Remove the leases of terminated instances; without ids, say how to find them
+    /// Remove the leases of terminated instances; without IDs, explain how to find them
     Gc {
-        /// Their instance ids
+        /// Instance IDs
         ids: Vec<String>,
-        /// Ask EC2 which instances are terminated, with `aws ec2 describe-instances`
+        /// Ask EC2 which instances are terminated; runs `aws ec2 describe-instances`
         #[arg(long, conflicts_with = "ids")]
         ask_ec2: bool,
     },
@@ -99,40 +99,40 @@ pub(super) enum LeaseVerb {
 
 #[derive(Debug, Args)]
 pub(super) struct MaintainArgs {
-    /// Reboot: always, or if the command (exit code 194) or the system asks for it
+    /// Reboot while out of service: always, or only if the command (exit code 194) or the system requires it
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "always", default_value = "never")]
     pub(super) reboot: RebootWhen,
-    /// Give up if the node has not left service by then: a UTC time such as 2026-11-24T04:00:00Z
+    /// Give up if the node has not left service by this UTC time, such as 2026-11-24T04:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(super) not_after: Option<Timestamp>,
-    /// Only say what would be done, and whether it could begin now
+    /// Show the plan and whether it could start now; change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// The command to run while the node is out, after `--`
+    /// Command to run while the node is out of service
     #[arg(last = true)]
     pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
-    /// Give up if the node has not left service by then: a UTC time such as 2026-11-24T04:00:00Z
+    /// Give up if the node has not left service by this UTC time, such as 2026-11-24T04:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(super) not_after: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Ask instead whether `maintain` could take this node out now
+    /// Check instead whether `maintain` could take this node out now
     #[arg(long)]
     pub(super) start: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,4 +1,4 @@
-//! `check`: may this node go down now? Changes nothing.
+//! `check`: whether this node can be shut down now without losing requests. Changes nothing.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -18,7 +18,7 @@ use crate::record::{CommandState, Operation};
 use crate::settings::Settings;
 use std::time::Duration;
 
-/// Whoever asks is about to shut the machine down and will not wait.
+/// The caller is about to shut the machine down and does not wait long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<u8, Complaint> {
@@ -28,7 +28,7 @@ pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<u8, C
     answer(&within(may_go_down(settings)).await, args.json)
 }
 
-/// Could `maintain` begin now?
+/// Whether `maintain` could start now.
 pub(super) async fn start(settings: &Settings, json: bool) -> Result<u8, Complaint> {
     answer(&within(check_start::may_start(settings)).await, json)
 }
@@ -36,7 +36,7 @@ pub(super) async fn start(settings: &Settings, json: bool) -> Result<u8, Complai
 async fn within(asking: impl Future<Output = Result<Findings, String>>) -> Findings {
     let too_long = || {
         format!(
-            "cannot tell: no answer within {} s; the API or the instance metadata service is out of reach",
+            "cannot tell: no answer within {} s; check the network to the API and to the instance metadata service",
             ANSWER_WITHIN.as_secs()
         )
     };
@@ -44,7 +44,7 @@ async fn within(asking: impl Future<Output = Result<Findings, String>>) -> Findi
     answer.unwrap_or_else(|cannot_tell| Findings { reasons: vec![cannot_tell], ..Findings::default() })
 }
 
-/// Whether this node may go down now.
+/// The reasons against a shutdown now.
 async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
     let record = journal::read(&settings.state_dir).map_err(|error| format!("cannot tell: {error}"))?;
     let operation = record.and_then(|record| record.operation);
@@ -75,7 +75,7 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
     if operation.as_ref().is_some_and(|operation| {
         operation.phase == Phase::RunCommand && operation.command == CommandState::Running
     }) {
-        findings.reasons.push("the maintenance command is running; wait until it has ended".to_owned());
+        findings.reasons.push("the maintenance command is running; wait until it ends".to_owned());
     }
     Ok(findings)
 }
@@ -85,7 +85,7 @@ async fn in_flight(settings: &Settings) -> Option<u64> {
     gather::service().ok()?.in_flight(url).await.ok()
 }
 
-/// Our groups, as (ARN, name, our pairs): those on record, or else those that contain us, draining or not.
+/// The groups of this node as (ARN, name, own pairs): those on record, or those in which it is registered or draining.
 async fn own_groups(
     node: &gather::Node,
     settings: &Settings,
@@ -112,16 +112,16 @@ fn is_past_drain(phase: Phase) -> bool {
     !matches!(phase.stage(), Stage::InService | Stage::Leaving)
 }
 
-/// Why requests may still reach one of our pairs.
+/// Why requests may still reach a target of this node.
 fn still_reachable(state: &TargetState, group: &str, operation: Option<&Operation>) -> Option<String> {
     if state.is_not_registered() {
         return None;
     }
     if state.is_registered() {
-        let advice = "take it out with `node-agent maintain` or `node-agent drain` first";
+        let advice = "run `node-agent maintain` or `node-agent drain` first";
         return Some(format!("{} is {state} in {group}: requests would be lost; {advice}", state.target));
     }
-    // Draining: our own drain has watched the floor and the requests in flight, nobody else's has.
+    // A drain by the agent has waited for the drain floor and the requests in flight. Any other drain has not.
     let drained =
         operation.is_some_and(|operation| operation.left.is_some() && is_past_drain(operation.phase));
     (!drained).then(|| {

@@ -1,4 +1,4 @@
-//! `check --start` in an Auto Scaling group: could it move this node to standby now? Changes nothing.
+//! `check --start` in an Auto Scaling group: whether the group could move this node to standby now. Changes nothing.
 
 use crate::agent::gather::{self, Node};
 use crate::aws::auto_scaling::{Member, NoStandby, ScalingGroup, undecided};
@@ -8,13 +8,13 @@ use crate::cli::findings::cannot_tell;
 use crate::settings::{AutoScaling, Settings};
 use std::time::Duration;
 
-/// Less than the whole answer may take, so that a slow API is named and the rest is still told.
+/// Shorter than the limit of the whole check: a slow Auto Scaling API is named, and the other findings are printed.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// The group that would move this node, with this node as it sees it. `None`: no group has a say.
+/// The group that would move this node, and its view of the node. `None`: no group is involved.
 ///
 /// # Errors
-/// Why `maintain` would not begin, or why that cannot be told.
+/// Why `maintain` would not start, or why that is unknown.
 pub(super) async fn ask(node: &Node, settings: &Settings) -> Result<Option<(Member, ScalingGroup)>, String> {
     match (settings.asg, &node.identity.auto_scaling) {
         (AutoScaling::Standby, _) => (),
@@ -30,7 +30,9 @@ pub(super) async fn ask(node: &Node, settings: &Settings) -> Result<Option<(Memb
     };
     let answer = tokio::time::timeout(ANSWER_WITHIN, member_and_group(node, settings)).await;
     match answer.map_err(|_| too_long())?.map_err(|error| cannot_tell(&error))? {
-        Some((member, None)) => Err(format!("the Auto Scaling group {} does not show yet", member.group)),
+        Some((member, None)) => {
+            Err(format!("the Auto Scaling group {} is not listed yet; try again", member.group))
+        }
         Some((member, Some(group))) => Ok(Some((member, group))),
         None => Ok(None),
     }

@@ -1,4 +1,4 @@
-//! `check --start`: could `maintain` take this node out now? Changes nothing.
+//! `check --start`: whether `maintain` could take this node out now. Changes nothing.
 
 use crate::agent::gather;
 use crate::aws::own_groups::{self, MembershipError};
@@ -11,15 +11,15 @@ use crate::maintenance::read_group;
 use crate::record::journal;
 use crate::settings::Settings;
 
-/// Whether `maintain` could take this node out now.
+/// The reasons why `maintain` could not take this node out now.
 pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
     let record = journal::read(&settings.state_dir).map_err(|error| error.to_string())?;
     let mut findings = Findings::default();
     if let Some(operation) = record.and_then(|record| record.operation) {
-        let why = format!("a maintenance is at {} already; `node-agent status` shows it", operation.phase);
+        let why = format!("a maintenance is already in phase {}; see `node-agent status`", operation.phase);
         findings.reasons.push(why);
         findings.phase = Some(operation.phase);
-        // Certain without asking anybody; and a node that is out would be told that it is not registered.
+        // The record is enough. The API would only add that a node that is out is not registered.
         return Ok(findings);
     }
     gather::machine(settings).now().map_err(|error| DriveError::from(error).to_string())?;
@@ -41,7 +41,7 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
         let slot =
             reading.policy.as_ref().map(|policy| reading.leases.slot(&node.identity.instance_id, policy));
         if let Ok(Slot::Taken(by)) = slot {
-            let why = format!("in target group {name}, all slots are taken, by {by}; `maintain` would wait");
+            let why = format!("in target group {name}, all slots are taken by {by}; `maintain` would wait");
             findings.reasons.push(why);
         }
         let lease = reading.leases.of(&node.identity.instance_id).map(|lease| lease.word().to_owned());

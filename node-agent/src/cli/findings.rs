@@ -1,4 +1,4 @@
-//! What `check` found, and how it is printed.
+//! The findings of `check`, and how they are printed.
 
 use crate::agent::failure::Complaint;
 use crate::aws::load_balancer::CallError;
@@ -8,13 +8,13 @@ use crate::record::phase::Phase;
 use serde::Serialize;
 use std::fmt::Write;
 
-/// What was seen. Reasons against are all that counts: without one the answer is yes.
+/// What `check` found. The answer is yes if there are no reasons against.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Findings {
     pub(super) reasons: Vec<String>,
-    /// Of the maintenance under way.
+    /// Phase of the maintenance in progress.
     pub(super) phase: Option<Phase>,
-    /// As the service counts them, where it does.
+    /// As counted by the service, if it counts them.
     pub(super) requests_in_flight: Option<u64>,
     pub(super) groups: Vec<GroupFindings>,
 }
@@ -23,11 +23,11 @@ pub(super) struct Findings {
 #[derive(Debug, Serialize)]
 pub(super) struct GroupFindings {
     pub(super) name: String,
-    /// Our targets, each with its state and the reason for it.
+    /// The targets of this node, each with its state and reason.
     pub(super) targets: Vec<String>,
-    /// What our lease tag says.
+    /// State of the lease of this node.
     pub(super) lease: Option<String>,
-    /// Why nobody starts.
+    /// The reason for the pause.
     pub(super) paused: Option<String>,
 }
 
@@ -62,14 +62,14 @@ fn text(findings: &Findings) -> String {
     for group in &findings.groups {
         let targets =
             if group.targets.is_empty() { "not registered".to_owned() } else { group.targets.join(", ") };
-        let lease = group.lease.as_ref().map(|lease| format!("; our lease is {lease}")).unwrap_or_default();
+        let lease = group.lease.as_ref().map(|lease| format!("; lease: {lease}")).unwrap_or_default();
         let paused = group.paused.as_ref().map(|why| format!("; paused: {why}")).unwrap_or_default();
         let _ = writeln!(out, "group     {}: {targets}{lease}{paused}", group.name);
     }
     out
 }
 
-/// What a failed call means here.
+/// The finding for a failed call.
 pub(super) fn cannot_tell(error: &CallError) -> String {
     format!("cannot tell: {error}")
 }

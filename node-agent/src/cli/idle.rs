@@ -1,4 +1,4 @@
-//! `idle`, which package scripts call: may the program be removed?
+//! `idle`, for package scripts: whether the package can be removed.
 
 use crate::agent::failure::Complaint;
 use crate::agent::open;
@@ -7,7 +7,7 @@ use crate::exit;
 use crate::record::journal;
 use crate::settings::Settings;
 
-/// Yes (0) when no maintenance is on record. Without the network, and without waiting for a driver at work.
+/// Exit code 0 if no maintenance is on record. Needs no network and does not wait for a running driver.
 pub(super) fn idle(settings: &Settings) -> Result<u8, Complaint> {
     let record = journal::read(&settings.state_dir)
         .map_err(|error| Complaint { exit_code: exit::FAILED, ..open::journal_complaint(error) })?;
@@ -15,7 +15,7 @@ pub(super) fn idle(settings: &Settings) -> Result<u8, Complaint> {
         None => Ok(exit::DONE),
         Some(operation) => {
             let since = operation.began.utc.strftime("%Y-%m-%d %H:%M:%SZ");
-            say(&format!("a maintenance begun {since} is at {}\n", operation.phase));
+            say(&format!("a maintenance started {since} is in phase {}\n", operation.phase));
             Ok(exit::FAILED)
         }
     }

@@ -1,4 +1,4 @@
-//! `lease break`: frees the slot of a node whose agent is stopped for good.
+//! `lease break`: frees the slot of a node whose agent has stopped for good.
 
 use crate::agent::failure::Complaint;
 use crate::aws::target_group::TargetGroup;
@@ -8,7 +8,7 @@ use crate::exit;
 use crate::lease::operator::{self as decide, Broken, Found, Refused};
 use crate::settings::Settings;
 
-/// One lease to break, and where.
+/// A lease to break, and its group.
 struct Planned {
     group: TargetGroup,
     lease: Found,
@@ -18,7 +18,7 @@ pub(super) async fn run(settings: &Settings, id: &str) -> Result<u8, Complaint> 
     let operator = Operator::new(settings).await?;
     let planned = plan(&operator, id).await?;
     if planned.is_empty() {
-        say(&format!("already so: the lease of {id} is broken in {}\n", operator.names()));
+        say(&format!("nothing to do: the lease of {id} is already broken in {}\n", operator.names()));
         return Ok(exit::DONE);
     }
     let mut sent = Sent::Acknowledged;
@@ -38,7 +38,7 @@ pub(super) async fn run(settings: &Settings, id: &str) -> Result<u8, Complaint> 
     Ok(exit::DONE)
 }
 
-/// What to break. Nothing is written before every group has agreed.
+/// The leases to break. Nothing is written before every group has been checked.
 async fn plan(operator: &Operator, id: &str) -> Result<Vec<Planned>, Complaint> {
     let (mut planned, mut refused, mut any) = (Vec::new(), None, false);
     for group in &operator.groups {
@@ -49,13 +49,13 @@ async fn plan(operator: &Operator, id: &str) -> Result<Vec<Planned>, Complaint> 
                 planned.extend(leases.into_iter().map(|lease| Planned { group: group.clone(), lease }));
             }
             Err(why @ Refused::OneAtATime(_)) => return Err(Complaint::new(exit::NOTHING_CHANGED, why)),
-            // It may still hold another group.
+            // The node may hold a lease in another group.
             Err(why) => refused = Some(why),
         }
     }
     if !any {
         let nothing = anyhow::anyhow!(
-            "{id} has no lease in {}; `node-agent status` lists all leases",
+            "failed to break the lease of {id}: it has no lease in {}; `node-agent status` lists all leases",
             operator.names()
         );
         return Err(Complaint::new(exit::USAGE, nothing));
@@ -77,12 +77,12 @@ async fn look_back(
     let tags = operator.tags(&one.group).await?;
     match decide::look_back(&tags, id, &one.lease.key) {
         Broken::Stands => say(&format!("{name}: broke the lease of {id}, which was {}\n", before.word())),
-        Broken::Gone => say(&format!("{name}: {id} has given its lease back by itself meanwhile\n")),
+        Broken::Gone => say(&format!("{name}: {id} has released its lease by itself\n")),
         Broken::OwnerLives(now) if now == *before && sent == Sent::Unknown => {
             return Err(Complaint::new(
                 exit::NOTHING_CHANGED,
                 anyhow::anyhow!(
-                    "failed to break the lease of {id} in {name}: the answer was lost and the tag is as before; try again"
+                    "failed to break the lease of {id} in {name}: the response was lost and the tag is unchanged; try again"
                 ),
             ));
         }
@@ -90,8 +90,8 @@ async fn look_back(
             return Err(Complaint::new(
                 exit::USAGE,
                 anyhow::anyhow!(
-                    "failed to break the lease of {id} in {name}: somebody has written it again ({}), so its agent is alive; \
-                     let it finish, or stop it first (`systemctl stop node-agent` there)",
+                    "failed to break the lease of {id} in {name}: its agent is running and has written the tag \
+                     again ({}); let it finish, or run `systemctl stop node-agent` on that node first",
                     now.word()
                 ),
             ));
@@ -101,8 +101,8 @@ async fn look_back(
             return Err(Complaint::new(
                 exit::NOTHING_CHANGED,
                 anyhow::anyhow!(
-                    "the lease of {other} in {name} was broken at the same time, and only one may be at a time: the lease of \
-                     {id} has been put back; agree on an order and try again"
+                    "failed to break the lease of {id} in {name}: the lease of {other} was broken at the same time, and only \
+                     one lease can be broken at a time; the lease of {id} has been restored: agree on an order, then try again"
                 ),
             ));
         }
@@ -122,10 +122,10 @@ async fn put_back(operator: &Operator, all: &[Planned]) -> Result<(), Complaint>
 fn next_steps(id: &str) -> String {
     format!(
         "\
-Its slot is free. Until it is healthy again it still counts as missing: the next node goes only if enough others serve.
+Its slot is free. It counts as missing until it is healthy: the next node leaves service only if enough others are healthy.
 Next, one of:
-  - bring it back: `node-agent resume` on {id} removes the tag once the load balancer calls the node healthy
-  - replace it: terminate it, then `node-agent lease gc {id}`
+  - bring it back: run `node-agent resume` on {id}; it removes the tag when the load balancer reports the node healthy
+  - replace it: terminate it, then run `node-agent lease gc {id}`
 No other lease can be broken before that.
 "
     )

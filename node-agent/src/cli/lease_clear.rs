@@ -1,4 +1,4 @@
-//! `lease clear`: removes the mark that a failed maintenance, or a break, has left behind.
+//! `lease clear`: removes the mark left by a failed maintenance or by `lease break`.
 
 use crate::agent::failure::Complaint;
 use crate::aws::target_group::TargetGroup;
@@ -12,23 +12,23 @@ pub(super) async fn run(settings: &Settings, id: &str) -> Result<u8, Complaint> 
     let operator = Operator::new(settings).await?;
     let marks = marks(&operator, id).await?;
     if marks.is_empty() {
-        say(&format!("already so: {id} has no mark in {}\n", operator.names()));
+        say(&format!("nothing to do: {id} has no mark in {}\n", operator.names()));
         return Ok(exit::DONE);
     }
-    // A stale read may show a mark where the node has begun a new maintenance meanwhile.
+    // A stale read may show a mark although the node has started a new maintenance since.
     operator.settle().await;
     if self::marks(&operator, id).await? != marks {
         return Err(Complaint::new(
             exit::NOTHING_CHANGED,
             anyhow::anyhow!(
-                "the tag of {id} has changed while we looked: nothing was removed; look at `node-agent status`"
+                "failed to clear the mark of {id}: its tag changed between two reads; see `node-agent status`, then try again"
             ),
         ));
     }
     for (group, mark) in &marks {
         operator.remove(group, mark).await?;
     }
-    say(&format!("the mark of {id} is gone; the others may go on\n"));
+    say(&format!("cleared the mark of {id}: other nodes can start\n"));
     Ok(exit::DONE)
 }
 

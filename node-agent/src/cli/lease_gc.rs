@@ -1,4 +1,4 @@
-//! `lease gc`: removes the leases of terminated instances, which nobody else ever will.
+//! `lease gc`: removes the leases of terminated instances. No agent is left to release them.
 
 use crate::agent::failure::Complaint;
 use crate::aws::ec2::{self, Fate};
@@ -17,14 +17,14 @@ pub(super) async fn run(settings: &Settings, ids: &[String]) -> Result<u8, Compl
     if ids.is_empty() { explain(&operator).await } else { collect(&operator, ids).await }
 }
 
-/// Removes the leases of all instances that EC2 calls terminated for long enough.
+/// Removes the leases of all instances that have been terminated long enough, according to EC2.
 pub(super) async fn ask_ec2(settings: &Settings) -> Result<u8, Complaint> {
     let operator = Operator::new(settings).await?;
     let Some((text, ids)) = leases(&operator).await? else { return Ok(exit::DONE) };
     say(&text);
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let fates = ec2::fates(&operator.region, &ids, settings.quarantine.0).await.map_err(|error| {
-        let advice = "run `node-agent lease gc` to see how to ask by hand";
+        let advice = "`node-agent lease gc` shows how to ask by hand";
         Complaint::new(exit::NOTHING_CHANGED, anyhow::anyhow!("{error}; {advice}"))
     })?;
     let mut terminated = Vec::new();
@@ -32,16 +32,16 @@ pub(super) async fn ask_ec2(settings: &Settings) -> Result<u8, Complaint> {
         match fate {
             Fate::Terminated => terminated.push(id),
             Fate::NotListed => say(&format!(
-                "left as it is: {id} is {fate}; in this region and account it has been terminated for an hour or more: \
-                 `node-agent lease gc {id}`\n"
+                "kept: EC2 does not list {id}; if it is of this region and account, it was terminated at least an hour ago: \
+                 run `node-agent lease gc {id}`\n"
             )),
-            _ => say(&format!("left as it is: {id} is {fate}\n")),
+            _ => say(&format!("kept: {id} is {fate}\n")),
         }
     }
     if terminated.is_empty() { Ok(exit::DONE) } else { collect(&operator, &terminated).await }
 }
 
-/// The leases there are, a line each, and whose they are. None: says so.
+/// All leases, a line each, and their instance IDs. Prints a message if there are none.
 async fn leases(operator: &Operator) -> Result<Option<(String, BTreeSet<String>)>, Complaint> {
     let (mut text, mut ids) = (String::new(), BTreeSet::new());
     for group in &operator.groups {
@@ -58,20 +58,19 @@ async fn leases(operator: &Operator) -> Result<Option<(String, BTreeSet<String>)
     Ok(Some((text, ids)))
 }
 
-/// What there is, and how to find out which of it belongs to terminated instances.
+/// Prints all leases, and how to find those of terminated instances.
 async fn explain(operator: &Operator) -> Result<u8, Complaint> {
     let Some((mut text, ids)) = leases(operator).await? else { return Ok(exit::DONE) };
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let _ = write!(
         text,
-        "\nTo ask EC2 and remove those that are terminated, where the AWS CLI is installed and may call \
-         ec2:DescribeInstances:\n
+        "\nTo remove those of terminated instances, with the AWS CLI and permission for ec2:DescribeInstances:\n
   node-agent lease gc --ask-ec2\n
-By hand:\n
+To ask EC2 by hand:\n
   aws ec2 describe-instances --region {} \\
     --filters Name=instance-id,Values={} \\
     --query 'Reservations[].Instances[].[InstanceId,State.Name]' --output text\n
-An instance that is not listed at all has been terminated for an hour or more. Wait until it has been for 15 minutes, then:\n
+EC2 does not list an instance that was terminated more than an hour ago. 15 minutes after the termination, run:\n
   node-agent lease gc INSTANCE-ID ...\n",
         operator.region,
         ids.join(",")
@@ -83,7 +82,7 @@ An instance that is not listed at all has been terminated for an hour or more. W
 async fn collect(operator: &Operator, ids: &[String]) -> Result<u8, Complaint> {
     let mut seen = look(operator, ids).await?;
     if !seen.leases.is_empty() {
-        // A stale read may miss an instance that has been registered a moment ago, or a tag written since.
+        // A stale read may miss an instance that was just registered, or a tag that was just written.
         operator.settle().await;
         let first = std::mem::replace(&mut seen, look(operator, ids).await?);
         for (group, lease) in seen.leases.iter().filter(|lease| first.leases.contains(lease)) {
@@ -91,16 +90,16 @@ async fn collect(operator: &Operator, ids: &[String]) -> Result<u8, Complaint> {
         }
     }
     for id in ids.iter().filter(|id| !seen.known.contains(*id)) {
-        say(&format!("already so: {id} has no lease in {}\n", operator.names()));
+        say(&format!("nothing to do: {id} has no lease in {}\n", operator.names()));
     }
     if seen.refused.is_empty() {
         return Ok(exit::DONE);
     }
     let lines: Vec<_> = seen.refused.iter().map(|(group, why)| format!("{group}: {why}")).collect();
-    Err(Complaint::new(exit::USAGE, anyhow::anyhow!("left as it is: {}", lines.join("\n  "))))
+    Err(Complaint::new(exit::USAGE, anyhow::anyhow!("failed to remove all leases: {}", lines.join("\n  "))))
 }
 
-/// What one look at all groups showed.
+/// What one read of all groups showed.
 #[derive(Default)]
 struct Seen {
     leases: Vec<(TargetGroup, Found)>,
@@ -122,7 +121,7 @@ async fn look(operator: &Operator, ids: &[String]) -> Result<Seen, Complaint> {
             seen.known.insert(id.clone());
         }
     }
-    // Registered in one group, an instance lives: its leases stay in all of them.
+    // An instance that is registered in one group is alive: keep its leases in all groups.
     let alive: BTreeSet<_> = seen.refused.iter().filter_map(|(_, why)| why.registered()).collect();
     seen.leases
         .retain(|(_, lease)| crate::lease::tag::owner(&lease.key).is_none_or(|owner| !alive.contains(owner)));

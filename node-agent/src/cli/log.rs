@@ -1,21 +1,21 @@
-//! The log: standard error, one line an event, above the progress line.
+//! The log: one line for each event on standard error, above the progress line.
 
 use crate::cli::args::LogFormat;
 use crate::maintenance::progress::{AboveTheLine, Progress};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::FormatTime;
 
-/// Starts the log and the progress line. `NODE_AGENT_LOG` sets the level; ours is `info`.
+/// Starts the log and the progress line. `NODE_AGENT_LOG` sets the filter; the default is `info` for this program.
 pub(super) fn begin(format: LogFormat, terminal: bool) -> Progress {
     let progress = if terminal { Progress::on_terminal() } else { Progress::hidden() };
     let filter =
         EnvFilter::try_from_env("NODE_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("node_agent=info"));
     let above = AboveTheLine(progress.clone());
-    // What cannot be written is nobody's affair: with its terminal closed the program goes on, and a second attempt, to
-    // complain of the first, would be a panic.
+    // Ignore write errors: the program goes on after its terminal was closed, and an attempt to report the error there
+    // would panic.
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     let log = log.with_env_filter(filter).with_writer(move || above.clone());
-    // A second start in one process, as in a test, keeps the first log.
+    // A second start in one process, as in tests, keeps the first log.
     let _ = match format {
         LogFormat::Json => log.json().with_timer(Utc).flatten_event(true).try_init(),
         LogFormat::Text => {
@@ -34,7 +34,7 @@ impl FormatTime for Utc {
     }
 }
 
-/// For people the message says it all; the fields are for the JSON log.
+/// The text log prints the message only. The fields are for the JSON log.
 struct MessageOnly;
 
 impl<'writer> tracing_subscriber::fmt::FormatFields<'writer> for MessageOnly {

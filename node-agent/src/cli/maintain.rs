@@ -1,4 +1,4 @@
-//! `maintain` and `drain`: a new operation.
+//! `maintain` and `drain`: request a new maintenance.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -48,13 +48,13 @@ pub(super) async fn drain(settings: Settings, progress: &Progress, args: DrainAr
     begin(Request { stay_out: true, not_after: args.not_after, ..request(settings) }, progress).await
 }
 
-/// What every request has.
+/// A request with a random ID. The verb adds what to do.
 fn request(settings: Settings) -> Request {
     Request::new(format!("{:016x}", rand::random::<u64>()), settings)
 }
 
-/// SSM runs the same command again after a reboot: its id and what is asked for make both runs one operation. One SSM
-/// command may ask for several.
+/// SSM runs a command again after the reboot. Its ID and a hash of the work identify both runs as one maintenance; one
+/// SSM command can ask for several.
 fn under_ssm(request: Request) -> Request {
     match env::var("SSM_COMMAND_ID") {
         Ok(id) if !id.is_empty() => {
@@ -64,7 +64,7 @@ fn under_ssm(request: Request) -> Request {
     }
 }
 
-/// Has whoever drives do it, and says how it ended.
+/// Runs the maintenance, in the driver or in this process, and prints the result.
 async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
     Ok(report::tell(&end_of(under_ssm(request), progress).await?))
 }
@@ -79,8 +79,8 @@ async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint>
             Drives::Another { start } => start,
         };
         if start.is_some() && !follow::is_on_record(&request)? {
-            // What is wrong with the configuration is better told here than in the driver's log. What is begun needs no
-            // answer from anybody: right after a boot there may be none.
+            // Report a wrong configuration here and not only in the driver's log. Work on record needs no network, which
+            // may be missing right after a boot.
             gather::node(&request.settings).await?;
         }
         if let Some(end) = follow::begin(&request, start.as_deref(), progress).await? {
@@ -125,6 +125,6 @@ async fn dry_run(request: &Request) -> Result<u8, Complaint> {
         RebootWhen::IfRequired => plan += ", reboot if required",
         RebootWhen::Always => plan += ", reboot",
     }
-    say(&format!("would do: {plan}, check_health, register, wait_in_service, release_lease\n"));
+    say(&format!("plan: {plan}, check_health, register, wait_in_service, release_lease\n"));
     check::start(&request.settings, false).await
 }

@@ -1,4 +1,4 @@
-//! The command line: what a person, SSM or systemd asks for.
+//! The command line: one file for each verb, called by a person, by SSM or by systemd.
 
 mod args;
 mod check;
@@ -25,22 +25,43 @@ use crate::agent::{open, shutdown_guard, unit};
 use crate::exit;
 use crate::settings::{Settings, SettingsError};
 use args::{Cli, LeaseVerb, Verb};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-/// The command line, for manual pages and completions.
+/// The command line. Its help shows the default of each setting that has a flag.
 pub fn command() -> clap::Command {
-    Cli::command()
+    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+    Cli::command().mut_args(|argument| {
+        let default = defaults.get(argument.get_id().as_str()).and_then(as_written);
+        match (default, argument.get_help().map(ToString::to_string)) {
+            (Some(default), Some(help)) => argument.help(format!("{help} [default: {default}]")),
+            _ => argument,
+        }
+    })
+}
+
+/// A default as a flag takes it. Lists and switches have none to show: they are empty or off.
+fn as_written(default: &serde_json::Value) -> Option<String> {
+    match default {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn parsed(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// Runs the program with these arguments (the first is its name) and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parsed(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors. There is nowhere to say that the screen is gone.
+            // Help and version are not errors. A failure to print cannot be reported anywhere.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }
@@ -58,7 +79,7 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     let progress = log::begin(cli.log_format, std::io::stderr().is_terminal());
     let (settings, unusable) = settings(&cli)?;
     if let Some(error) = &unusable {
-        tracing::warn!("{error}; going by the record in {}", settings.state_dir.display());
+        tracing::warn!("{error}; using the record in {}", settings.state_dir.display());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Complaint::new(exit::NOTHING_CHANGED, e))?;
@@ -85,8 +106,8 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     ended
 }
 
-/// The settings, and what is wrong with the file. Those who say how this node is, and those who bring it back, can do
-/// without it: a maintenance has its settings on record.
+/// The settings, and the error if the file cannot be used. Verbs that report on this node or bring it back work without
+/// the file: a maintenance has its settings on record.
 fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
     let file = cli.config.as_deref();
     let unusable = match Settings::load(file, &cli.flags) {
@@ -97,7 +118,7 @@ fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
     let settings = match cli.verb {
         Verb::Status(_) | Verb::Idle => without,
         Verb::Resume { .. } | Verb::Rejoin => without.and_then(|without| open::settings_on_record(&without)),
-        // The machine goes down either way; without a record, groups that are tagged as managed are found.
+        // The machine goes down either way. Without a record, the groups tagged as managed are used.
         Verb::ShutdownGuard => without.map(|without| open::settings_on_record(&without).unwrap_or(without)),
         _ => None,
     };
@@ -107,8 +128,8 @@ fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
     }
 }
 
-/// Runs this and nothing else: a question to a name server, which no deadline stops, keeps a thread for as long as the
-/// resolver likes, and whoever has the answer does not wait for that.
+/// Returns as soon as the future is ready. A DNS lookup occupies a thread that no deadline stops; the exit must not wait
+/// for it.
 fn to_its_end<T>(runtime: tokio::runtime::Runtime, what: impl Future<Output = T>) -> T {
     let ended = runtime.block_on(what);
     runtime.shutdown_background();
@@ -122,11 +143,33 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn without_a_configuration_the_guard_of_a_shutdown_works_and_a_maintenance_does_not_begin() {
+    fn the_help_of_each_flag_shows_the_default_of_its_setting() {
+        let defaults = serde_json::to_value(Settings::default()).unwrap();
+        let mut shown = 0;
+        for argument in command().get_arguments() {
+            let Some(default) = defaults.get(argument.get_id().as_str()) else { continue };
+            let help = argument.get_help().unwrap().to_string();
+            match default {
+                serde_json::Value::Bool(on) => assert!(!on, "{help}: a switch that is on has no flag"),
+                // Without a default, the help says what is used instead.
+                serde_json::Value::Null => assert!(help.contains("[default: "), "{help}"),
+                serde_json::Value::Array(list) => assert!(list.is_empty() && help.contains("[default: ")),
+                serde_json::Value::String(text) => {
+                    assert!(help.ends_with(&format!(" [default: {text}]")), "{help}");
+                    shown += 1;
+                }
+                other => panic!("no flag shows {other}"),
+            }
+        }
+        assert!(shown >= 6, "{shown} defaults");
+    }
+
+    #[test]
+    fn without_a_configuration_the_shutdown_guard_works_and_a_maintenance_does_not_start() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "state_dir = \"/nowhere\"\nsettle = 7").unwrap();
         let asked = |verb| {
-            let cli = Cli::try_parse_from([
+            let cli = parsed([
                 OsString::from("node-agent"),
                 "--config".into(),
                 file.path().into(),
@@ -140,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_nothing_stops_does_not_keep_the_program() {
+    fn a_thread_that_cannot_be_stopped_does_not_delay_the_exit() {
         let (never, stuck) = mpsc::channel::<()>();
         let (end, ended) = mpsc::channel();
         std::thread::spawn(move || {
@@ -152,7 +195,7 @@ mod tests {
             });
             end.send(answer)
         });
-        // The limit is there to fail instead of hanging.
+        // The limit makes the test fail instead of hang.
         assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(Ok(())));
         drop(never);
     }

@@ -1,5 +1,5 @@
-//! What an operator's commands share: the groups they act on, and patience with the API. They need no instance id, so
-//! they run on a laptop as well as on a node.
+//! What the commands of an operator share: the groups they act on, and retries. They need no instance ID, so they run on
+//! a laptop as well as on a node.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -12,26 +12,26 @@ use crate::lease::operator::{Found, Tags};
 use crate::settings::Settings;
 use std::time::Duration;
 
-/// A call is made this often before it counts as failed.
+/// Attempts of a call before it counts as failed.
 const ATTEMPTS: u32 = 5;
-/// The pause after the first failure; it doubles.
+/// The pause after the first failure. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Somebody who looks after target groups.
+/// The target groups to act on, and the way to them.
 pub(super) struct Operator {
     pub(super) load_balancer: LoadBalancer,
     pub(super) region: String,
-    /// The named groups, or all that are tagged as managed.
+    /// The groups that were named, or all that are tagged as managed.
     pub(super) groups: Vec<TargetGroup>,
     settle: Duration,
 }
 
-/// What is known of a change after the call.
+/// Whether a change was applied, as far as the call tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// It has been made.
+    /// It was applied.
     Acknowledged,
-    /// The answer was lost: it may have been made, or may be yet.
+    /// The response was lost: it may have been applied, or may be applied later.
     Unknown,
 }
 
@@ -51,7 +51,7 @@ impl Operator {
         self.ask(find).await?.map_err(|error| Complaint::new(exit::USAGE, error))
     }
 
-    /// A call that may be made again: a read, or a write of the same value to a key that no agent writes.
+    /// Makes a call that is safe to repeat: a read, or a write to a key that no agent writes.
     pub(super) async fn ask<T>(
         &self,
         call: impl AsyncFn(&LoadBalancer) -> Result<T, CallError>,
@@ -59,7 +59,7 @@ impl Operator {
         self.again_while(call, |error| !error.is_final()).await.map_err(|error| complaint(&error))
     }
 
-    /// A change of a lease tag. It is made again only when it was certainly not applied (docs/lease.md, R1 and R5).
+    /// Changes a lease tag. The call is repeated only if it was certainly not applied (docs/lease.md, R1 and R5).
     pub(super) async fn change(
         &self,
         call: impl AsyncFn(&LoadBalancer) -> Result<(), CallError>,
@@ -67,7 +67,7 @@ impl Operator {
         match self.again_while(call, CallError::is_throttled).await {
             Ok(()) => Ok(Sent::Acknowledged),
             Err(error) if error.may_have_been_applied() => {
-                tracing::warn!("{error}: the change may have been made or not; looking");
+                tracing::warn!("{error}; the change may have been applied: reading the tags");
                 Ok(Sent::Unknown)
             }
             Err(error) => Err(complaint(&error)),
@@ -83,7 +83,7 @@ impl Operator {
         loop {
             match call(&self.load_balancer).await {
                 Err(error) if failures + 1 < ATTEMPTS && worth_it(&error) => {
-                    tracing::warn!("{error}; trying again");
+                    tracing::warn!("{error}; retrying");
                     tokio::time::sleep(FIRST_PAUSE * (1 << failures)).await;
                     failures += 1;
                 }
@@ -98,13 +98,13 @@ impl Operator {
         Ok(tags.remove(&group.arn).unwrap_or_default())
     }
 
-    /// Reads may be stale for a while: what is read after this shows what was written before.
+    /// Waits until reads show everything that was written before.
     pub(super) async fn settle(&self) {
-        tracing::info!("waiting {:.1} s for the tags to settle", self.settle.as_secs_f64());
+        tracing::info!("waiting {:.1} s until reads show the latest tags", self.settle.as_secs_f64());
         tokio::time::sleep(self.settle).await;
     }
 
-    /// Removes a lease tag and says so.
+    /// Removes a lease tag and prints that.
     pub(super) async fn remove(&self, group: &TargetGroup, lease: &Found) -> Result<(), Complaint> {
         let sent = self.change(async |lb| lb.remove_tag(&group.arn, &lease.key).await).await?;
         if sent == Sent::Unknown {
@@ -113,7 +113,7 @@ impl Operator {
                 return Err(Complaint::new(
                     exit::NOTHING_CHANGED,
                     anyhow::anyhow!(
-                        "failed to remove {} from {}: the answer was lost and the tag is still there; run the command again",
+                        "failed to remove {} from {}: the response was lost and the tag still exists; run the command again",
                         lease.key,
                         group.name
                     ),
@@ -130,7 +130,7 @@ impl Operator {
     }
 }
 
-/// A call that failed, with what can be done about it.
+/// A failed call as a complaint, with advice and exit code.
 pub(super) fn complaint(error: &CallError) -> Complaint {
     let code = if error.is_final() { exit::USAGE } else { exit::NOTHING_CHANGED };
     Complaint::new(code, error.clone())

@@ -1,4 +1,4 @@
-//! `pause` and `unpause`: nobody starts a maintenance while the target group says so. Who is out already comes back.
+//! `pause` and `unpause`: while a group is paused, no node starts a maintenance. Nodes that are out come back.
 
 use crate::agent::failure::Complaint;
 use crate::cli::operator::Operator;
@@ -15,7 +15,7 @@ pub(super) async fn pause(settings: &Settings, words: &[String]) -> Result<u8, C
         return Err(Complaint::new(
             exit::USAGE,
             anyhow::anyhow!(
-                "the reason is empty: give one with letters or digits, which is what others will read when nothing moves"
+                "failed to pause: the reason is empty; give one with letters or digits, which every waiting node shows"
             ),
         ));
     };
@@ -30,7 +30,7 @@ pub(super) async fn pause(settings: &Settings, words: &[String]) -> Result<u8, C
         let instead = before.map(|before| format!(" (instead of: {before})")).unwrap_or_default();
         say(&format!("{}: paused: {reason}{instead}\n", group.name));
     }
-    say("nodes that are out come back; nobody else starts until `node-agent unpause`\n");
+    say("nodes that are out come back; no other node starts until `node-agent unpause`\n");
     Ok(exit::DONE)
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn unpause(settings: &Settings) -> Result<u8, Complaint> {
     let operator = Operator::new(settings).await?;
     for group in &operator.groups {
         let Some(before) = operator.tags(group).await?.remove(KEY) else {
-            say(&format!("{}: already so: not paused\n", group.name));
+            say(&format!("{}: nothing to do: not paused\n", group.name));
             continue;
         };
         operator.ask(async |lb| lb.remove_tag(&group.arn, KEY).await).await?;

@@ -1,4 +1,4 @@
-//! How a maintenance ended, as it is printed: the verdict, the table of phases and the exit code.
+//! The end of a maintenance, as it is printed: the table of phases, the verdict and the exit code.
 
 use crate::cli::say::say;
 use crate::client::end::End;
@@ -18,10 +18,10 @@ fn text(end: &End) -> (String, u8) {
         End::Finished(finished) => (verdict(finished), finished.exit_code),
         End::CameBack(finished) => (verdict(finished), exit::DONE),
         End::Halted(operation) => (halted(operation), exit::HALTED),
-        End::Drained(operation) => (drained(operation), exit::DONE),
-        End::DrainedAlready(operation) => (format!("already so: {}", drained(operation)), exit::DONE),
+        End::Drained(operation) => (drained(operation, ""), exit::DONE),
+        End::DrainedAlready(operation) => (drained(operation, "nothing to do: "), exit::DONE),
         End::RebootAsked => {
-            ("drained: asking the SSM agent for the reboot (exit code 194)\n".to_owned(), exit::REBOOT)
+            ("drained: requesting a reboot from the SSM agent (exit code 194)\n".to_owned(), exit::REBOOT)
         }
         End::GoingDown => (String::new(), exit::DONE),
     }
@@ -32,9 +32,9 @@ fn halted(operation: &Operation) -> String {
     format!("{phases}halted: the node keeps its lease and counts against node-agent/max-failures\n{reason}\n")
 }
 
-fn drained(operation: &Operation) -> String {
+fn drained(operation: &Operation, before: &str) -> String {
     let (phases, limit) = (table(&operation.history), operation.request.settings.drained_limit);
-    format!("{phases}drained: out of service until `node-agent rejoin`, for {limit} at most\n")
+    format!("{phases}{before}drained: out of service until `node-agent rejoin`, for at most {limit}\n")
 }
 
 fn verdict(finished: &Finished) -> String {
@@ -45,8 +45,8 @@ fn verdict(finished: &Finished) -> String {
         if finished.verdict == Verdict::FailedButRestored {
             let _ = writeln!(
                 text,
-                "the node is back in service; if its lease tag says failed, as after a command that failed, it counts \
-                 against node-agent/max-failures"
+                "the node is back in service; if its lease is marked failed, as after a failed command, it counts against \
+                 node-agent/max-failures"
             );
         }
     }
@@ -59,6 +59,6 @@ fn table(phases: &[PhaseRun]) -> String {
         let _ = writeln!(text, "{:<16} {:<10} {:>9.1}", run.phase, run.outcome, run.seconds);
     }
     let total: f64 = phases.iter().map(|run| run.seconds).sum();
-    let _ = writeln!(text, "{:<27} {total:>9.1}", "in all");
+    let _ = writeln!(text, "{:<27} {total:>9.1}", "total");
     text
 }

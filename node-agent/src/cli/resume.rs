@@ -1,4 +1,4 @@
-//! `resume` and `rejoin`: go on from the record.
+//! `resume` and `rejoin`: continue from the record.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -20,7 +20,7 @@ use crate::record::mailbox::Ask;
 use crate::record::phase::{Event, Outcome, Phase};
 use crate::settings::Settings;
 
-/// Has whoever drives go on with what is unfinished. Never takes a node out.
+/// Continues an unfinished maintenance, in the driver or in this process. Never takes a node out.
 pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
     if let Some(operation) = open::on_record(&settings)?
         && operation.stays_drained(&open::moment(&settings)?)
@@ -28,7 +28,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
         say("drained: out of service until `node-agent rejoin`\n");
         return Ok(exit::DONE);
     }
-    // A drain under way is gone on with; it is `rejoin` that turns it back.
+    // `resume` continues a drain in progress. Only `rejoin` turns it back.
     let ask = |operation: &Operation| {
         matches!(operation.phase, Phase::Halted | Phase::Drained).then_some(Ask::ComeBack)
     };
@@ -42,7 +42,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
         None => match lost::find(&mut journal, &identity, &settings).await? {
             Some(operation) => operation,
             None => {
-                say("nothing to resume\n");
+                say("nothing to do: no maintenance in progress\n");
                 return Ok(exit::DONE);
             }
         },
@@ -51,7 +51,7 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
     Ok(report::tell(&end::drive(driver).await?))
 }
 
-/// Brings back a node that was drained by hand, or that halted. With nothing to do that is what is said.
+/// Brings back a drained or halted node.
 pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
     let opened = match follow_or_open(&settings, |_| Some(Ask::ComeBack), progress).await? {
         Turn::Theirs(end) => return Ok(report::tell(&end)),
@@ -59,7 +59,7 @@ pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8
     };
     let (mut journal, identity) = open::identified(*opened, &settings).await?;
     let Some(operation) = journal.record.operation.take() else {
-        say("already so: this node has no maintenance to come back from\n");
+        say("nothing to do: no maintenance in progress\n");
         return Ok(exit::DONE);
     };
     let operation = taken_up(operation, true, &open::moment(&settings)?)?;
@@ -68,8 +68,8 @@ pub(super) async fn rejoin(settings: Settings, progress: &Progress) -> Result<u8
     Ok(report::tell(&end::drive(driver).await?.of_rejoin()))
 }
 
-/// Goes on from the record in this process. A person runs this, so a halted node is looked at again; from a drain only
-/// `rejoin` comes back before its time is up.
+/// Continues from the record in this process. A person ran this verb, so a halted node is checked again. A drained node
+/// comes back for `rejoin`, or when its time is up.
 fn taken_up(mut operation: Operation, rejoin: bool, now: &Moment) -> Result<Operation, Complaint> {
     let time_up = operation.phase == Phase::Drained && !operation.stays_drained(now);
     operation.apply_restart(now).map_err(open::no_way)?;
@@ -81,15 +81,15 @@ fn taken_up(mut operation: Operation, rejoin: bool, now: &Moment) -> Result<Oper
     Ok(operation)
 }
 
-/// Whose turn it is.
+/// Who drove, or is to drive.
 enum Turn {
-    /// Somebody else drove, and this is how it ended.
+    /// Another process drove to this end.
     Theirs(End),
     /// This process is to drive.
     Ours(Box<Opened>),
 }
 
-/// Follows whoever drives what is on record. With nothing there, nobody has anything to be followed in.
+/// Follows the driver of the maintenance on record. Opens the record if this process is to drive, or nothing is on record.
 async fn follow_or_open(
     settings: &Settings,
     ask: impl Fn(&Operation) -> Option<Ask>,
@@ -115,7 +115,7 @@ async fn driver(
     identity: Identity,
     progress: &Progress,
 ) -> Result<Driver, Complaint> {
-    tracing::info!("going on with the maintenance begun {} at {}", operation.began.utc, operation.phase);
+    tracing::info!("continuing the maintenance of {} in phase {}", operation.began.utc, operation.phase);
     let load_balancer = gather::load_balancer(&operation.request.settings, &journal.record.region).await;
     gather::driver(journal, operation, identity, load_balancer, progress)
 }

@@ -1,8 +1,8 @@
-//! What a verb prints.
+//! The standard output of every verb.
 
 use std::io::Write;
 
-/// Writes to standard output. A reader that has gone is no reason to fail.
+/// Writes to standard output. A closed pipe is not an error.
 pub(super) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,5 +1,5 @@
-//! `status`: this node, its target groups, who holds or waits for a slot, and what blocks the next node. On a machine that
-//! is no node: all groups, without the node's part.
+//! `status`: this node, its target groups, lease holders, the queue, and what blocks the next node. On a machine that is
+//! not a node, it shows all groups.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -7,27 +7,18 @@ use crate::agent::who;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, MembershipError};
-use crate::aws::target_group::{TargetHealth, TargetState};
 use crate::cli::args::StatusArgs;
 use crate::cli::operator;
 use crate::cli::say::say;
-use crate::cli::status_facts::GroupStatus;
-use crate::cli::status_facts::LeaseStatus;
-use crate::cli::status_facts::Status;
-use crate::cli::status_facts::TargetStatus;
+use crate::cli::status_facts::{GroupStatus, Status};
 use crate::cli::status_text;
 use crate::exit;
-use crate::lease::explain::{self};
-use crate::lease::policy::Policy;
-use crate::lease::snapshot::GroupSnapshot;
-use crate::lease::{Leases, Reading};
 use crate::maintenance::progress;
 use crate::maintenance::read_group;
 use crate::record::Operation;
 use crate::record::journal;
 use crate::settings::{Settings, SettingsError};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 
 pub(super) async fn status(
     settings: &Settings,
@@ -44,7 +35,7 @@ pub(super) async fn status(
     Ok(exit_code)
 }
 
-/// What can be told, and the exit code that goes with it.
+/// The facts that could be read, and the exit code.
 async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> (Status, u8) {
     let mut status = Status {
         at: Timestamp::now(),
@@ -67,7 +58,7 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
         Ok(None) => (),
         Err(error) => status.problems.push(error.to_string()),
     }
-    // A node in trouble may have neither metadata service nor credentials, and its record still says what it is about.
+    // A node in trouble may have neither metadata service nor credentials. Its record still tells who it is.
     let identity = identify(settings).await.ok().or(remembered);
     let mut exit_code = exit::NOTHING_CHANGED;
     match gather::reach(settings).await {
@@ -77,7 +68,7 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
             status.problems.push(format!("{:#}", complaint.error));
         }
     }
-    // A machine with an instance id need not be a node: it may be where an operator works.
+    // An EC2 instance need not be a node: an operator may work on it.
     let is_node =
         status.operation.is_some() || status.groups.iter().any(|group| !group.own_targets.is_empty());
     let is_node = is_node || settings.instance_id.is_some() || status.last.is_some();
@@ -100,13 +91,13 @@ async fn add_groups(
     });
     for (arn, name) in groups {
         match read_group::read(load_balancer, &arn).await {
-            Ok(reading) => status.groups.push(group_status(me, name, arn, &reading, status.at)),
+            Ok(reading) => status.groups.push(GroupStatus::of(me, name, arn, &reading, status.at)),
             Err(error) => status.problems.push(error.to_string()),
         }
     }
 }
 
-/// Our groups, by the record or by membership; for a machine in none of them, all groups. As (ARN, name).
+/// The groups of this node by record or membership, or all groups if it is in none. As (ARN, name).
 async fn groups(
     load_balancer: &LoadBalancer,
     identity: Option<&Identity>,
@@ -131,70 +122,4 @@ async fn groups(
         groups = if ours.is_empty() { groups } else { ours };
     }
     Ok(groups.into_iter().map(|group| (group.arn, group.name)).collect())
-}
-
-fn group_status(
-    me: Option<&str>,
-    name: String,
-    arn: String,
-    reading: &GroupSnapshot,
-    now: Timestamp,
-) -> GroupStatus {
-    let own = reading.targets.iter().filter(|state| Some(state.target.id.as_str()) == me);
-    let policy: Option<&Policy> = reading.policy.as_ref().ok();
-    let instances = instances(&reading.targets);
-    GroupStatus {
-        name,
-        arn,
-        max_unavailable: policy.map(|policy| policy.max_unavailable),
-        slots: policy.map(|policy| reading.leases.slots("", policy)),
-        fleet_size: policy.and_then(|policy| policy.fleet_size),
-        min_healthy: policy.map(|policy| policy.min_healthy),
-        max_failures: policy.map(|policy| policy.max_failures),
-        paused: policy.and_then(|policy| policy.paused.clone()),
-        own_targets: own
-            .map(|s| TargetStatus { target: s.target.to_string(), state: s.to_string() })
-            .collect(),
-        healthy: instances.values().filter(|healthy| **healthy).count(),
-        registered: instances.len(),
-        leases: lease_statuses(reading),
-        blocks: explain::blocks(reading, now),
-        notes: explain::notes(reading),
-    }
-}
-
-/// Every registered instance, and whether all its targets are healthy.
-fn instances(targets: &[TargetState]) -> BTreeMap<&str, bool> {
-    let mut instances = BTreeMap::new();
-    for state in targets.iter().filter(|state| state.is_registered()) {
-        let healthy = instances.entry(state.target.id.as_str()).or_insert(true);
-        *healthy &= state.health == TargetHealth::Healthy;
-    }
-    instances
-}
-
-/// Those who take a slot first, then the queue in its order, then the marks.
-fn lease_statuses(reading: &GroupSnapshot) -> Vec<LeaseStatus> {
-    let leases: &Leases = &reading.leases;
-    let queue = leases.queue();
-    let mut statuses: Vec<_> = leases
-        .iter()
-        .map(|(id, lease)| {
-            let (since, operation) = match lease {
-                Reading::Tag(tag) => (tag.at, tag.operation.clone()),
-                Reading::Unreadable(value) => (None, value.clone()),
-            };
-            LeaseStatus {
-                instance_id: id.to_owned(),
-                state: lease.word(),
-                takes_slot: lease.takes_slot(),
-                place: queue.iter().position(|waiting| *waiting == id).map(|place| place + 1),
-                registered: explain::is_registered(reading, id, lease),
-                since,
-                operation,
-            }
-        })
-        .collect();
-    statuses.sort_by_key(|lease| (!lease.takes_slot, lease.place.unwrap_or(usize::MAX)));
-    statuses
 }

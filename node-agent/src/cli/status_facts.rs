@@ -1,25 +1,30 @@
-//! What `status` tells: the facts, as `--json` prints them.
+//! The facts of `status`, as `--json` prints them.
 
-use crate::lease::explain::Remark;
+use crate::aws::target_group::{TargetHealth, TargetState};
+use crate::lease::explain::{self, Remark};
+use crate::lease::policy::Policy;
+use crate::lease::snapshot::GroupSnapshot;
+use crate::lease::{Leases, Reading};
 use crate::record::{Finished, Operation};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
-/// What `--json` prints; the text says the same.
+/// The facts of `status`. `status_text` prints them for people.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
-    /// When it was read, by this machine's clock.
+    /// Time of the reads, by this machine's clock.
     pub(super) at: Timestamp,
-    /// `None`: not on a node.
+    /// `None`: this machine is not a node.
     pub(super) instance_id: Option<String>,
     pub(super) operation: Option<Operation>,
-    /// A process drives it at this moment.
+    /// A driver is running.
     pub(super) driven: bool,
-    /// What that process waits for.
+    /// What the driver waits for.
     pub(super) doing: Option<String>,
     pub(super) last: Option<Finished>,
     pub(super) groups: Vec<GroupStatus>,
-    /// Why part of it could not be told.
+    /// Why some facts are missing.
     pub(super) problems: Vec<String>,
 }
 
@@ -27,19 +32,19 @@ pub(super) struct Status {
 pub(super) struct GroupStatus {
     pub(super) name: String,
     pub(super) arn: String,
-    /// K, as its tag says; `None`: a policy tag cannot be read.
+    /// K, from the policy tag; `None`: a policy tag is unreadable.
     pub(super) max_unavailable: Option<u32>,
-    /// K as it binds until the holders that went by a smaller one have gone.
+    /// The effective K: a holder that claimed under a smaller one still binds.
     pub(super) slots: Option<u32>,
-    /// F, as its tag says.
+    /// F, from the policy tag.
     pub(super) fleet_size: Option<u32>,
     pub(super) min_healthy: Option<u32>,
     pub(super) max_failures: Option<u32>,
     pub(super) paused: Option<String>,
     pub(super) own_targets: Vec<TargetStatus>,
-    /// Instances all of whose targets are healthy.
+    /// Number of instances whose targets are all healthy.
     pub(super) healthy: usize,
-    /// Instances with a target that is not draining.
+    /// Number of instances with a target that is not draining.
     pub(super) registered: usize,
     pub(super) leases: Vec<LeaseStatus>,
     /// What keeps the next node in service.
@@ -59,9 +64,78 @@ pub(super) struct LeaseStatus {
     /// waiting, held, halted, failed, broken or unreadable
     pub(super) state: &'static str,
     pub(super) takes_slot: bool,
-    /// In the queue, from 1.
+    /// Place in the queue, from 1.
     pub(super) place: Option<usize>,
     pub(super) registered: bool,
     pub(super) since: Option<Timestamp>,
     pub(super) operation: String,
+}
+
+impl GroupStatus {
+    /// The group as a snapshot shows it. `me`: the target of this node.
+    pub(super) fn of(
+        me: Option<&str>,
+        name: String,
+        arn: String,
+        reading: &GroupSnapshot,
+        now: Timestamp,
+    ) -> GroupStatus {
+        let own = reading.targets.iter().filter(|state| Some(state.target.id.as_str()) == me);
+        let policy: Option<&Policy> = reading.policy.as_ref().ok();
+        let instances = instances(&reading.targets);
+        GroupStatus {
+            name,
+            arn,
+            max_unavailable: policy.map(|policy| policy.max_unavailable),
+            slots: policy.map(|policy| reading.leases.slots("", policy)),
+            fleet_size: policy.and_then(|policy| policy.fleet_size),
+            min_healthy: policy.map(|policy| policy.min_healthy),
+            max_failures: policy.map(|policy| policy.max_failures),
+            paused: policy.and_then(|policy| policy.paused.clone()),
+            own_targets: own
+                .map(|s| TargetStatus { target: s.target.to_string(), state: s.to_string() })
+                .collect(),
+            healthy: instances.values().filter(|healthy| **healthy).count(),
+            registered: instances.len(),
+            leases: lease_statuses(reading),
+            blocks: explain::blocks(reading, now),
+            notes: explain::notes(reading),
+        }
+    }
+}
+
+/// Every registered instance, and whether its targets are all healthy.
+fn instances(targets: &[TargetState]) -> BTreeMap<&str, bool> {
+    let mut instances = BTreeMap::new();
+    for state in targets.iter().filter(|state| state.is_registered()) {
+        let healthy = instances.entry(state.target.id.as_str()).or_insert(true);
+        *healthy &= state.health == TargetHealth::Healthy;
+    }
+    instances
+}
+
+/// Leases that take a slot, then the queue in order, then marks.
+fn lease_statuses(reading: &GroupSnapshot) -> Vec<LeaseStatus> {
+    let leases: &Leases = &reading.leases;
+    let queue = leases.queue();
+    let mut statuses: Vec<_> = leases
+        .iter()
+        .map(|(id, lease)| {
+            let (since, operation) = match lease {
+                Reading::Tag(tag) => (tag.at, tag.operation.clone()),
+                Reading::Unreadable(value) => (None, value.clone()),
+            };
+            LeaseStatus {
+                instance_id: id.to_owned(),
+                state: lease.word(),
+                takes_slot: lease.takes_slot(),
+                place: queue.iter().position(|waiting| *waiting == id).map(|place| place + 1),
+                registered: explain::is_registered(reading, id, lease),
+                since,
+                operation,
+            }
+        })
+        .collect();
+    statuses.sort_by_key(|lease| (!lease.takes_slot, lease.place.unwrap_or(usize::MAX)));
+    statuses
 }

@@ -1,4 +1,4 @@
-//! What `status` prints for people.
+//! The text of `status`.
 
 use crate::cli::status_facts::{GroupStatus, LeaseStatus, Status};
 use crate::machine::time::ago;
@@ -38,15 +38,15 @@ fn node(out: &mut String, status: &Status) {
             if !status.driven {
                 let advice = match operation.phase {
                     Phase::Drained => "`node-agent rejoin` brings the node back",
-                    _ => "`node-agent resume` goes on",
+                    _ => "`node-agent resume` continues the maintenance",
                 };
-                let _ = writeln!(out, "driver    none at work: {advice}");
+                let _ = writeln!(out, "driver    not running: {advice}");
             }
             if let Some(failure) = &operation.failure {
                 let _ = writeln!(out, "reason    {}", failure.reason);
             }
         }
-        None => out.push_str("phase     none: no maintenance under way\n"),
+        None => out.push_str("phase     none: no maintenance in progress\n"),
     }
     if let Some(last) = &status.last {
         let reason = last.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -76,7 +76,7 @@ fn group(out: &mut String, group: &GroupStatus, now: Timestamp) {
         }
     }
     if group.blocks.is_empty() {
-        out.push_str("blocks    nothing: the next node may go\n");
+        out.push_str("blocks    nothing: the next node can leave service\n");
     }
 }
 
@@ -86,7 +86,7 @@ fn policy(group: &GroupStatus) -> String {
     };
     let mut text = format!("at most {k} out (K)");
     if slots < k {
-        let _ = write!(text, ", {slots} until those who hold by that have gone");
+        let _ = write!(text, ", effective limit {slots} until the current holders release");
     }
     match group.fleet_size {
         Some(size) => text += &format!(", fleet of {size} (F)"),

@@ -1,4 +1,4 @@
-//! Who drives: decided here, once for each invocation, and handed down from here.
+//! Decides who drives this node, once for each invocation.
 
 use crate::agent::failure::Complaint;
 use crate::agent::open;
@@ -9,17 +9,17 @@ use crate::settings::Settings;
 /// Who drives this node.
 #[derive(Debug)]
 pub(crate) enum Drives {
-    /// Another process, which is followed.
+    /// Another process, which this one follows.
     Another {
-        /// What starts it. `None`: it is at work, and nothing starts one in its place.
+        /// The command that starts it. `None`: it is running, and nothing starts another.
         start: Option<Vec<String>>,
     },
-    /// This one. It has the record, and nobody else can have it.
+    /// This process. It has locked the record.
     ThisProcess(Box<Opened>),
 }
 
 impl Drives {
-    /// Installed, the unit drives. Without it, whoever has the record's lock does: this process, if it gets it.
+    /// If the unit is installed, it drives. Otherwise the process that gets the lock of the record drives.
     pub(crate) fn decided(settings: &Settings) -> Result<Drives, Complaint> {
         if let Some(start) = start::command(settings) {
             return Ok(Drives::Another { start: Some(start) });
@@ -30,7 +30,7 @@ impl Drives {
                 Err(JournalError::Locked) if journal::is_driven(&settings.state_dir) => {
                     return Ok(Drives::Another { start: None });
                 }
-                // Somebody only looked whether there is a driver, which takes an instant.
+                // Another process holds the lock for an instant to check for a driver.
                 Err(JournalError::Locked) => std::thread::yield_now(),
                 Err(error) => return Err(open::journal_complaint(error)),
             }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_driver_is_installed_it_drives_whether_it_runs_or_not() {
+    fn an_installed_driver_drives_whether_it_is_running_or_not() {
         let start = vec!["start".to_owned()];
         let (_dir, settings) = settings(Some(start.clone()));
         assert_eq!(started_by(Drives::decided(&settings).unwrap()), Some(start.clone()));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_is_installed_whoever_has_the_lock_drives() {
+    fn without_an_installed_driver_the_process_with_the_lock_drives() {
         let (_dir, settings) = settings(Some(Vec::new()));
         let Drives::ThisProcess(_ours) = Drives::decided(&settings).unwrap() else {
             panic!("somebody else drives");

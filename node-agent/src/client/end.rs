@@ -1,31 +1,31 @@
-//! How a maintenance ended for whoever asked, in this process or in another.
+//! The end of a maintenance for the process that asked for it, driven here or elsewhere.
 
 use crate::agent::failure::Complaint;
 use crate::exit;
 use crate::maintenance::context::{self, Driver};
 use crate::record::{Finished, Operation, TurnedBack};
 
-/// How a maintenance ended for whoever asked, in this process or in another.
+/// The end of a maintenance for the process that asked for it, driven here or elsewhere.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// It is over.
+    /// It ended with a verdict.
     Finished(Finished),
-    /// It is over: it was turned back, which is what was asked for.
+    /// It was turned back, as `rejoin` requested.
     CameBack(Finished),
-    /// Halted, and its reason is in there.
+    /// Halted. The operation has the reason.
     Halted(Box<Operation>),
-    /// Out until somebody wants it back.
+    /// Out of service until `rejoin`.
     Drained(Box<Operation>),
-    /// It was so before anybody asked.
+    /// The node was drained before the request.
     DrainedAlready(Box<Operation>),
-    /// The SSM agent is to reboot the machine and run the same command again.
+    /// The SSM agent has to reboot the machine and run the command again.
     RebootAsked,
-    /// Out of service, and the machine goes down: the next boot goes on.
+    /// The node is out of service and the machine is going down. The next boot continues.
     GoingDown,
 }
 
 impl End {
-    /// The same for `rejoin`: a maintenance that it turned back has ended as it should.
+    /// The end for `rejoin`: a maintenance that it turned back is a success.
     pub(crate) fn of_rejoin(self) -> End {
         match self {
             End::Finished(finished) if finished.turned_back == Some(TurnedBack::WantedBack) => {

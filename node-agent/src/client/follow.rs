@@ -1,4 +1,4 @@
-//! Following a driver that is another process: what was asked of it, how far it is, how it ends.
+//! Follows a driver that is another process: leaves a request, shows the progress, and returns the end.
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
@@ -20,35 +20,35 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often to look at the record.
+/// Time between two reads of the record.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A driver that is not there for this long is not coming, or has died.
+/// A driver that has not run for this long did not start, or has died.
 const GONE_AFTER: Duration = Duration::from_secs(5);
-/// How often it is started before a person has to see why it does not stay.
+/// Starts of the driver before an operator has to find out why it keeps ending.
 const STARTS: u32 = 5;
-/// What to do about a driver that does not start or stay.
-const SEE_ITS_LOG: &str = "see why with `journalctl -u node-agent`";
+/// What to do about a driver that does not start or keeps ending.
+const SEE_ITS_LOG: &str = "`journalctl -u node-agent` shows why";
 
-/// What is followed.
+/// The request or maintenance that is followed.
 struct Followed<'a> {
     settings: &'a Settings,
-    /// What starts the driver. `None`: it is at work, and nothing starts another.
+    /// The command that starts the driver. `None`: it is running, and nothing starts another.
     start: Option<&'a [String]>,
     requests: Requests,
-    /// What to ask of the driver; `None`: it works on it already.
+    /// The request to leave. `None`: the driver is already working on it.
     ask: Option<Ask>,
-    /// We are one of those for whom the driver takes the node out. Whoever wants it back is not.
+    /// Whether the driver may take the node out for this process. A process that wants the node back does not count.
     counts: bool,
-    /// The request whose end is waited for.
+    /// ID of the request to wait for.
     id: String,
-    /// A halt or a drain that was there before is not its end.
+    /// Start of the current phase. A halt or drain that began then is not the end to wait for.
     begun_in: Option<Timestamp>,
-    /// We run under the SSM agent, and nobody has answered it with 194 in this boot.
+    /// Under the SSM agent, if no process has answered with 194 in this boot.
     answers_reboot: bool,
     boot_id: String,
 }
 
-/// The end of what is asked for, if it has ended before anybody does anything about it.
+/// The end of the request, if it has already ended.
 pub(crate) fn already(request: &Request) -> Result<Option<End>, Complaint> {
     let Some(record) = read(&request.settings)? else { return Ok(None) };
     if let Some(finished) = record.answer(&request.id) {
@@ -58,8 +58,8 @@ pub(crate) fn already(request: &Request) -> Result<Option<End>, Complaint> {
     Ok(drained.map(|operation| End::DrainedAlready(Box::new(operation))))
 }
 
-/// Has the driver do what was requested, and ends as it does. `None`: who drives has to be decided again, because the
-/// driver has gone and nothing starts another, or because what was in the way has ended.
+/// Leaves the request for the driver and follows it to the end. `None`: who drives has to be decided again, because the
+/// driver has gone and nothing starts another, or because the earlier maintenance has ended.
 pub(crate) async fn begin(
     request: &Request,
     start: Option<&[String]>,
@@ -89,19 +89,19 @@ pub(crate) async fn begin(
     followed.to_the_end(progress).await
 }
 
-/// Whether what is asked for is under way, or over.
+/// Whether the request is in progress or has ended.
 pub(crate) fn is_on_record(request: &Request) -> Result<bool, Complaint> {
     Ok(read(&request.settings)?.is_some_and(|record| record.knows(&request.id)))
 }
 
-/// An operation that is not the one that is asked for.
+/// The refusal because of another maintenance.
 pub(crate) fn in_the_way(operation: &Operation, driven: bool) -> Complaint {
     let refused = operation.in_the_way(driven);
     Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason))
 }
 
-/// Follows a driver that goes on with what is on record, and has it bring the node back if that is asked for. `None`: it
-/// has gone, and nothing starts another.
+/// Follows a driver that continues the maintenance on record, and asks it to bring the node back if `ask` says so. `None`:
+/// the driver has gone, and nothing starts another.
 pub(crate) async fn go_on(
     operation: &Operation,
     ask: Option<Ask>,
@@ -134,7 +134,7 @@ fn boot_id(settings: &Settings) -> Result<String, Complaint> {
 
 impl Followed<'_> {
     async fn to_the_end(&self, progress: &Progress) -> Result<Option<End>, Complaint> {
-        // Before anything is asked for: what is asked for has to be taken back when a signal says so.
+        // Listen before leaving the request: a signal has to take it back.
         let mut listening = Listening { heard: signals::listen()?, passed_on: Asked::Nothing };
         for _ in 0..STARTS {
             let _waits = self.leave()?;
@@ -146,10 +146,10 @@ impl Followed<'_> {
                 return Ok(end);
             }
         }
-        Err(self.give_up("failed to follow the maintenance: its driver does not stay", SEE_ITS_LOG))
+        Err(self.give_up("failed to follow the maintenance: its driver keeps ending", SEE_ITS_LOG))
     }
 
-    /// Ends the wait before the maintenance has ended. What that means depends on how far it is.
+    /// Ends the wait before the maintenance has ended. The exit code depends on whether the node may have left service.
     fn give_up(&self, failed: &str, advice: &str) -> Complaint {
         self.take_back();
         let operation = match read(self.settings) {
@@ -160,7 +160,7 @@ impl Followed<'_> {
             Some(operation) if operation.left.is_some() => Complaint::new(
                 exit::HALTED,
                 anyhow::anyhow!(
-                    "{failed}; the maintenance is at {} and this node may be out of service: {advice}, then run \
+                    "{failed}; the maintenance is in phase {} and this node may be out of service: {advice}; then run \
                      `node-agent resume`",
                     operation.phase
                 ),
@@ -168,13 +168,13 @@ impl Followed<'_> {
             Some(operation) => Complaint::new(
                 exit::NOTHING_CHANGED,
                 anyhow::anyhow!(
-                    "{failed}; the maintenance is at {} and this node has not left service: {advice}",
+                    "{failed}; the maintenance is in phase {} and this node has not left service: {advice}",
                     operation.phase
                 ),
             ),
             None => Complaint::new(
                 exit::NOTHING_CHANGED,
-                anyhow::anyhow!("{failed}; {advice}; nothing was begun"),
+                anyhow::anyhow!("{failed}; {advice}; nothing was started"),
             ),
         }
     }
@@ -183,8 +183,8 @@ impl Followed<'_> {
         self.ask == Some(Ask::ComeBack)
     }
 
-    /// Asks; from here on the driver sees that somebody waits. Asked again after its driver died, it is still one request.
-    /// Whoever wants the node back does not count: a maintenance that has lost its asker must not leave for that.
+    /// Leaves the request and shows the driver that a process waits. Left again for the next driver, it is still one request.
+    /// A process that wants the node back does not count: for it, no node leaves service.
     fn leave(&self) -> Result<Option<Waits>, Complaint> {
         let failed = |error: std::io::Error| {
             let dir = self.settings.state_dir.display();
@@ -207,7 +207,7 @@ impl Followed<'_> {
     }
 
     async fn start(&self, argv: &[String]) -> Result<(), Complaint> {
-        // A record that cannot be used is better told here than in the driver's log.
+        // Report an unusable record here and not only in the driver's log.
         match Journal::open(&self.settings.state_dir) {
             Ok(_) | Err(JournalError::Locked) => (),
             Err(error) => {
@@ -218,7 +218,7 @@ impl Followed<'_> {
         start::start(argv).await.map_err(|failed| self.give_up(&failed, SEE_ITS_LOG))
     }
 
-    /// `None`: the driver is not there any more, and it is not over.
+    /// `None`: the driver has gone before the end.
     async fn until_it_ends_or_dies(
         &self,
         listening: &mut Listening,
@@ -242,26 +242,25 @@ impl Followed<'_> {
         }
     }
 
-    /// Asks the driver to stop. It needs no terminal, so once the node has left, a closed one is no reason to cut off what it
-    /// does there.
+    /// Asks the driver to stop. The driver needs no terminal: a closed one does not stop it once the node has left service.
     fn pass_on(&self, asked: Asked) -> Result<(), Complaint> {
         let record = read(self.settings)?;
         if record.as_ref().is_some_and(|record| record.answer(&self.id).is_some()) {
-            // It is over, and the driver's next work is somebody else's.
+            // It has ended. The driver's next work must not be stopped.
             return Ok(());
         }
         let operation = record.and_then(|record| record.operation);
         let has_left =
             operation.is_some_and(|operation| operation.answers(&self.id) && operation.left.is_some());
         if asked == Asked::TerminalClosed && has_left {
-            tracing::info!("the terminal was closed, and the node has left service: the driver goes on");
+            tracing::info!("terminal closed: the driver continues, because the node has left service");
         } else if let Err(error) = self.requests.leave(&Ask::Stop) {
             tracing::warn!("failed to ask the driver to stop: {error}");
         }
         Ok(())
     }
 
-    /// One look at the record: the end, once it is over for whoever waits here.
+    /// Reads the record once. Returns the end, if it is reached.
     fn look(&self, shown: &mut Option<Phase>, progress: &Progress) -> Result<Option<End>, Complaint> {
         if let Some(refused) = self.requests.refused(&self.id) {
             return Err(Complaint::new(refused.exit_code, anyhow::anyhow!(refused.reason)));
@@ -286,7 +285,7 @@ impl Followed<'_> {
             _ => (),
         }
         if *shown != Some(operation.phase) {
-            tracing::info!("the driver is at {}", operation.phase);
+            tracing::info!("the driver is in phase {}", operation.phase);
             *shown = Some(operation.phase);
         }
         progress
@@ -294,27 +293,27 @@ impl Followed<'_> {
         Ok(None)
     }
 
-    /// The SSM agent is to reboot the machine, and has not been told so before.
+    /// The SSM agent has to reboot the machine and was not told before.
     fn is_asked_for(&self, operation: &Operation) -> bool {
         operation.reboot.as_ref().is_some_and(|asked| asked.at.boot_id == self.boot_id && asked.times == 1)
     }
 }
 
-/// What the signals ask for, each once.
+/// Passes each request of the signals on once.
 struct Listening {
     heard: Heard,
     passed_on: Asked,
 }
 
 impl Listening {
-    /// Waits until they ask for more than has been passed on.
+    /// Waits for a request that has not been passed on.
     async fn more(&mut self) -> Asked {
         match self.heard.asked.wait_for(|asked| *asked > self.passed_on).await {
             Ok(asked) => {
                 self.passed_on = *asked;
                 *asked
             }
-            // The thread that listens does not end before the process.
+            // The listening thread never ends before the process.
             Err(_) => std::future::pending().await,
         }
     }

@@ -1,4 +1,4 @@
-//! Asking the driver of this node, and following what it does.
+//! Asks the driver of this node, and follows it.
 
 mod driven;
 pub(crate) mod drives;

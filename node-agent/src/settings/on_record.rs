@@ -1,7 +1,7 @@
-//! Settings on record: only those that differ from the default, and read so that a package can be rolled back.
+//! Settings on record: only those that differ from the default.
 //!
-//! A record outlives the program that wrote it. What this version does not know is a warning and never an error: a node
-//! that is out must come back, whichever version is installed.
+//! A record outlives the version that wrote it, and a package can be rolled back. An unknown setting is a warning, never an
+//! error: a node that is out must come back with any version.
 
 use super::Settings;
 use serde::de::Error as _;
@@ -9,7 +9,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// Writes what differs from the default.
+/// Writes the settings that differ from the default.
 ///
 /// # Errors
 /// Those of the serializer.
@@ -22,10 +22,10 @@ pub(crate) fn serialize<S: Serializer>(settings: &Settings, serializer: S) -> Re
     written.serialize(serializer)
 }
 
-/// Reads them over the defaults. A setting or a value that this version does not know is left out, with a warning.
+/// Reads the settings over the defaults. Ignores unknown settings and values, with a warning.
 ///
 /// # Errors
-/// When it is no object at all.
+/// If it is not an object.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Settings, D::Error> {
     let written = Map::<String, Value>::deserialize(deserializer)?;
     if let Ok(settings) = serde_json::from_value(Value::Object(written.clone())) {
@@ -35,9 +35,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     for (key, value) in written {
         let before = understood.insert(key.clone(), value);
         if let Err(cause) = serde_json::from_value::<Settings>(Value::Object(understood.clone())) {
-            tracing::warn!(
-                "the record has a setting that this version does not know: {key}: {cause}; going on without it"
-            );
+            tracing::warn!("ignored a setting on record that this version does not know: {key}: {cause}");
             match before {
                 Some(before) => understood.insert(key, before),
                 None => understood.remove(&key),
@@ -73,14 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn what_another_version_has_written_does_not_keep_a_node_out() {
+    fn unknown_settings_of_another_version_do_not_keep_a_node_out() {
         let text = r#"{"rerun": true, "gates": ["canary"], "on_unhealthy": "ask", "settle": "20s"}"#;
         let known = Settings { rerun: true, settle: Length::from_secs(20), ..Settings::default() };
         assert_eq!(read(text).unwrap(), known);
     }
 
     #[test]
-    fn what_is_no_object_is_damage() {
+    fn anything_but_an_object_is_damage() {
         for damaged in ["null", "[]", "7", r#""settings""#] {
             assert!(read(damaged).is_err(), "{damaged}");
         }

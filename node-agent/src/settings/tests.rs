@@ -1,4 +1,4 @@
-//! What is taken, and what is refused with which words.
+//! Which settings are accepted, and the messages of those that are not.
 
 use super::*;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn load(text: &str, flags: &Flags) -> Result<Settings, SettingsError> {
 }
 
 #[test]
-fn flags_stand_over_the_file_and_the_file_over_the_defaults() {
+fn flags_override_the_file_and_the_file_overrides_the_defaults() {
     let flags = Flags { drain_floor: Some(Length::from_secs(1)), ..Flags::default() };
     let settings = load("drain_floor = \"9s\"\nsettle = \"7s\"\n", &flags).unwrap();
     assert_eq!(settings.drain_floor, Length::from_secs(1));
@@ -37,10 +37,10 @@ fn a_wrong_value_says_what_is_expected() {
 #[test]
 fn contradictions_are_refused() {
     for (text, part) in [
-        ("settle = \"1s\"", "settle must be at least staleness"),
+        ("settle = \"1s\"", "settle is shorter than staleness"),
         ("reboot_command = []", "reboot_command is empty"),
         ("health_passes = 0", "health_passes is 0"),
-        ("lease_role_id = \"my-role\"", "lease_role_id is not the unique id"),
+        ("lease_role_id = \"my-role\"", "lease_role_id is not the unique ID"),
         ("health_url = \"localhost\"", "health_url is not a URL"),
     ] {
         let error = load(text, &Flags::default()).unwrap_err().to_string();
@@ -49,7 +49,7 @@ fn contradictions_are_refused() {
 }
 
 #[test]
-fn a_file_that_was_asked_for_must_exist() {
+fn a_file_that_is_named_must_exist() {
     let error = Settings::load(Some(Path::new("/nonexistent/config.toml")), &Flags::default()).unwrap_err();
     assert!(error.to_string().starts_with("failed to read the configuration /nonexistent/config.toml"));
 }
@@ -62,7 +62,7 @@ fn settings_survive_the_record() {
 }
 
 #[test]
-fn without_the_file_only_the_place_of_the_record_counts() {
+fn without_a_usable_file_only_its_state_dir_is_read() {
     let flags = Flags { drain_floor: Some(Length::from_secs(1)), ..Flags::default() };
     let without = |text: &str| Settings::without(Some(file(text).path()), &flags).unwrap();
     let settings = without("state_dir = \"/elsewhere\"\nsettle = \"7s\"\ndrain_flor = \"9s\"\n");

@@ -94,17 +94,17 @@ proptest! {
 #[test]
 fn a_file_of_endless_length_is_not_read_to_its_end() {
     let error = Settings::load(Some(Path::new("/dev/zero")), &Flags::default()).unwrap_err().to_string();
-    assert!(error.contains("/dev/zero: it is longer than"), "{error}");
+    assert!(error.contains("/dev/zero: the file is longer than"), "{error}");
 }
 
 #[test]
 fn what_would_never_work_is_refused_at_once() {
     for (text, part) in [
         ("api_timeout = \"0s\"", "api_timeout is 0s"),
-        ("in_flight_url = \"file:///proc/loadavg\"", "in_flight_url begins with file"),
-        ("health_url = \"localhost:8080/healthz\"", "health_url begins with localhost"),
-        ("fleet_rate = 1e-30", "fleet_rate must be"),
-        ("instance_id = \"../i-0123456789abcdef0\"", "instance_id is not one"),
+        ("in_flight_url = \"file:///proc/loadavg\"", "in_flight_url has the scheme file"),
+        ("health_url = \"localhost:8080/healthz\"", "health_url has the scheme localhost"),
+        ("fleet_rate = 1e-30", "fleet_rate is out of range"),
+        ("instance_id = \"../i-0123456789abcdef0\"", "instance_id is not an instance ID"),
     ] {
         let error = load(text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

@@ -27,12 +27,12 @@ async fn drained_the_driver_stays_until_rejoin() {
     machine.agent(&["drain"]).await.says(0, &["drained: out of service until `node-agent rejoin`"]);
     assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
     machine.agent(&["status"]).await.says(0, &["phase     drained"]);
-    machine.agent(&["drain"]).await.says(0, &["already so: "]);
+    machine.agent(&["drain"]).await.says(0, &["nothing to do: drained: out of service"]);
     machine.agent(&["resume"]).await.says(0, &["drained: out of service"]);
     machine.agent(&["maintain", "--reboot"]).await.says(75, &["is drained; run `node-agent rejoin` first"]);
     machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
     machine.assert_restored();
-    machine.agent(&["rejoin"]).await.says(0, &["already so"]);
+    machine.agent(&["rejoin"]).await.says(0, &["nothing to do: no maintenance"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,7 @@ async fn a_driver_that_cannot_be_started_is_named() {
         &[
             "failed to start the driver with `sh /nonexistent/start`",
             "journalctl -u node-agent",
-            "nothing was begun",
+            "nothing was started",
         ],
     );
     machine.estate.is_untouched();

@@ -47,7 +47,11 @@ async fn a_request_that_nobody_waits_for_takes_nobody_out() {
     Requests::beside(&state(&machine)).leave(&Ask::Begin(Box::new(request))).unwrap();
     machine.start_unit().await;
     until(|| left(&state(&machine)) == 0 && !journal::is_driven(&state(&machine))).await;
-    assert!(machine.log().contains("nobody waits for request 1 any more: dropped"), "{}", machine.log());
+    assert!(
+        machine.log().contains("dropped request 1: no process waits for it any more"),
+        "{}",
+        machine.log()
+    );
     assert_eq!((machine.runs(), machine.finished().len()), (0, 0));
     machine.estate.is_untouched();
 }
@@ -66,6 +70,6 @@ async fn a_request_that_cannot_be_left_is_named() {
     std::fs::create_dir_all(state(&machine)).unwrap();
     std::fs::write(state(&machine).join("requests"), "").unwrap();
     let run = machine.agent(&["maintain", "--", "true"]).await;
-    run.says(75, &["failed to ask the driver in", "free or repair the disk; nothing was begun"]);
+    run.says(75, &["failed to ask the driver in", "free or repair the disk; nothing was started"]);
     machine.estate.is_untouched();
 }

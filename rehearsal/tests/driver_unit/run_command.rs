@@ -58,14 +58,15 @@ async fn a_node_that_is_out_is_never_told_to_be_as_it_was() {
     // As systemd does while the machine goes down.
     std::fs::write(machine.file("start"), "exit 1\n").unwrap();
     let refused = patch.again(&[]).await;
-    refused.says(3, &["failed to start the driver", "is at run_command", "then run `node-agent resume`"]);
+    refused
+        .says(3, &["failed to start the driver", "is in phase run_command", "then run `node-agent resume`"]);
     // As on a disk that the patch has filled.
     std::fs::remove_dir_all(machine.file("state/requests")).unwrap();
     std::fs::write(machine.file("state/requests"), "").unwrap();
     let unasked = patch.again(&[]).await;
-    unasked.says(3, &["failed to ask the driver", "is at run_command", "free or repair the disk"]);
+    unasked.says(3, &["failed to ask the driver", "is in phase run_command", "free or repair the disk"]);
     for run in [refused, unasked] {
-        assert!(!run.err.contains("nothing was begun"), "{run:#?}");
+        assert!(!run.err.contains("nothing was started"), "{run:#?}");
     }
 }
 

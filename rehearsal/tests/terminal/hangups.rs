@@ -25,12 +25,12 @@ async fn only_a_second_request_of_a_person_ends_the_program_at_once() {
     let mut program = OnTerminal::start(&maintain, Some(&log));
     stage.is_reached().await;
     program.close();
-    until(|| says("the terminal was closed")).await;
+    until(|| says("terminal closed: ")).await;
     // The kernel's was the first; the shell sends one, too. Where systemd ends the session, SIGTERM comes with it.
     signal(&program.child, Signal::HUP);
     signal(&program.child, Signal::HUP);
     signal(&program.child, Signal::TERM);
-    until(|| says("ask again to stop at once")).await;
+    until(|| says("signal again to quit now")).await;
     signal(&program.child, Signal::HUP);
     signal(&program.child, Signal::TERM);
     let status = ended(&mut program.child).await;

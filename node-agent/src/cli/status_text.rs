@@ -121,37 +121,4 @@ fn since(at: Timestamp, now: Timestamp) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lease(id: &str, state: &'static str, place: Option<usize>) -> LeaseStatus {
-        LeaseStatus {
-            instance_id: id.into(),
-            state,
-            takes_slot: state == "held",
-            place,
-            registered: true,
-            since: Some("2026-01-02T01:57:00Z".parse().unwrap()),
-            operation: "patch".into(),
-        }
-    }
-
-    #[test]
-    fn the_table_of_leases_is_aligned() {
-        let mut out = String::new();
-        leases(
-            &mut out,
-            &[lease("i-1", "held", None), lease("i-0a000000000000002", "waiting", Some(1))],
-            "2026-01-02T02:00:00Z".parse().unwrap(),
-        );
-        let lines: Vec<_> = out.lines().collect();
-        assert_eq!(
-            lines[2],
-            "          i-0a000000000000002  waiting     1      2026-01-02 01:57:00Z (3 min ago)       patch"
-        );
-        let column = |word| lines[0].find(word);
-        assert_eq!(column("place"), lines[2].find('1').map(|_| 43), "{out}");
-        assert_eq!(column("operation"), lines[1].find("patch"));
-        assert_eq!(column("operation"), lines[2].find("patch"));
-    }
-}
+mod tests;

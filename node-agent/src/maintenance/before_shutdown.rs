@@ -1,6 +1,6 @@
-//! The machine goes down by somebody else's will: leave and drain first, with a lease if there is time for one.
+//! Before a shutdown that no maintenance requested: leave service and drain, with a lease if there is time for one.
 //!
-//! It is the same state machine as a maintenance, driven as far as the drain; the next boot goes on from the record.
+//! This runs the state machine of a maintenance as far as the drain. The next boot continues from the record.
 
 use crate::aws::target_group::TargetHealth;
 use crate::machine::systemd::GoingDown;
@@ -10,12 +10,12 @@ use crate::record::phase::{Event, Stage};
 use crate::record::{Operation, Request};
 use crate::settings::Settings;
 
-/// How long a machine that reboots tries for the lease before it leaves without.
+/// How long to try for a lease before a reboot. After that the node leaves without one.
 const LEASE_TRY: Length = Length::from_secs(20);
-/// How long it tries to find out where it has to leave: without an answer there is nothing to be done.
+/// How long to look for the groups to leave. Without an answer nothing can be done.
 const FORCED_TRY: Length = Length::from_secs(60);
 
-/// How an idle node leaves: a machine that is switched off asks for no lease, since nobody may be there to give it back.
+/// How an idle node leaves. Before a power-off it takes no lease, because it may never return to release it.
 fn leaving(settings: &Settings, how: GoingDown, now: Moment) -> Operation {
     let forced = how == GoingDown::PowerOff;
     let settings = Settings { lease_wait: if forced { FORCED_TRY } else { LEASE_TRY }, ..settings.clone() };
@@ -24,22 +24,21 @@ fn leaving(settings: &Settings, how: GoingDown, now: Moment) -> Operation {
 }
 
 impl Driver {
-    /// Drives until no request can reach this node, or until there is no way to bring that about. What is on record goes
-    /// first.
+    /// Drives until no request can reach this node, or until that has failed. An operation on record comes first.
     ///
     /// # Errors
     /// [`DriveError`] when the record cannot be kept.
     pub async fn leave_before(&mut self, how: GoingDown, settings: &Settings) -> Result<(), DriveError> {
         if self.operation.going_down.is_none() {
             let (phase, now) = (self.operation.phase, self.now()?);
-            tracing::info!("the machine goes down while a maintenance is at {phase}");
+            tracing::info!("the machine is going down while a maintenance is at {phase}");
             let registered = phase.stage() == Stage::Out && self.is_registered().await;
             self.operation.apply_with_look(Event::GoesDown(how), registered, &now)?;
             if self.operation.phase.stage() == Stage::Out {
                 return self.save();
             }
         }
-        // What was on record and had not left is only given back; the leaving begins after it.
+        // An operation on record that has not left only releases its leases. Then the node leaves as an idle one does.
         let mut gave_back = self.operation.phase.stage() != Stage::InService;
         while let End::Finished(tried) = self.drive().await? {
             let now = self.now()?;
@@ -50,16 +49,16 @@ impl Driver {
                 );
                 return Ok(());
             }
-            // A lease write without an answer binds the next try, and is looked after at the boot.
+            // A lease write without an answer stays on record: it binds the next try and is handled after the boot.
             let groups = std::mem::take(&mut self.operation.groups);
             self.operation = Operation { groups, ..leaving(settings, how, now) };
             self.validated = None;
             if !std::mem::take(&mut gave_back) {
-                // The lease is for others' sake; the machine goes down with or without it.
+                // The machine goes down with or without a lease.
                 tracing::warn!("leaving without a lease: {}", tried.reason.unwrap_or_default());
                 self.operation.forced = true;
                 self.operation.request.settings.lease_wait = FORCED_TRY;
-                // One shutdown, one entry: how the try ended, and then how it went without.
+                // One shutdown is one entry: first the try with a lease, then the way without.
                 self.journal.record.finished.pop();
                 self.operation.history = tried.phases;
             }
@@ -67,8 +66,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether a pair of ours is registered in any group, for a guard that has one look. No answer counts as no: a shutdown
-    /// does not wait for what may never come.
+    /// Whether one of our targets is registered in any group. No answer counts as no: a shutdown cannot wait for the API.
     async fn is_registered(&self) -> bool {
         for group in self.operation.live_groups() {
             let states = self.load_balancer.target_health_of(&group.arn, &group.pairs).await;
@@ -82,10 +80,10 @@ impl Driver {
     }
 }
 
-/// What to drive before the machine goes down: the maintenance on record, or else a leaving of its own.
+/// What to drive before the machine goes down: the operation on record, or else a new one that leaves.
 pub fn begin(on_record: Option<Operation>, settings: &Settings, how: GoingDown, now: Moment) -> Operation {
     match on_record {
-        // A guard before this one has died half-way, and this is another shutdown.
+        // An earlier guard may have died during another shutdown.
         Some(unfinished) => Operation { going_down: None, ..unfinished },
         None => leaving(settings, how, now),
     }

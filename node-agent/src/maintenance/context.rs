@@ -1,4 +1,4 @@
-//! What a maintenance works with: the record, the way to the API, the machine, and what has been asked meanwhile.
+//! What a maintenance works with: the record, the API, the machine, and the requests that arrive meanwhile.
 
 use crate::aws::auto_scaling::AutoScalingGroups;
 use crate::aws::instance_metadata::Identity;
@@ -18,44 +18,44 @@ use tokio::time::Instant;
 pub struct Driver {
     /// Where the record is kept.
     pub journal: Journal,
-    /// The maintenance under way, as it was last put on record or as the step at work has changed it since.
+    /// The maintenance under way: as on record, with the changes of the running step.
     pub operation: Operation,
-    /// Who we are.
+    /// This instance.
     pub identity: Identity,
     /// The API.
     pub load_balancer: LoadBalancer,
-    /// The API of the Auto Scaling group that moves us, where that is chosen.
+    /// The Auto Scaling API.
     pub auto_scaling: AutoScalingGroups,
-    /// The machine that we run on.
+    /// This machine.
     pub machine: Arc<dyn Machine>,
-    /// The service that we take out.
+    /// The service on this machine.
     pub service: Arc<dyn Service>,
-    /// Cancelled when this process is to end.
+    /// Cancelled when this process should end.
     pub stop: Stop,
-    /// Where others leave what they ask of this driver; `None`: nobody can.
+    /// The requests from clients; `None`: this driver takes none.
     pub requests: Option<Requests>,
-    /// This process is not the one that was asked: it outlives those who wait for it, and stays while halted or drained.
+    /// This driver is the unit, not the client's process: it outlives the client, and stays while halted or drained.
     pub stays: bool,
-    /// Why to turn back, or to stop the command: one of those who wait has asked for it.
+    /// Why to turn back, or to stop the command: a client has requested it.
     pub turn_back: Option<TurnedBack>,
-    /// The line on the terminal.
+    /// The progress line.
     pub progress: Progress,
     /// For jitter and nonces.
     pub random: StdRng,
-    /// When the lease was last seen to be there.
+    /// When our leases were last checked.
     pub lease_seen: Instant,
-    /// When the load balancer was last seen to send us nothing.
+    /// When our targets were last checked while out.
     pub out_seen: Option<Instant>,
-    /// When the reads began that let this node leave.
+    /// The last validation, if it still applies.
     pub validated: Option<Validated>,
 }
 
-/// The reads on which a node leaves.
+/// The reads that permit a node to leave.
 #[derive(Debug, Clone, Copy)]
 pub struct Validated {
     /// When they began.
     pub began: Instant,
-    /// How often they have been made since the lease was acquired.
+    /// How many times they have been made since the lease was acquired.
     pub times: u32,
 }
 
@@ -65,56 +65,58 @@ impl std::fmt::Debug for Driver {
     }
 }
 
-/// Where the driver stopped.
+/// How the driver ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Done; the verdict is in there.
+    /// Done, with its verdict.
     Finished(Finished),
     /// Halted, and why.
     Halted(String),
-    /// Out by hand, until `rejoin`.
+    /// Drained by hand, until `rejoin`.
     Drained,
-    /// The SSM agent is to reboot the machine and run us again.
+    /// The SSM agent should reboot the machine and run the script again.
     RebootMe,
-    /// Out of service, and the machine goes down: the next boot goes on.
+    /// Out of service, and the machine goes down: the next boot continues.
     GoingDown,
 }
 
-/// Why the driver cannot go on. The record on disk is as it was at the last durable write.
+/// Why the driver cannot continue. The record on disk is as the last durable write left it.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
     /// The record cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The boot id cannot be read.
-    #[error("failed to read the boot id: {0}; set boot_id_path to a file that is new after each boot")]
-    BootId(#[from] std::io::Error),
-    /// The record asks for something that cannot be.
     #[error(
-        "failed to go on from the record: {0}; look at it with `node-agent status --json` and bring the node back by hand"
+        "failed to read the boot id: {0}; set boot_id_path to a file whose content changes with each boot"
+    )]
+    BootId(#[from] std::io::Error),
+    /// The record is in an impossible state.
+    #[error(
+        "failed to continue from the record: {0}; see `node-agent status --json` and bring the node back by hand"
     )]
     NoSuchWay(#[from] NoSuchWay),
 }
 
-/// Why a step did not end ok.
+/// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// It cannot be done.
     #[error("{0}")]
     Failed(String),
-    /// It cannot be done until something outside changes that only a person changes.
+    /// It cannot be done until a person changes the configuration.
     #[error("{0}")]
     Misconfigured(String),
     /// Not now.
     #[error("{0}")]
     Blocked(String),
-    /// We were asked to stop, or nobody wants it any more.
+    /// A stop was requested, or no client waits any more.
     #[error("{0}")]
     Cancelled(TurnedBack),
-    /// Leave, so that the SSM agent reboots the machine.
+    /// End the process, so that the SSM agent reboots the machine.
     #[error("a reboot by the SSM agent")]
     RebootMe,
-    /// The driver itself cannot go on.
+    /// The driver itself cannot continue.
     #[error(transparent)]
     Drive(#[from] DriveError),
 }
@@ -129,7 +131,7 @@ impl From<JournalError> for StepError {
 pub type Step<T = ()> = Result<T, StepError>;
 
 impl Driver {
-    /// Notes why the maintenance does not go as asked. The first reason is the one that counts.
+    /// Notes why the maintenance does not succeed. Only the first reason is kept.
     pub(crate) fn fail(&mut self, phase: Phase, ended: &StepError) {
         let failure = Failure {
             phase,
@@ -140,7 +142,7 @@ impl Driver {
         self.operation.failure.get_or_insert(failure);
     }
 
-    /// Puts the operation on record, durably.
+    /// Writes the operation to the record, durably.
     pub(crate) fn save(&mut self) -> Result<(), DriveError> {
         self.journal.record.operation = Some(self.operation.clone());
         Ok(self.journal.save()?)

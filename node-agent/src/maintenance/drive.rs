@@ -1,4 +1,4 @@
-//! The loop: does the phase on record, puts its outcome and the phase that follows on record, goes on.
+//! The loop: runs the phase on record, then writes its outcome and the next phase to the record, and so on.
 
 use crate::maintenance::context::{DriveError, Driver, End, Step, StepError};
 use crate::maintenance::steps;
@@ -25,7 +25,7 @@ impl Driver {
                 }
                 _ => (),
             }
-            tracing::info!(phase = phase.name(), "{phase} begins");
+            tracing::info!(phase = phase.name(), "{phase} started");
             self.progress.begin(phase.name());
             let ended = match steps::run(phase, self).await {
                 Ok(()) => Ok(()),
@@ -35,13 +35,13 @@ impl Driver {
             };
             self.end_phase(phase, ended).await?;
             if self.operation.going_down.is_some() && self.operation.phase == phase {
-                // The table keeps it here: the rest is for the next boot.
+                // The next boot continues from this phase.
                 return Ok(End::GoingDown);
             }
         }
     }
 
-    /// Puts the outcome of a phase and the phase that follows on record, in one write.
+    /// Writes the outcome of a phase and the next phase to the record, in one write.
     async fn end_phase(&mut self, phase: Phase, ended: Step) -> Result<(), DriveError> {
         let now = self.now()?;
         let outcome = match &ended {
@@ -69,11 +69,11 @@ impl Driver {
         if self.operation.phase == Phase::CheckGroup {
             self.operation.blocked = self.operation.blocked.saturating_add(1);
             self.validated = None;
-            // A lease is never held while blocked.
+            // A blocked node holds no lease.
             self.give_back_all().await?;
         }
         if self.operation.phase != phase {
-            // Giving back may have taken long.
+            // The release may have taken long.
             self.operation.phase_began = self.now()?;
         }
         self.save()

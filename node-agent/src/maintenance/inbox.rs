@@ -1,4 +1,4 @@
-//! What others ask of the driver while it works, and whether anybody still wants what it does.
+//! Requests that arrive while the driver works, and whether a client still waits for the maintenance.
 
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::record::mailbox::{Ask, Requests};
@@ -6,23 +6,23 @@ use crate::record::phase::Stage;
 use crate::record::{Request, TurnedBack};
 use std::time::Duration;
 
-/// How often it listens while it waits.
+/// How often requests are taken during a wait.
 pub(crate) const HEAR_EVERY: Duration = Duration::from_millis(500);
 
 impl Driver {
-    /// Takes what was asked since the last time. True when somebody wants this node back.
+    /// Takes the requests that have arrived. True when a client wants the node back.
     pub(crate) fn hear(&mut self) -> Result<bool, DriveError> {
         let mut come_back = false;
         for ask in self.requests.as_ref().map(Requests::take).unwrap_or_default() {
             match ask {
-                Ask::Begin(request) => self.hear_of_another(&request)?,
+                Ask::Begin(request) => self.join_or_refuse(&request)?,
                 Ask::ComeBack => {
                     come_back = true;
                     self.wanted_back();
                 }
                 Ask::Stop => {
                     tracing::warn!(
-                        "asked to stop: turning back, or going on to the end if the machine may have changed"
+                        "stop requested: returning to service, or finishing if the machine was already changed"
                     );
                     self.turn_back = Some(TurnedBack::Stopped);
                 }
@@ -31,22 +31,22 @@ impl Driver {
         Ok(come_back)
     }
 
-    /// Somebody wants the node back. A `drain` that has not come to its end turns back.
+    /// A client wants the node back. A `drain` that is not complete turns back.
     pub(crate) fn wanted_back(&mut self) {
         let leaving = matches!(self.operation.phase.stage(), Stage::InService | Stage::Leaving);
         if self.operation.request.stay_out && leaving {
-            tracing::warn!("asked to come back before the node has drained: turning back");
+            tracing::warn!("rejoin requested before the node has drained: returning to service");
             self.turn_back = Some(TurnedBack::WantedBack);
         }
     }
 
-    /// A request for the work under way ends with it; one for anything else has to wait for its turn.
-    fn hear_of_another(&mut self, request: &Request) -> Result<(), DriveError> {
+    /// A request for the work under way joins it; any other is refused.
+    fn join_or_refuse(&mut self, request: &Request) -> Result<(), DriveError> {
         if self.operation.answers(&request.id) {
             return Ok(());
         }
         if self.operation.may_be_joined_by(request) {
-            tracing::info!("request {} asks for the same: it ends as this one does", request.id);
+            tracing::info!("request {} is for this work and joins it", request.id);
             self.operation.also.push(request.id.clone());
             return self.save();
         }
@@ -56,12 +56,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Before the node has left, somebody has to wait for it, and its window must not be over.
+    /// Whether to continue. Before the node has left, a client has to wait for the maintenance, and its window must not be
+    /// over.
     ///
     /// # Errors
-    /// [`StepError::Cancelled`] otherwise.
+    /// [`StepError::Cancelled`] when it should turn back.
     pub(crate) fn still_wanted(&self) -> Step {
-        // Nobody turns back a machine that goes down.
+        // Before a shutdown there is no way back.
         let may_turn_back = self.operation.phase.can_be_cancelled() && self.operation.going_down.is_none();
         let asked = self.turn_back.or(self.stop.is_cancelled().then_some(TurnedBack::Stopped));
         if let Some(why) = asked.filter(|_| may_turn_back) {

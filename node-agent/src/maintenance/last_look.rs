@@ -1,4 +1,4 @@
-//! The last look before leaving: every group, read as close to the call as can be (docs/lease.md).
+//! The last reads before leaving: every group, as close to the call as possible (docs/lease.md).
 
 use crate::aws::target_group::{Target, TargetState, own};
 use crate::lease::Claim;
@@ -9,14 +9,14 @@ use crate::record::phase::Stage;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
-/// Reads that took too long are made again this often. An API that is slower than that all the time is gone by all the
-/// same: their age counts only where somebody else has removed our lease (docs/lease.md).
+/// How many times reads that took too long are repeated. If the API is always that slow, the node leaves with old reads:
+/// their age only matters when something else has removed our lease (docs/lease.md).
 const MOST_VALIDATIONS: u32 = 3;
 
-/// Our lease stands in every group, and every group can spare us. Notes when the reads began.
+/// Checks that our lease is confirmed in every group and that every group can spare us. Notes when the reads began.
 ///
 /// # Errors
-/// [`StepError::Blocked`] when it cannot now, [`StepError::Failed`] when maintenance has been stopped.
+/// [`StepError::Blocked`] when a group cannot spare us now, [`StepError::Failed`] when maintenance is stopped.
 pub(crate) async fn validate_groups(driver: &mut Driver) -> Step {
     let began = Instant::now();
     if !driver.operation.forced {
@@ -28,7 +28,7 @@ pub(crate) async fn validate_groups(driver: &mut Driver) -> Step {
     }
     let times = driver.validated.map_or(0, |validated| validated.times) + 1;
     driver.validated = Some(Validated { began, times });
-    // These reads have shown our leases.
+    // These reads have checked our leases, too.
     driver.lease_seen = began;
     Ok(())
 }
@@ -49,7 +49,7 @@ fn check_claim(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
         Claim::Confirmed => Ok(()),
         Claim::Broken => Err(StepError::Failed(format!("an operator broke our lease on {name}"))),
         Claim::NotVisible => {
-            Err(StepError::Blocked(format!("our lease on {name} is gone: somebody removed the tag")))
+            Err(StepError::Blocked(format!("our lease on {name} is gone: its tag was removed")))
         }
         Claim::StepDown(by) => Err(StepError::Blocked(format!("{name} has more holders than slots: {by}"))),
     }
@@ -71,11 +71,11 @@ fn check_capacity(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Ste
     Ok(())
 }
 
-/// Right before a call that takes this node out: the reads that allow it are young enough, or are made again.
+/// Right before a call that takes this node out: checks that the reads that permit it are recent enough, or repeats them.
 ///
 /// # Errors
-/// [`StepError::Blocked`] to have them made again while nothing was sent; the only way from here is back when they say
-/// no afterwards.
+/// [`StepError::Blocked`] when they have to be repeated and nothing was sent yet. Once something was sent, a refusal is
+/// [`StepError::Failed`].
 pub(crate) async fn fresh_reads(driver: &mut Driver) -> Step {
     let longest = driver.operation.request.settings.validation.0;
     for _ in 0..MOST_VALIDATIONS {
@@ -88,14 +88,14 @@ pub(crate) async fn fresh_reads(driver: &mut Driver) -> Step {
                 return Ok(());
             }
             let age = validated.began.elapsed().as_secs_f64();
-            return Err(StepError::Blocked(format!("the reads that allow leaving are {age:.1} s old")));
+            return Err(StepError::Blocked(format!("the reads that permit leaving are {age:.1} s old")));
         }
         validate_again(driver).await?;
     }
     Ok(())
 }
 
-/// Once out, the only way from here is back.
+/// Validates again where blocked means failed: the node has to turn back.
 pub(crate) async fn validate_again(driver: &mut Driver) -> Step {
     validate_groups(driver).await.map_err(|error| match error {
         StepError::Blocked(why) => StepError::Failed(why),
@@ -103,14 +103,14 @@ pub(crate) async fn validate_again(driver: &mut Driver) -> Step {
     })
 }
 
-/// The states of our own pairs in one group. `None`: the group is gone.
+/// The states of our own targets in one group. `None`: the group is gone.
 pub(crate) async fn own_states(driver: &mut Driver, index: usize) -> Step<Option<Vec<TargetState>>> {
     let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
     let pairs = group.pairs.clone();
     driver.ask_group(index, async |lb, arn| lb.target_health_of(arn, &pairs).await).await
 }
 
-/// A refusal that time alone does not lift.
+/// A refusal as the outcome of a step.
 pub(crate) fn refused(group: &str, refusal: &Refusal) -> StepError {
     let why = format!("in target group {group}, {refusal}");
     match refusal {

@@ -1,5 +1,4 @@
-//! Claiming a slot, queueing for one, and giving it back: writes of our lease tags with the patience that they need
-//! (docs/lease.md, rule R2).
+//! Claims a slot, queues for one, and releases it: writes of our lease tags, with retries (docs/lease.md, rule R2).
 
 use crate::lease::LeaseState;
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
@@ -14,14 +13,14 @@ impl Driver {
         Ok(tags.and_then(|mut all| all.pop_first()).map(|(_, tags)| tags))
     }
 
-    /// Claims a slot: the claim goes on record, then into the tag. Returns the claim's nonce once the write is
+    /// Claims a slot: writes the claim to the record, then to the tag. Returns the claim's nonce once the write is
     /// acknowledged.
     pub(crate) async fn claim_slot(&mut self, index: usize, max_unavailable: u32) -> Step<String> {
         self.wait_out_tag_writes(index).await?;
         let mut failures = 0;
         loop {
-            // Each attempt is a claim of its own: should an earlier one land after a wipe, when others have not seen
-            // it settle, it must not pass for ours.
+            // Each attempt has its own nonce. If an earlier one lands after a wipe, other nodes have not seen it settle, so
+            // it must not be confirmed.
             let nonce = self.nonce();
             let claim = ClaimOnRecord { nonce: nonce.clone(), max_unavailable, at: self.machine.utc() };
             if let Some(group) = self.operation.live_group(index) {
@@ -31,7 +30,7 @@ impl Driver {
                 Sent::Applied => return Ok(nonce),
                 Sent::NotApplied(error) if error.is_too_many_tags() => {
                     self.forget_lease(index)?;
-                    let reason = "the target group has its 50 tags, there is no room for a lease; remove some, or run \
+                    let reason = "the target group has 50 tags, so there is no room for a lease; remove some, or run \
                                   `node-agent lease gc` if they are leases of terminated instances";
                     return Err(StepError::Blocked(reason.to_owned()));
                 }
@@ -46,7 +45,7 @@ impl Driver {
         }
     }
 
-    /// Takes a place in the queue, or shows there that we live. False: the group has no room for another tag.
+    /// Takes a place in the queue, or refreshes it. False: the group has no room for another tag.
     pub(crate) async fn queue_up(&mut self, index: usize, number: u64) -> Step<bool> {
         let now = self.now()?;
         let nonce = self.nonce();
@@ -68,7 +67,7 @@ impl Driver {
                 }
                 Sent::NotApplied(error) if error.is_final() => {
                     if first && failures == 0 {
-                        // There is no tag to remove, and without the permission there would be no way to.
+                        // No tag was written, so there is none to remove.
                         self.forget_lease(index)?;
                     }
                     return Err(StepError::Misconfigured(error.to_string()));
@@ -79,7 +78,7 @@ impl Driver {
         }
     }
 
-    /// Gives our lease back, or our place in the queue, or leaves `failed` behind. Goes on until the API acknowledges it.
+    /// Releases our lease or our place in the queue, or replaces it with `failed`. Retries until the API acknowledges it.
     pub(crate) async fn give_back(
         &mut self,
         index: usize,
@@ -92,7 +91,7 @@ impl Driver {
         self.forget_lease(index)
     }
 
-    /// Removes our tag, or leaves `failed` behind, whatever is on record.
+    /// Removes our tag, or replaces it with `failed`, even if no lease is on record.
     pub(crate) async fn write_off(
         &mut self,
         index: usize,
@@ -107,14 +106,14 @@ impl Driver {
             };
             let pause = self.backing_off(&error, failures);
             let seconds = pause.as_secs_f64();
-            tracing::warn!("failed to give the lease back: {error}; trying again in {seconds:.1} s");
-            self.progress.waiting(self.operation.phase.name(), "the API to take the lease back", None);
+            tracing::warn!("failed to release the lease: {error}; trying again in {seconds:.1} s");
+            self.progress.waiting(self.operation.phase.name(), "for the API to release the lease", None);
             self.rest(pause).await?;
             failures += 1;
         }
     }
 
-    /// Gives every lease back, the last one taken first. A node that had failed before stays marked as failed.
+    /// Releases every lease, the last one first. A node that had failed before stays marked as failed.
     pub(crate) async fn give_back_all(&mut self) -> Result<(), DriveError> {
         for index in (0..self.operation.groups.len()).rev() {
             let failed_before = self.operation.groups.get(index).is_some_and(|group| group.failed_before);
@@ -123,8 +122,8 @@ impl Driver {
         Ok(())
     }
 
-    /// R2: after a write with unknown outcome no new claim until that write can no longer land.
-    /// True when there was such a write: it may have landed, even if its time passed while nobody of us was running.
+    /// R2: after a tag write without an answer, waits until it can no longer take effect. True when there was such a write:
+    /// it may have taken effect, also while no agent was running.
     pub(crate) async fn wait_out_tag_writes(&mut self, index: usize) -> Step<bool> {
         let quarantine = self.operation.request.settings.quarantine.0;
         let had_some = self.operation.live_group(index).is_some_and(|group| !group.tags_in_doubt.is_empty());
@@ -135,7 +134,7 @@ impl Driver {
                 group.tags_in_doubt.forget();
                 return Ok(had_some);
             };
-            self.look_again(left, "an earlier lease write, whose answer was lost, to be past").await?;
+            self.look_again(left, "until an unanswered lease write can no longer take effect").await?;
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Writing our own lease tags, and looking after them while out. Every send is on record before it is made, and stays there
-//! until its outcome is known or can no longer come (docs/lease.md, rules R1 and R4).
+//! Writes our own lease tags, and keeps them while out. Every write is on record before it is sent, and stays there until
+//! its outcome is known or it can no longer take effect (docs/lease.md, rules R1 and R4).
 
 use crate::aws::load_balancer::CallError;
 use crate::aws::target_group::TargetType;
@@ -11,13 +11,13 @@ use rand::RngExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// While out, the tag is looked for this often: whoever manages the group's tags may have wiped it.
+/// How often the tag is checked while out: a tool that manages the group's tags may have removed it.
 pub(crate) const KEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// What became of a write.
 #[derive(Debug)]
 pub(crate) enum Sent {
-    /// It was made, or its group does not exist any more.
+    /// It was applied, or its group no longer exists.
     Applied,
     /// It was refused.
     NotApplied(CallError),
@@ -39,14 +39,14 @@ impl Driver {
         format!("{:016x}", self.random.random::<u64>())
     }
 
-    /// The tag is gone, or never came to be: no trace of it stays on record.
+    /// Removes the lease from the record: the tag is gone, or was never written.
     pub(crate) fn forget_lease(&mut self, index: usize) -> Result<(), DriveError> {
         let Some(group) = self.operation.groups.get_mut(index) else { return Ok(()) };
         let had = group.claim.take().is_some() | group.ticket.take().is_some();
         if had { self.save() } else { Ok(()) }
     }
 
-    /// Sends one tag write, on record before it is sent and resolved as soon as its outcome is known.
+    /// Sends one tag write: on record first, and resolved once its outcome is known. `None` removes the tag.
     pub(crate) async fn send_tag(
         &mut self,
         index: usize,
@@ -72,7 +72,7 @@ impl Driver {
             Err(error) if error.may_have_been_applied() => return Ok(Sent::InDoubt(error)),
             Err(error) => Sent::NotApplied(error),
         };
-        // What was answered is resolved; the next write of the record takes it off.
+        // The next write of the record removes it.
         if let Some(group) = self.operation.live_group(index) {
             group.tags_in_doubt.resolve(call);
         }
@@ -97,7 +97,7 @@ impl Driver {
         }
     }
 
-    /// While out: writes the lease again if somebody wiped it. An operator's `broken` is left alone.
+    /// While out: writes the lease again if it was removed. Keeps an operator's `broken`.
     pub(crate) async fn keep_lease(&mut self) -> Result<(), DriveError> {
         if self.lease_seen.elapsed() < KEEP_EVERY {
             return Ok(());
@@ -105,7 +105,7 @@ impl Driver {
         self.lease_seen = Instant::now();
         let held = self.operation.live_groups().filter(|group| group.claim.is_some());
         let arns: Vec<_> = held.map(|group| group.arn.clone()).collect();
-        // A failed look is made good by the next one.
+        // If the read fails, the next one will do.
         let Ok(tags) = self.load_balancer.tags(&arns).await else { return Ok(()) };
         let halted = self.operation.phase == Phase::Halted;
         for index in 0..self.operation.groups.len() {
@@ -120,11 +120,9 @@ impl Driver {
                 continue;
             }
             if wiped {
-                tracing::warn!(
-                    "our lease on {arn} was removed by somebody else while we are out: writing it again"
-                );
+                tracing::warn!("our lease on {arn} was removed while this node is out: writing it again");
             }
-            // Not the claim that has settled: it takes the slot, and validating again does not take it for ours.
+            // With a new nonce: it takes the slot, but another validation does not confirm it, because it has not settled.
             let state = if halted { LeaseState::Halted } else { LeaseState::Held };
             let again = LeaseTag { nonce: self.nonce(), ..self.lease_tag(index, state) };
             if let Sent::NotApplied(error) | Sent::InDoubt(error) =

@@ -1,6 +1,6 @@
-//! A maintenance at work: the loop, one step a phase, and what they share.
+//! A running maintenance: the loop, one step for each phase, and what they share.
 //!
-//! `drive` and `parked` stand above the steps; `context`, `wait`, `inbox` and `lease_writer` below them.
+//! `drive` and `parked` call the steps; the steps call `context`, `wait`, `inbox` and `lease_writer`.
 
 pub mod before_shutdown;
 pub mod context;

@@ -1,14 +1,14 @@
-//! Telling people that a node needs them, or that a maintenance failed.
+//! Notifies people that a node needs them, or that a maintenance failed.
 
 use crate::maintenance::context::Driver;
 use serde_json::json;
 use std::time::Duration;
 
-/// No notification takes longer.
+/// How long a notification may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
 impl Driver {
-    /// Runs the command that tells people, if there is one. Its failure is logged and changes nothing.
+    /// Runs `notify_command`, if it is set. A failure is only logged.
     pub(crate) async fn notify(&self, event: &str, reason: &str) {
         let argv = &self.operation.request.settings.notify_command;
         if argv.is_empty() {
@@ -25,7 +25,7 @@ impl Driver {
             "at": self.machine.utc(),
         });
         match self.machine.tell(argv, &message.to_string(), LIMIT).await {
-            Ok(()) => tracing::info!("told people: {event}"),
+            Ok(()) => tracing::info!("notified people: {event}"),
             Err(error) => tracing::warn!("{error}; correct notify_command"),
         }
     }

@@ -1,4 +1,4 @@
-//! Out by hand, or halted: the driver stays, keeps its lease, and waits to be told to go on.
+//! Drained by hand, or halted: the driver stays, keeps its lease, and waits for a request to continue.
 
 use crate::maintenance::context::{DriveError, Driver, End};
 use crate::maintenance::inbox::HEAR_EVERY;
@@ -7,22 +7,22 @@ use crate::record::phase::{Event, Outcome, Phase};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// People are told this often that a node is halted.
+/// How often people are notified that a node is halted.
 const NOTIFY_EVERY: Duration = Duration::from_secs(3600);
 
-/// What ended a stay.
+/// What ended the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stayed {
-    /// Somebody wants the node back.
+    /// A client wants the node back.
     WantedBack,
-    /// The time of `drain` is up.
+    /// The time limit of `drain` has passed.
     TimeUp,
-    /// The process is to end. The record stays.
+    /// The process should end. The record stays.
     Leave,
 }
 
 impl Driver {
-    /// Drives, and stays wherever only a person can go on, until the operation is over or the process has to end.
+    /// Drives, and waits where only a person can continue, until the operation is over or the process has to end.
     ///
     /// # Errors
     /// [`DriveError`] when the record cannot be kept.
@@ -46,7 +46,7 @@ impl Driver {
         }
     }
 
-    /// Whether `drain` has kept the node out for as long as it may.
+    /// Whether the time limit of `drain` has passed.
     fn is_overdue(&self) -> Result<bool, DriveError> {
         Ok(self.time_left()?.is_some_and(|left| left.is_zero()))
     }
@@ -55,10 +55,10 @@ impl Driver {
         let mut told = Instant::now();
         let halted = self.operation.phase == Phase::Halted;
         if self.turn_back.is_some() && !halted {
-            // It was asked for in the last moment of the drain.
+            // It was requested at the very end of the drain.
             return Ok(Stayed::WantedBack);
         }
-        tracing::info!("staying {} until told to go on", self.operation.phase);
+        tracing::info!("{}: waiting for a request to continue", self.operation.phase);
         self.progress.end();
         loop {
             if self.hear()? {
@@ -66,7 +66,7 @@ impl Driver {
             }
             if self.is_overdue()? {
                 let limit = self.limit().map(rounded).unwrap_or_default();
-                tracing::warn!("drained for {limit} and nobody ran `node-agent rejoin`: coming back");
+                tracing::warn!("drained for {limit} without `node-agent rejoin`: returning to service");
                 return Ok(Stayed::TimeUp);
             }
             self.keep_lease().await?;

@@ -1,4 +1,4 @@
-//! What a person at a terminal sees while the agent waits: for what, since when, how long at most.
+//! The progress line at a terminal: what the agent waits for, since when, and how long at most.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use std::io::{self, Write};
@@ -8,10 +8,10 @@ use std::time::Duration;
 /// How often the line is drawn again.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Where a driver without a terminal writes what it waits for.
+/// Where a driver without a terminal writes its progress line.
 const FILE: &str = "progress";
 
-/// One line at the bottom of the terminal, from the first word on; nothing where there is none.
+/// One line at the bottom of the terminal, or in a file.
 #[derive(Debug, Clone)]
 pub struct Progress {
     bar: ProgressBar,
@@ -19,13 +19,13 @@ pub struct Progress {
     file: Option<PathBuf>,
 }
 
-/// What the driver of this node says that it is waiting for.
+/// The progress line that the driver of this node has written.
 pub fn written(state_dir: &Path) -> Option<String> {
     std::fs::read_to_string(state_dir.join(FILE)).ok().filter(|text| !text.is_empty())
 }
 
 impl Progress {
-    /// A line on standard error, which is a terminal. Commands that wait for nothing never show it.
+    /// A line on standard error, which is a terminal. It appears with the first text.
     pub fn on_terminal() -> Progress {
         let progress = Progress { on_terminal: true, ..Progress::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} [{elapsed}]") {
@@ -40,12 +40,12 @@ impl Progress {
         Progress { bar: bar.with_finish(ProgressFinish::AndClear), on_terminal: false, file: None }
     }
 
-    /// A line in a file beside the record, for those who follow.
+    /// A line in a file beside the record, for clients that follow.
     pub fn written_to(state_dir: &Path) -> Progress {
         Progress { file: Some(state_dir.join(FILE)), ..Progress::hidden() }
     }
 
-    /// Says this, whatever it is.
+    /// Shows this text.
     pub fn show(&self, text: &str) {
         if self.on_terminal && self.bar.is_hidden() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -53,24 +53,24 @@ impl Progress {
         }
         self.bar.set_message(text.to_owned());
         if let Some(file) = &self.file {
-            // For people only; a full disk shows elsewhere.
+            // For people only; other writes report a full disk.
             let _ = std::fs::write(file, text);
         }
     }
 
-    /// A phase begins: time counts from here.
+    /// A phase begins: the elapsed time counts from here.
     pub fn begin(&self, phase: &str) {
         self.bar.reset_elapsed();
         self.show(phase);
     }
 
-    /// What is waited for, and how long at most.
+    /// Shows a wait, and its limit. `what` continues the word "waiting": `for X`, or `until Y`.
     pub fn waiting(&self, phase: &str, what: &str, limit: Option<Duration>) {
         let limit = limit.map(|limit| format!(", at most {}", rounded(limit))).unwrap_or_default();
-        self.show(&format!("{phase}: waiting for {what}{limit}"));
+        self.show(&format!("{phase}: waiting {what}{limit}"));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn end(&self) {
         self.bar.finish_and_clear();
         if let Some(file) = &self.file {
@@ -84,7 +84,7 @@ pub fn rounded(length: Duration) -> String {
     crate::machine::time::Length::from_secs(length.as_secs()).to_string()
 }
 
-/// Standard error, shared with the line: whatever is written goes above it.
+/// Standard error, shared with the line: text appears above it.
 #[derive(Debug, Clone)]
 pub struct AboveTheLine(pub Progress);
 

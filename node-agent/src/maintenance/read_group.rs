@@ -1,4 +1,4 @@
-//! One target group read for a decision: what changes seldom first, target health last.
+//! Reads a target group for a decision: attributes first, target health last.
 
 use crate::aws::load_balancer::{CallError, LoadBalancer};
 use crate::aws::target_group::Attributes;

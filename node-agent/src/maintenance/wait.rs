@@ -1,4 +1,4 @@
-//! Waiting, the one way: with a deadline, a way to stop, and the lease looked after meanwhile.
+//! The only place that waits: with a deadline and a way to stop, and it keeps the lease meanwhile.
 
 use crate::aws::load_balancer::{CallError, LoadBalancer};
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
@@ -14,18 +14,18 @@ use tokio::time::Instant;
 const THROTTLED_FIRST: Duration = Duration::from_secs(2);
 /// Back-off after any other failure: doubles from here.
 const FAILED_FIRST: Duration = Duration::from_millis(500);
-/// No back-off is longer.
+/// The longest back-off.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How often a command at work, or a driver that is parked, is looked after.
+/// How often the driver checks the lease and its requests while a command runs.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// Until it is time to look after what goes on meanwhile.
+/// Returns when it is time for these checks.
 pub(crate) async fn time_to_look_after() {
     tokio::time::sleep(LOOK_AFTER).await;
 }
 
-/// Somebody else may move our target this often before we stop arguing.
+/// How many times something else may move our target before the driver gives up.
 pub(crate) const MOST_INTERFERENCES: u32 = 3;
 
 impl Driver {
@@ -41,7 +41,7 @@ impl Driver {
             Phase::RunCommand => Some(settings.command_limit.0),
             Phase::Reboot => Some(settings.reboot_limit.0),
             Phase::CheckHealth => Some(settings.health_limit.0),
-            // A target of type `ip` can be registered again only when it has drained to the end.
+            // A target of type `ip` can be registered again only when it has drained.
             Phase::Register => Some(settings.register_limit.0 + delay),
             Phase::WaitInService => {
                 let slow = self.operation.slow_start();
@@ -51,7 +51,7 @@ impl Driver {
         }
     }
 
-    /// How much of it is left. Before we leave, the whole operation counts: blocked or not, it gives up in time.
+    /// What is left of this limit. Before the node leaves, the limit counts from the start of the operation.
     pub(crate) fn time_left(&self) -> Result<Option<Duration>, DriveError> {
         let began = match self.operation.phase.stage() {
             Stage::InService => &self.operation.began,
@@ -61,31 +61,30 @@ impl Driver {
         Ok(self.limit().map(|limit| limit.saturating_sub(passed)))
     }
 
-    /// A look showed "not yet": wait a while before the next. Ends early when we are asked to stop.
+    /// Waits before the next read. Ends early when a stop is requested. `waiting` continues the word "waiting": `for X`, or
+    /// `until Y`.
     ///
     /// # Errors
-    /// [`StepError::Failed`] when the phase's time is up, [`StepError::Cancelled`] when somebody asked us to stop
-    /// and the phase can still turn back.
-    pub(crate) async fn look_again(&mut self, after: Duration, waiting_for: &str) -> Step {
+    /// [`StepError::Failed`] when the phase's time limit has passed, [`StepError::Cancelled`] when a stop was requested and
+    /// the phase can still turn back.
+    pub(crate) async fn look_again(&mut self, after: Duration, waiting: &str) -> Step {
         let phase = self.operation.phase;
         let left = self.time_left()?;
         if left.is_some_and(|left| left.is_zero()) {
             let limit = self.limit().map(rounded).unwrap_or_default();
             let advice = match phase {
-                Phase::AcquireLease => "; `node-agent status` says what to do about it",
+                Phase::AcquireLease => "; run `node-agent status` to see what to do",
                 _ => "",
             };
-            return Err(StepError::Failed(format!(
-                "gave up after {limit} of waiting for {waiting_for}{advice}"
-            )));
+            return Err(StepError::Failed(format!("gave up after {limit} of waiting {waiting}{advice}")));
         }
-        self.progress.waiting(phase.name(), waiting_for, self.limit());
-        tracing::debug!(phase = phase.name(), "waiting for {waiting_for}");
+        self.progress.waiting(phase.name(), waiting, self.limit());
+        tracing::debug!(phase = phase.name(), "waiting {waiting}");
         self.pause(left.map_or(after, |left| after.min(left))).await
     }
 
-    /// Waits for as long as a proof takes, and never for less. Before the node leaves, the time that is left must be enough
-    /// for it; once it is out, the proof may outlast the limit of its phase.
+    /// Waits for the whole length of a proof, never for less. Before the node leaves, the remaining time must be enough for
+    /// it. Once the node is out, a proof may outlast the limit of its phase.
     ///
     /// # Errors
     /// As [`Driver::look_again`].
@@ -104,14 +103,14 @@ impl Driver {
         if in_service && self.time_left()?.is_some_and(|left| left < length) {
             let (limit, needed) = (self.limit().map(rounded).unwrap_or_default(), rounded(length));
             return Err(StepError::Failed(format!(
-                "gave up: less than {needed} of {limit} is left for {waiting_for}"
+                "gave up: less than {needed} of {limit} is left {waiting_for}"
             )));
         }
         Ok(())
     }
 
-    /// Lets time pass. Meanwhile it takes what others ask, and looks after the lease while out: one look may take the whole
-    /// quarantine. Only sleeps end early; a call that was begun is awaited.
+    /// Waits, takes requests meanwhile, and keeps the lease while out: one wait may last the whole quarantine. Only sleeps
+    /// end early; a call in progress is awaited.
     async fn pause(&mut self, length: Duration) -> Step {
         let until = Instant::now() + length;
         loop {
@@ -128,8 +127,8 @@ impl Driver {
         }
     }
 
-    /// Lets time pass where nothing ends the wait: a lease is given back until the API acknowledges it. What others ask is
-    /// taken meanwhile.
+    /// Waits without a deadline and without a way to stop, for a release that has to be acknowledged. Takes requests
+    /// meanwhile.
     pub(crate) async fn rest(&mut self, length: Duration) -> Result<(), DriveError> {
         let until = Instant::now() + length;
         loop {
@@ -142,7 +141,7 @@ impl Driver {
         }
     }
 
-    /// Sleeps until it is time to listen again, or until this process is asked to end in a phase that can turn back.
+    /// Sleeps until requests should be taken again, or until a stop is requested in a phase that can turn back.
     pub(crate) async fn doze(&mut self, at_most: Duration) {
         let nap = if self.requests.is_some() { at_most.min(HEAR_EVERY) } else { at_most };
         let sleep = tokio::time::sleep(nap);
@@ -155,18 +154,18 @@ impl Driver {
         }
     }
 
-    /// Asks the load balancer until it answers.
+    /// Retries a call until it is answered.
     ///
     /// # Errors
-    /// As [`Driver::look_again`]; and when trying again is no use, as long as we are in service:
-    /// [`StepError::Misconfigured`]. Once out, or on the way back, only time ends the asking: permissions may return.
+    /// As [`Driver::look_again`]. [`StepError::Misconfigured`] on a final error while the node is in service. Once it is
+    /// out, only the time limit ends the retries: permissions may return.
     pub(crate) async fn ask<T>(
         &mut self,
         call: impl AsyncFn(&LoadBalancer) -> Result<T, CallError>,
     ) -> Step<T> {
         let mut failures = 0;
         loop {
-            // A clone shares the client; the borrow of the driver ends here.
+            // A clone of the client ends the borrow of the driver.
             let load_balancer = self.load_balancer.clone();
             let error = match call(&load_balancer).await {
                 Ok(answer) => return Ok(answer),
@@ -180,7 +179,7 @@ impl Driver {
         }
     }
 
-    /// As [`Driver::ask`], about one of our groups: `None` when it was deleted since we left it, or gave up leaving.
+    /// As [`Driver::ask`], for one of our groups. `None`: the group was deleted after the node left it or gave up.
     pub(crate) async fn ask_group<T>(
         &mut self,
         index: usize,
@@ -201,10 +200,10 @@ impl Driver {
         Ok(answer)
     }
 
-    /// A group that was deleted needs nothing of us any more.
+    /// Notes that a group was deleted.
     pub(crate) fn group_is_gone(&mut self, index: usize) -> Result<(), DriveError> {
         if let Some(group) = self.operation.groups.get_mut(index) {
-            tracing::warn!("the target group {} does not exist any more: going on without it", group.arn);
+            tracing::warn!("the target group {} no longer exists: continuing without it", group.arn);
             group.gone = true;
         }
         self.save()
@@ -214,7 +213,7 @@ impl Driver {
     pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
         let pause = self.backing_off(error, failures);
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
-        self.look_again(pause, &format!("the API to do as asked: {error}")).await
+        self.look_again(pause, &format!("for the API: {error}")).await
     }
 
     /// How long to wait after this many failures.
@@ -224,17 +223,17 @@ impl Driver {
         bound.mul_f64(self.random.random_range(0.1..=1.0))
     }
 
-    /// A quarter more or less, so that nodes do not march in step.
+    /// A quarter more or less, so that nodes do not synchronize.
     pub(crate) fn jittered(&mut self, length: Duration) -> Duration {
         length.mul_f64(self.random.random_range(0.75..=1.25))
     }
 
-    /// Time between two looks at a group that cannot spare us.
+    /// Time between two reads of a group that cannot spare us.
     pub(crate) fn lease_poll(&mut self) -> Duration {
         self.jittered(self.operation.request.settings.lease_poll.0)
     }
 
-    /// Time between two looks at target health: with K nodes out, each looks K times less.
+    /// Time between two reads of target health: with K nodes out, each reads K times less often.
     pub(crate) fn health_poll(&self) -> Duration {
         let out = self
             .operation
@@ -243,12 +242,12 @@ impl Driver {
         self.operation.request.settings.health_poll.0 * out.max().unwrap_or(1)
     }
 
-    /// Somebody else moved our target. A few times we move it back.
+    /// Something else has moved our target: blocked a few times, then failed.
     pub(crate) fn interfered(&mut self, what: &str) -> StepError {
         self.operation.interferences = self.operation.interferences.saturating_add(1);
         if self.operation.interferences > MOST_INTERFERENCES {
             return StepError::Failed(format!(
-                "{what}, for the {}th time; find out who does it",
+                "{what}, for the {}th time; find out what does this",
                 MOST_INTERFERENCES + 1
             ));
         }

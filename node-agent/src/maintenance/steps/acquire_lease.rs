@@ -1,4 +1,4 @@
-//! acquire_lease: a slot on every target group, in the order of their ARNs (docs/lease.md).
+//! acquire_lease: acquire a slot on every target group, in the order of their ARNs (docs/lease.md).
 
 use crate::lease::policy::Policy;
 use crate::lease::queue::{self, BUMP_EVERY, Move, Pace, Standing, Ticket, Watched};
@@ -15,7 +15,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             if !obtain(driver, index).await? {
                 driver.give_back_all().await?;
                 let pause = driver.lease_poll();
-                driver.look_again(pause, "slots in all our target groups").await?;
+                driver.look_again(pause, "for slots in all our target groups").await?;
                 continue 'all;
             }
         }
@@ -23,7 +23,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
 }
 
-/// Gets one slot. False: other groups have been kept waiting for too long.
+/// Acquires one slot. False: leases on other groups have been held for too long meanwhile.
 async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
     let began = Instant::now();
     let mut watched = Watched::default();
@@ -44,25 +44,25 @@ async fn obtain(driver: &mut Driver, index: usize) -> Step<bool> {
                 false => {
                     stepped_down += 1;
                     let pause = back_off(driver, stepped_down);
-                    (pause, "a free slot: others wanted it at the same time".to_owned())
+                    (pause, "for a free slot: other nodes claimed it at the same time".to_owned())
                 }
             },
             Move::Join(number) if driver.queue_up(index, number).await? => {
-                (pace.settle, "our place in the queue to settle".to_owned())
+                (pace.settle, "for our place in the queue to settle".to_owned())
             }
             Move::Join(_) => (
                 driver.jittered(pace.outside(registered, slots, leases.last_ticket())),
-                "room for a lease tag".to_owned(),
+                "for room for a lease tag".to_owned(),
             ),
             Move::Queue(position, by) => {
                 refresh_ticket(driver, index).await?;
                 let wait = pace.expected_wait(&leases, &me, position, driver.machine.utc());
                 let pause = driver.jittered(pace.queued(position, wait, slots));
-                (pause, format!("a free slot, with {position} before us: held by {by}"))
+                (pause, format!("for a free slot, with {position} ahead of us: held by {by}"))
             }
             Move::Outside(by) => {
                 let pause = driver.jittered(pace.outside(registered, slots, leases.last_ticket()));
-                (pause, format!("room in the queue: slots are held by {by}"))
+                (pause, format!("for room in the queue: slots are held by {by}"))
             }
         };
         if queue::gives_back(index > 0, began.elapsed()) {
@@ -76,7 +76,7 @@ pub(super) fn pace(driver: &Driver) -> Pace {
     let settings = &driver.operation.request.settings;
     let early = settings.in_flight_url.is_some();
     let delay = if early { Duration::ZERO } else { driver.operation.deregistration_delay() };
-    // Too short a guess costs looks, too long a one costs the fleet time.
+    // Too short a guess costs reads; too long a guess costs time.
     let shortest = delay.max(settings.drain_floor.0);
     Pace {
         fleet_rate: settings.fleet_rate,
@@ -107,7 +107,7 @@ fn understood(tags: &BTreeMap<String, String>) -> Step<(Leases, Policy)> {
     Ok((Leases::from_tags(tags), policy))
 }
 
-/// Others take an entry that never changes for dead.
+/// Refreshes our place in the queue: other nodes skip one that does not change.
 async fn refresh_ticket(driver: &mut Driver, index: usize) -> Step {
     let now = driver.now()?;
     let ticket = driver.operation.groups.get(index).and_then(|group| group.ticket.clone());
@@ -119,13 +119,13 @@ async fn refresh_ticket(driver: &mut Driver, index: usize) -> Step {
     }
 }
 
-/// Writes `held`, lets it settle, and looks who else did. False: stepped down.
+/// Writes `held`, waits for it to settle, and checks for other claims. False: stepped down.
 async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
-    let (settle, what) = (driver.operation.request.settings.settle.0, "our claim to settle");
+    let (settle, what) = (driver.operation.request.settings.settle.0, "for our claim to settle");
     driver.has_time_to_prove(settle, what)?;
     let nonce = driver.claim_slot(index, slots).await?;
     driver.save()?;
-    // Others that claimed meanwhile must see us before we look for them.
+    // Nodes that claim at the same time must be able to see our claim before we read theirs.
     driver.prove(settle, what).await?;
 
     let Some(tags) = driver.group_tags(index).await? else { return Ok(true) };
@@ -134,20 +134,20 @@ async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
         Claim::Confirmed => return Ok(true),
         Claim::Broken => return Err(StepError::Failed("an operator broke our lease".to_owned())),
         Claim::StepDown(by) => tracing::info!("stepping down: the slots were also claimed by {by}"),
-        Claim::NotVisible => tracing::warn!("our claim is gone: somebody else wrote or removed our tag"),
+        Claim::NotVisible => tracing::warn!("our claim is gone: something else wrote or removed our tag"),
     }
     step_down(driver, index, &leases).await?;
     Ok(false)
 }
 
-/// Back to the old place in the queue, or to its end.
+/// Returns to the old place in the queue, or to its end.
 async fn step_down(driver: &mut Driver, index: usize, leases: &Leases) -> Step {
     let old = driver.operation.groups.get(index).and_then(|group| group.ticket.as_ref());
     let number = old.map_or_else(|| leases.next_ticket(), |ticket| ticket.number);
     driver.queue_up(index, number).await.map(drop)
 }
 
-/// Random, below twice the settle time, doubling: those that collided come back one by one.
+/// A random pause below a bound that starts at twice the settle time and doubles, so that colliding nodes separate.
 fn back_off(driver: &mut Driver, times: u32) -> Duration {
     let settle = driver.operation.request.settings.settle.0;
     (settle * 2).saturating_mul(1 << times.min(6)).mul_f64(driver.random.random_range(0.0..=1.0))

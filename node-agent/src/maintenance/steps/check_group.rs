@@ -1,4 +1,4 @@
-//! check_group: we are a healthy member of our target groups, and they can spare us.
+//! check_group: check that this node is healthy in its target groups, and that they can spare it.
 
 use super::acquire_lease::pace;
 use crate::aws::auto_scaling::undecided;
@@ -17,12 +17,12 @@ use rand::RngExt;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The targets of each group, by its ARN, where they were read a moment ago.
+/// The targets of each group, by ARN, that were just read.
 type JustRead = BTreeMap<String, Vec<TargetState>>;
 
-/// After a block the next attempt waits up to this, doubling each time.
+/// The longest pause after the first block; it doubles with each further one.
 const BLOCKED_FIRST: Duration = Duration::from_secs(1);
-/// And never longer than this.
+/// The limit of that pause.
 const BLOCKED_LONGEST: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
@@ -35,7 +35,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         let pause = bound.mul_f64(driver.random.random_range(0.1..=1.0));
         let why =
             driver.operation.history.iter().rev().find_map(|run| run.reason.clone()).unwrap_or_default();
-        driver.look_again(pause, &format!("another attempt: {why}")).await?;
+        driver.look_again(pause, &format!("to try again: {why}")).await?;
     }
     delay_start(driver).await?;
     wait_out_calls_in_doubt(driver).await?;
@@ -46,7 +46,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             tracing::warn!("not now: {why}");
         }
         let pause = driver.lease_poll();
-        driver.look_again(pause, &format!("the target group to spare us: {why}")).await?;
+        driver.look_again(pause, &format!("for the target group to spare us: {why}")).await?;
         told = Some(why);
     }
     Ok(())
@@ -59,19 +59,19 @@ async fn not_now(driver: &mut Driver, just_read: JustRead) -> Step<Option<String
     }
 }
 
-/// A whole fleet is often told at the same second. How large it is, the last maintenance has seen; a node that is new
-/// to its fleet asks at once.
+/// Waits a random time, because a whole fleet often starts in one second. The last maintenance has noted the size of the
+/// fleet; a node without one starts at once.
 async fn delay_start(driver: &mut Driver) -> Step {
     if driver.operation.blocked > 0 || driver.operation.going_down.is_some() {
         return Ok(());
     }
     let registered = driver.journal.record.fleet_seen;
     let spread = pace(driver).start_spread(registered).mul_f64(driver.random.random::<f64>());
-    driver.look_again(spread, "our turn to ask: the fleet spreads its first requests").await
+    driver.look_again(spread, "for the random start delay (spreads the load of a large fleet)").await
 }
 
-/// A RegisterTargets without an answer, of this node's last maintenance, must not land while the node is out. Nothing is
-/// held meanwhile.
+/// Calls of earlier maintenances without an answer must not take effect while the node is out: RegisterTargets, and the
+/// calls of a lost record. The node holds no lease meanwhile.
 async fn wait_out_calls_in_doubt(driver: &mut Driver) -> Step {
     let quarantine = driver.operation.request.settings.quarantine.0;
     loop {
@@ -80,13 +80,13 @@ async fn wait_out_calls_in_doubt(driver: &mut Driver) -> Step {
             driver.journal.record.calls_in_doubt.forget();
             return Ok(());
         };
-        driver.look_again(left, "an unanswered RegisterTargets that can no longer take effect").await?;
+        driver.look_again(left, "until earlier unanswered calls can no longer take effect").await?;
     }
 }
 
 fn refuse_auto_scaling(driver: &Driver) -> Step {
     if driver.operation.going_down == Some(GoingDown::PowerOff) {
-        // The group replaces a machine that is switched off in any case.
+        // In any case the group replaces a machine that is switched off.
         return Ok(());
     }
     match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
@@ -95,7 +95,7 @@ fn refuse_auto_scaling(driver: &Driver) -> Step {
     }
 }
 
-/// Puts our target groups and our registrations there on record. Returns what else was seen there.
+/// Writes our target groups and our registrations in them to the record. Returns all targets that were read.
 async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
     let named = driver.operation.request.settings.target_groups.clone();
     let identity = driver.identity.clone();
@@ -131,7 +131,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
     let (arn, pairs) = (membership.group.arn.clone(), membership.pairs());
     let before = driver.operation.groups.iter().find(|before| before.arn == arn);
     Group {
-        // Writes of an earlier attempt that may still land bind this one too.
+        // Writes of an earlier attempt that may still take effect stay in doubt.
         tags_in_doubt: before.map(|before| before.tags_in_doubt.clone()).unwrap_or_default(),
         failed_before: before.is_some_and(|before| before.failed_before),
         arn,
@@ -149,7 +149,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
     }
 }
 
-/// Why not to begin now; `None` when nothing speaks against it. Target health that was just read is not read again.
+/// Why the node cannot start now; `None`: it can. Target health that was just read is not read again.
 async fn blocked(driver: &mut Driver, mut just_read: JustRead) -> Step<Option<String>> {
     let identity = driver.identity.clone();
     let settings = driver.operation.request.settings.clone();

@@ -1,4 +1,4 @@
-//! check_health: the service answers locally, several times in a row, before the load balancer may send anybody here.
+//! check_health: wait until the service passes several local checks in a row, before it is registered.
 
 use crate::aws::target_group::health_url;
 use crate::aws::target_group::matches_status;
@@ -16,22 +16,25 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
                 if in_a_row >= settings.health_passes {
                     return Ok(());
                 }
-                format!("the service to pass its check {} times ({in_a_row} so far)", settings.health_passes)
+                format!(
+                    "for the service to pass {} checks in a row ({in_a_row} so far)",
+                    settings.health_passes
+                )
             }
             Err(why) => {
                 in_a_row = 0;
-                format!("the service to get healthy: {why}")
+                format!("for the service to become healthy: {why}")
             }
         };
         match driver.look_again(settings.health_interval.0, &why).await {
             Err(error @ StepError::Failed(_)) if settings.on_unhealthy == OnUnhealthy::Register => {
-                tracing::warn!("{error}; registering all the same, as --on-unhealthy register says");
+                tracing::warn!("{error}; registering it unhealthy (--on-unhealthy register)");
                 driver.fail(driver.operation.phase, &error);
                 return Ok(());
             }
             Err(StepError::Failed(error)) => {
                 return Err(StepError::Failed(format!(
-                    "{error}; repair the service, then run `node-agent resume`: it checks again and brings the node back"
+                    "{error}; repair the service, then run `node-agent resume` to check it again and bring the node back"
                 )));
             }
             other => other?,
@@ -39,7 +42,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
 }
 
-/// One check of every own pair, as the load balancer would make it.
+/// Checks each of our targets once, as the load balancer does.
 async fn probe(driver: &Driver) -> Result<(), String> {
     let settings = &driver.operation.request.settings;
     for group in driver.operation.live_groups() {

@@ -1,4 +1,4 @@
-//! deregister: leave the target groups, then look at them once more.
+//! deregister: leave the target groups, then read them once more.
 
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::{read, validate_again};
@@ -6,19 +6,19 @@ use crate::maintenance::way::Way;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     if driver.validated.is_none() {
-        // A new process, or a node that somebody has registered again: the reads of its first leaving are too old.
+        // A new process, or a node that was registered again: the reads of its first departure are too old.
         validate_again(driver).await?;
     }
     Way::of(driver).leave(driver).await?;
-    // A node that claimed or failed while our call was on its way shows up once everything has settled.
+    // A node that claimed or failed during our call is visible once everything has settled.
     let settle = driver.operation.request.settings.settle.0;
-    driver.prove(settle, "the deregistration to settle").await?;
-    // Whatever comes next, it is not these reads that it goes by.
+    driver.prove(settle, "for the deregistration to settle").await?;
+    // A later departure needs new reads.
     driver.validated = None;
     enough_left(driver).await
 }
 
-/// The others must still be enough. This limits damage; the lease is what prevents it.
+/// Checks that enough other nodes are in service. The lease prevents a shortage; this check limits its damage.
 async fn enough_left(driver: &mut Driver) -> Step {
     if driver.operation.forced {
         return Ok(());
@@ -29,7 +29,7 @@ async fn enough_left(driver: &mut Driver) -> Step {
         let settings = &driver.operation.request.settings;
         if let Err(why) = reading.enough_left(driver.identity.own_ids(group.target_type), settings) {
             return Err(StepError::Failed(format!(
-                "turning back at once: in target group {}, {why}",
+                "returning to service at once: in target group {}, {why}",
                 group.name
             )));
         }

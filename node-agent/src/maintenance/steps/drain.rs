@@ -1,8 +1,8 @@
-//! drain: wait until no request can reach us.
+//! drain: wait until no request can reach this node.
 //!
-//! DeregisterTargets returns before the load balancer has stopped sending, and `draining` is shown for the whole
-//! deregistration delay, busy or not. So: never before the floor, and then either the load balancer says that we are
-//! not registered any more, or the service itself has been idle for a while.
+//! DeregisterTargets returns before the load balancer stops sending requests, and the target is `draining` for the whole
+//! deregistration delay, busy or not. The drain takes at least `drain_floor`. It then ends when the load balancer no longer
+//! lists the target, or when the service has been idle for `quiet_period`.
 
 use crate::aws::target_group::{TargetHealth, TargetState, TargetType};
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -15,9 +15,9 @@ const IN_FLIGHT_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let mut quiet_since = None;
-    // The end of the delay is known: nothing is to be seen before.
+    // The target stays `draining` until the delay has passed, so do not read before that.
     let mut next_look = Instant::now() + until_the_end(driver)?;
-    let mut shown = "the load balancer to stop sending requests".to_owned();
+    let mut shown = "for the load balancer to stop sending requests".to_owned();
     loop {
         if Instant::now() >= next_look {
             if let Gone::Everywhere = look(driver, &mut shown).await? {
@@ -30,9 +30,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         }
         let idle = idle_long_enough(driver, &mut quiet_since).await?;
         if idle && floor_left(driver)?.is_zero() {
-            // Somebody may have registered us while we were counting.
+            // Something else may have registered this node meanwhile.
             look(driver, &mut shown).await?;
-            tracing::info!("no request in flight: no need to wait for the rest of the deregistration delay");
+            tracing::info!("no requests in flight: skipping the rest of the deregistration delay");
             return Ok(());
         }
         let early = driver.operation.request.settings.in_flight_url.is_some();
@@ -47,15 +47,15 @@ enum Gone {
     NotYet,
 }
 
-/// One look at our pairs in every group.
+/// Reads our targets in every group once.
 ///
 /// # Errors
-/// [`StepError::Blocked`] when somebody has registered us again.
+/// [`StepError::Blocked`] when something else has registered one again.
 async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
     let mut gone = Gone::Everywhere;
     for index in 0..driver.operation.groups.len() {
         let Some(states) = own_states(driver, index).await? else { continue };
-        // What the load balancer does not tell is no sign of somebody else.
+        // An unknown state does not mean that the target was registered again.
         let known = |state: &&TargetState| state.health != TargetHealth::Unknown;
         if let Some(registered) = states.iter().filter(known).find(|state| state.is_registered()) {
             let what = format!("{} is {registered} although we deregistered it", registered.target);
@@ -65,7 +65,7 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
             gone = Gone::NotYet;
         }
         if let Some(draining) = states.iter().find(|state| !state.is_not_registered()) {
-            *shown = format!("the deregistration delay: {} is {draining}", draining.target);
+            *shown = format!("for the deregistration delay: {} is {draining}", draining.target);
             gone = Gone::NotYet;
         }
     }
@@ -73,7 +73,7 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
     Ok(gone)
 }
 
-/// No pair of ours is registered in any group, as far as a read of this moment can tell.
+/// Checks that none of our targets is registered, with a read no older than the staleness.
 ///
 /// # Errors
 /// [`StepError::Blocked`] the first few times, then [`StepError::Failed`].
@@ -85,7 +85,7 @@ pub(super) async fn still_out(driver: &mut Driver) -> Step {
     look(driver, &mut String::new()).await.map(drop)
 }
 
-/// A read right after the call may still show what was before it.
+/// Whether a read shows the deregistration for certain: right after the call it may still show the state before.
 fn past_staleness(driver: &Driver, index: usize) -> Step<bool> {
     let now = driver.now()?;
     let group = driver.operation.groups.get(index);
@@ -93,7 +93,7 @@ fn past_staleness(driver: &Driver, index: usize) -> Step<bool> {
     Ok(since.is_none_or(|since| since > driver.operation.request.settings.staleness.0))
 }
 
-/// How long requests may still arrive after DeregisterTargets was acknowledged.
+/// What is left of `drain_floor`: requests may still arrive for a while after DeregisterTargets was acknowledged.
 fn floor_left(driver: &Driver) -> Step<Duration> {
     let floor = driver.operation.request.settings.drain_floor.0;
     Ok(floor.saturating_sub(since_deregistered(driver)?))
@@ -105,18 +105,18 @@ fn since_deregistered(driver: &Driver) -> Step<Duration> {
     Ok(moments.map(|at| at.at_least_until(&now)).min().unwrap_or_default())
 }
 
-/// How long the load balancer will show us as draining, and the floor forbids to believe it.
+/// How long the drain takes at least: what is left of the deregistration delay and of `drain_floor`.
 fn until_the_end(driver: &Driver) -> Step<Duration> {
     if driver.operation.going_down.is_some() {
-        // One that was halted has left long ago, most often: the load balancer is asked once the floor is over.
+        // A halted node has usually left long ago: ask the load balancer as soon as the floor has passed.
         return floor_left(driver);
     }
     let floor = driver.operation.request.settings.drain_floor.0;
     Ok(driver.operation.deregistration_delay().max(floor).saturating_sub(since_deregistered(driver)?))
 }
 
-/// Whether the service has had nothing in flight for the quiet period. Only where an early end is possible at all: a
-/// target of type `ip` could not be registered again before the delay is over.
+/// Whether the service has had no requests in flight for the quiet period. Not in groups of type `ip`: an early end is no
+/// use there, because an address cannot be registered again before the delay has passed.
 async fn idle_long_enough(driver: &Driver, quiet_since: &mut Option<Instant>) -> Result<bool, StepError> {
     let settings = &driver.operation.request.settings;
     let Some(url) = &settings.in_flight_url else { return Ok(false) };
@@ -129,7 +129,7 @@ async fn idle_long_enough(driver: &Driver, quiet_since: &mut Option<Instant>) ->
             return Ok(since.elapsed() >= settings.quiet_period.0);
         }
         Ok(_) => (),
-        // The load balancer's word is then the only one.
+        // Without a count, the load balancer decides.
         Err(error) => tracing::debug!("failed to count the requests in flight: {error}"),
     }
     *quiet_since = None;

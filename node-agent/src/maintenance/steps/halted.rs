@@ -1,4 +1,4 @@
-//! halted: the lease stays, and its tag says that a person is needed.
+//! halted: keep the lease, and mark its tag as halted: a person is needed.
 
 use crate::aws::load_balancer::CallError;
 use crate::lease::{LeaseState, Leases, Reading};
@@ -6,8 +6,8 @@ use crate::maintenance::context::{DriveError, Driver};
 use crate::maintenance::lease_writer::Sent;
 use std::time::Duration;
 
-/// `held` holds the slot as well as `halted` does, so the change of word is tried this often; a driver that stays tries it
-/// again whenever it looks after the lease.
+/// How many times to try. `held` keeps the slot as well as `halted` does, and a driver that stays retries whenever it
+/// checks the lease.
 const TRIES: u32 = 5;
 
 /// Marks the lease in every group as halted.
@@ -27,7 +27,7 @@ pub(crate) async fn mark(driver: &mut Driver) -> Result<(), DriveError> {
     driver.save()
 }
 
-/// Why it could not be done. An operator's `broken` is left alone.
+/// Marks one lease, and returns why that failed. Keeps an operator's `broken`.
 async fn mark_one(driver: &mut Driver, index: usize) -> Result<Option<CallError>, DriveError> {
     let Some(arn) = driver.operation.live_group(index).map(|group| group.arn.clone()) else {
         return Ok(None);

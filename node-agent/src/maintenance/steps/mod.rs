@@ -1,4 +1,4 @@
-//! What each phase does. One file a phase, named after it; every step is safe to run twice.
+//! What each phase does: one file for each phase, named after it. Every step can be run twice.
 
 mod acquire_lease;
 mod check_group;
@@ -16,7 +16,7 @@ mod wait_in_service;
 use crate::maintenance::context::{Driver, Step};
 use crate::record::phase::Phase;
 
-/// Does one phase.
+/// Runs one phase.
 pub(crate) async fn run(phase: Phase, driver: &mut Driver) -> Step {
     match phase {
         Phase::CheckGroup => check_group::run(driver).await,
@@ -30,7 +30,7 @@ pub(crate) async fn run(phase: Phase, driver: &mut Driver) -> Step {
         Phase::Register => register::run(driver).await,
         Phase::WaitInService => wait_in_service::run(driver).await,
         Phase::ReleaseLease => release_lease::run(driver).await,
-        // Ends; the driver stops there.
+        // The driver stops in these.
         Phase::Drained | Phase::Done | Phase::Halted => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! reboot: asked for once, proved by a new boot id.
+//! reboot: request a reboot, and check for a new boot id.
 
 use super::drain::still_out;
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -6,18 +6,18 @@ use crate::maintenance::wait::MOST_INTERFERENCES;
 use crate::record::{CommandState, RebootAsked, RebootWhen};
 use std::time::Duration;
 
-/// A reboot that was asked for and has not begun after this long is asked for once more, by the driver itself: the
-/// asker may have been killed, or somebody ran `shutdown -c`.
+/// If the machine is still up after this long, the driver itself requests the reboot once more: the SSM agent may not have
+/// done it, or a person ran `shutdown -c`.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(180);
 
-/// How often to look while waiting for the machine to go down.
+/// How often to check while waiting for the machine to go down.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let now = driver.now()?;
     match driver.operation.reboot.clone() {
         Some(asked) if !asked.at.same_boot(&now) => {
-            tracing::info!("the machine has rebooted: the boot id is {} now", now.boot_id);
+            tracing::info!("the machine has rebooted: the new boot id is {}", now.boot_id);
             return Ok(());
         }
         Some(asked) => return wait_for_it(driver, asked).await,
@@ -30,21 +30,21 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         if driver.operation.interferences <= MOST_INTERFERENCES {
             return Err(error);
         }
-        // A reboot now would lose requests; come back without it.
+        // A reboot now would lose requests.
         return Err(StepError::Failed(format!("not rebooted: {error}")));
     }
-    // This moment, not the one when the phase began: the look before may have taken minutes.
+    // Read the clock again: the check above may have taken minutes.
     let asked = RebootAsked { at: driver.now()?, times: 1 };
     driver.operation.reboot = Some(asked.clone());
     driver.save()?;
     match driver.operation.request.under_ssm {
-        // The SSM agent reboots the machine and runs the script again; rebooting under it would count as failed.
+        // The SSM agent reboots the machine and runs the script again. A reboot by the script itself would count as failed.
         true if !driver.stays => return Err(StepError::RebootMe),
-        // Whoever waits for this driver sees it on record and asks the SSM agent.
+        // The client sees this on record and exits with 194.
         true => (),
         false => {
             if let Err(refused) = ask(driver).await {
-                // The machine stays up: nothing keeps the node from coming back.
+                // The machine stays up, so the node comes back.
                 driver.operation.reboot = None;
                 return Err(refused);
             }
@@ -57,7 +57,7 @@ async fn wanted(driver: &Driver) -> bool {
     match (driver.operation.request.reboot, driver.operation.command) {
         (RebootWhen::Never, CommandState::RebootNeeded) => {
             tracing::warn!(
-                "the command asks for a reboot (exit code 194) and none is wanted: use --reboot=if-required"
+                "the command requests a reboot (exit code 194), but none was requested: use --reboot=if-required"
             );
             false
         }
@@ -65,7 +65,7 @@ async fn wanted(driver: &Driver) -> bool {
         (RebootWhen::Always, _) | (RebootWhen::IfRequired, CommandState::RebootNeeded) => true,
         (RebootWhen::IfRequired, _) => {
             let required = driver.machine.reboot_required().await;
-            tracing::info!("the system asks for {} reboot", if required { "a" } else { "no" });
+            tracing::info!("the system requires {} reboot", if required { "a" } else { "no" });
             required
         }
     }
@@ -76,16 +76,16 @@ async fn ask(driver: &Driver) -> Step {
     driver.machine.reboot().await.map_err(|error| StepError::Failed(error.to_string()))
 }
 
-/// The machine goes down while we wait here; whoever comes back finds a new boot id.
+/// The machine goes down while the driver waits here. The driver after the boot finds a new boot id.
 async fn wait_for_it(driver: &mut Driver, mut asked: RebootAsked) -> Step {
     loop {
         if asked.times == 1 && asked.at.at_least_until(&driver.now()?) >= ASK_AGAIN_AFTER {
-            tracing::warn!("the reboot did not come: asking for it once more");
+            tracing::warn!("the machine did not reboot: requesting the reboot once more");
             asked.times += 1;
             driver.operation.reboot = Some(asked.clone());
             driver.save()?;
             ask(driver).await?;
         }
-        driver.look_again(LOOK_EVERY, "the machine to go down").await?;
+        driver.look_again(LOOK_EVERY, "for the machine to go down").await?;
     }
 }

@@ -1,4 +1,4 @@
-//! register: come back with the pairs on record.
+//! register: register the targets on record.
 
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::way::Way;

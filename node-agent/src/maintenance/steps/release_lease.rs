@@ -1,4 +1,4 @@
-//! release_lease: give the lease back, once nothing can take us out behind our back.
+//! release_lease: release the lease, once no earlier call can take this node out any more.
 
 use crate::lease::{LeaseState, Leases, Reading};
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -6,9 +6,9 @@ use crate::record::{CommandState, Verdict};
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     if wait_out_deregisters(driver).await? {
-        // It may have landed while we waited; only healthy nodes may release.
+        // It may have taken effect during the wait, and only a healthy node may release.
         return Err(StepError::Blocked(
-            "a DeregisterTargets without an answer may have taken us out again".to_owned(),
+            "an unanswered DeregisterTargets may have taken this node out again".to_owned(),
         ));
     }
     for index in (0..driver.operation.groups.len()).rev() {
@@ -16,7 +16,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         driver.give_back(index, leave).await?;
     }
     if driver.operation.going_down.is_some() {
-        // The machine does not wait for it. What lands meanwhile is removed after the boot.
+        // The shutdown does not wait. A late claim is removed after the boot.
         return Ok(());
     }
     for index in 0..driver.operation.groups.len() {
@@ -25,14 +25,14 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     Ok(())
 }
 
-/// A claim whose answer was lost may land after it was taken back. Nobody would be there to remove it, and it would
-/// stop the fleet; so we stay until it can no longer come.
+/// A claim without an answer may take effect after it was released, and would stop the fleet. So the driver waits until it
+/// no longer can, and removes it if it has.
 async fn remove_late_claim(driver: &mut Driver, index: usize) -> Step {
     while driver.wait_out_tag_writes(index).await? {
         let Some(tags) = driver.group_tags(index).await? else { return Ok(()) };
         let own = Leases::from_tags(&tags).of(&driver.identity.instance_id).map(Reading::takes_slot);
         if own == Some(true) {
-            tracing::warn!("a claim of ours that was given up has landed: removing it");
+            tracing::warn!("an earlier claim of this node took effect late: removing it");
             let leave = mark_left_behind(driver, index);
             driver.write_off(index, leave).await?;
         }
@@ -40,8 +40,8 @@ async fn remove_late_claim(driver: &mut Driver, index: usize) -> Step {
     Ok(())
 }
 
-/// R3: a DeregisterTargets whose answer was lost may land until Q has passed. True when there was one: it may have
-/// landed since we last saw ourselves in service, even when Q passed while nobody of us was running.
+/// R3: waits until no unanswered call to leave can take effect any more. True when there was one: it may have taken effect
+/// since the node was last seen in service, also while no agent was running.
 async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
     let quarantine = driver.operation.request.settings.quarantine.0;
     let had_some = driver.operation.leaving_in_doubt().any(|calls| !calls.is_empty());
@@ -53,16 +53,16 @@ async fn wait_out_deregisters(driver: &mut Driver) -> Step<bool> {
             driver.operation.forget_leaving_in_doubt();
             return Ok(had_some);
         };
-        driver.look_again(left, "a DeregisterTargets without an answer to be past").await?;
+        driver.look_again(left, "until the unanswered DeregisterTargets can no longer take effect").await?;
     }
 }
 
-/// A node whose command failed stays marked, so that the roll stops; so does one that had failed before and has
-/// not succeeded since.
+/// A node whose command failed stays marked, so that the roll stops. A node that had failed before stays marked until it
+/// succeeds.
 fn mark_left_behind(driver: &Driver, index: usize) -> Option<LeaseState> {
     let operation = &driver.operation;
     let failed_now = operation.command == CommandState::Failed;
     let failed_before = operation.groups.get(index).is_some_and(|group| group.failed_before);
-    let not_made_good = operation.verdict() != Verdict::Succeeded;
-    (failed_now || (failed_before && not_made_good)).then_some(LeaseState::Failed)
+    let not_succeeded = operation.verdict() != Verdict::Succeeded;
+    (failed_now || (failed_before && not_succeeded)).then_some(LeaseState::Failed)
 }

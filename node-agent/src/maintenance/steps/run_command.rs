@@ -1,4 +1,4 @@
-//! run_command: the patch, or any other command, once.
+//! run_command: run the command, once.
 
 use super::drain::still_out;
 use crate::machine::ports::CommandEnd;
@@ -9,7 +9,7 @@ use crate::record::CommandState;
 pub(super) async fn run(driver: &mut Driver) -> Step {
     match driver.operation.command {
         CommandState::Succeeded | CommandState::RebootNeeded => return Ok(()),
-        CommandState::Failed => return Err(StepError::Failed("the command had failed before".to_owned())),
+        CommandState::Failed => return Err(StepError::Failed("the command failed before".to_owned())),
         CommandState::Running | CommandState::NotRun => (),
     }
     still_out(driver).await?;
@@ -48,7 +48,7 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
         if driver.turn_back.is_some() {
             stop.cancel();
         }
-        driver.progress.waiting("run_command", &format!("`{command}`"), driver.limit());
+        driver.progress.waiting("run_command", &format!("for `{command}`"), driver.limit());
         driver.keep_lease().await?;
     }
 }

@@ -1,20 +1,20 @@
-//! validate: everything that decides, read once more, as close to leaving as can be (docs/lease.md).
+//! validate: read everything that decides once more, right before leaving (docs/lease.md).
 
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::validate_groups;
 use crate::maintenance::way::standby;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
-    // What changes seldom comes before the reads that have to be fresh: hours may have passed in the queue.
+    // Attributes may have changed during hours in the queue. They come before the reads that have to be recent.
     read_attributes(driver).await?;
-    // Others may have been moved to standby while we waited for our turn.
+    // Other nodes may have been moved to standby meanwhile.
     if driver.operation.standby.is_some()
         && let Some(why) = standby::may_begin(driver).await?
     {
         return Err(StepError::Blocked(why));
     }
     validate_groups(driver).await?;
-    // The last moment at which it can be let be.
+    // The last chance to cancel with nothing changed.
     driver.still_wanted()
 }
 

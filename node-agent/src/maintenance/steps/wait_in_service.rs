@@ -1,4 +1,5 @@
-//! wait_in_service: until the load balancer calls us healthy, seen twice, further apart than a read can be stale.
+//! wait_in_service: wait until the load balancer reports this node healthy in two reads, further apart than a read can be
+//! stale.
 
 use crate::aws::target_group::TargetHealth;
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -10,9 +11,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     let staleness = driver.operation.request.settings.staleness.0;
     let slow_start = driver.operation.slow_start();
     let mut healthy_since: Option<Instant> = None;
-    // Nobody is healthy at once: the load balancer has yet to make its first check.
+    // The load balancer has to make its first check.
     let first = driver.health_poll().min(staleness);
-    driver.look_again(first, "the load balancer to find us healthy").await?;
+    driver.look_again(first, "for the load balancer to report this node healthy").await?;
     loop {
         let seen_at = Instant::now();
         let what = match not_healthy(driver).await? {
@@ -23,9 +24,9 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
                     return Ok(());
                 }
                 if healthy_for <= staleness {
-                    "healthy to be confirmed".to_owned()
+                    "for a second healthy read".to_owned()
                 } else {
-                    "the slow start to end".to_owned()
+                    "for the slow start to end".to_owned()
                 }
             }
             Some(state) => {
@@ -33,10 +34,10 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
                 if state.taken_out && began.elapsed() > staleness {
                     return Err(driver.interfered(&format!("{} although we registered it", state.shown)));
                 }
-                format!("the load balancer to find us healthy: {}", state.shown)
+                format!("for the load balancer to report this node healthy: {}", state.shown)
             }
         };
-        // Healthy for long enough is known in advance: look just then.
+        // The end of the healthy period is known in advance.
         let due = healthy_since
             .map(|since| (since + staleness.max(slow_start)).saturating_duration_since(Instant::now()));
         let poll = driver.health_poll();
@@ -50,7 +51,7 @@ struct NotHealthy {
     taken_out: bool,
 }
 
-/// The first pair of ours that is not healthy.
+/// The first of our targets that is not healthy.
 async fn not_healthy(driver: &mut Driver) -> Step<Option<NotHealthy>> {
     for index in 0..driver.operation.groups.len() {
         let Some(states) = own_states(driver, index).await? else { continue };
@@ -77,7 +78,7 @@ async fn not_healthy(driver: &mut Driver) -> Step<Option<NotHealthy>> {
 fn halt_advice(error: StepError) -> StepError {
     match error {
         StepError::Failed(why) => StepError::Failed(format!(
-            "{why}; the node is registered: repair what the health check asks, then run `node-agent resume`"
+            "{why}; the node is registered: make the service pass its health check, then run `node-agent resume`"
         )),
         other => other,
     }

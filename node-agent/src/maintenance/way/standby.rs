@@ -1,4 +1,4 @@
-//! Leaving and coming back by the Auto Scaling group: EnterStandby and ExitStandby.
+//! Leave and return by the Auto Scaling group: EnterStandby and ExitStandby.
 
 use crate::aws::auto_scaling::{Member, NoStandby};
 use crate::aws::load_balancer::CallError;
@@ -9,27 +9,29 @@ use crate::settings::AutoScaling;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A rejected EnterStandby may mean "already so", which a stale read does not show yet: looked up this often.
+/// How many rejected EnterStandby calls to retry: the instance may already be in standby, and a stale read does not show it.
 const MOST_REJECTIONS: u32 = 3;
-/// An instance that is in service for longer, and not registered, is not going to be registered by its group.
+/// If the group has not registered an InService instance within this time, it does not register it.
 const REGISTERS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Finds out whether a group is to move us, and puts its name on record. Returns why not now.
+/// Finds the group that should move this node, and writes its name to the record. Returns why it cannot now.
 ///
 /// # Errors
-/// [`StepError::Misconfigured`] when only a person can change what is in the way.
+/// [`StepError::Misconfigured`] when only a person can change the reason.
 pub(crate) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
     driver.operation.standby = None;
     if driver.operation.request.settings.asg != AutoScaling::Standby || driver.operation.forced {
         return Ok(None);
     }
     let Some(member) = ask_member(driver).await? else {
-        tracing::info!("this instance is in no Auto Scaling group: leaving without one");
+        tracing::info!("this instance is in no Auto Scaling group: not using standby");
         return Ok(None);
     };
     let api = driver.auto_scaling.clone();
     let group = driver.ask(async |_| api.group(&member.group).await).await?;
-    let Some(group) = group else { return Ok(Some(format!("{} does not show yet", member.group))) };
+    let Some(group) = group else {
+        return Ok(Some(format!("the Auto Scaling group {} is not visible yet", member.group)));
+    };
     let spared = group.spares(&member).and_then(|()| {
         let mut ours = driver.operation.live_groups();
         ours.try_for_each(|ours| group.moves(&ours.arn, &ours.name, ours.target_type, &ours.pairs))
@@ -49,7 +51,7 @@ async fn ask_member(driver: &mut Driver) -> Step<Option<Member>> {
     driver.ask(async |_| api.member(&id).await).await
 }
 
-/// Has the group take us out. False: it is for us to do.
+/// Has the group take this node out. False: the agent has to do it.
 pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
     if driver.operation.standby.is_none() {
         return Ok(false);
@@ -57,7 +59,7 @@ pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
     let mut failures = 0;
     loop {
         match ask_member(driver).await? {
-            // The group has been told, or was told by an earlier process.
+            // This process or an earlier one has sent EnterStandby.
             Some(member) if member.is_leaving_or_out() => break,
             // The machine goes down in a moment.
             _ if driver.operation.forced => return Ok(false),
@@ -70,13 +72,13 @@ pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
             }
             Some(member) => {
                 return Err(StepError::Failed(format!(
-                    "the Auto Scaling group {} has this instance as {}, not as InService",
+                    "the Auto Scaling group {} reports this instance as {}, not as InService",
                     member.group, member.state
                 )));
             }
             None => {
                 return Err(StepError::Failed(
-                    "this instance is in no Auto Scaling group any more".to_owned(),
+                    "this instance is no longer in an Auto Scaling group".to_owned(),
                 ));
             }
         }
@@ -84,15 +86,15 @@ pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
     taken_out(driver).await.map(|()| true)
 }
 
-/// Has the group bring us back. False: it does not register us, or not everywhere.
+/// Has the group bring this node back. False: the group does not register it in every target group.
 pub(super) async fn come_back(driver: &mut Driver) -> Step<bool> {
     Ok(exit(driver).await? && registered(driver).await?)
 }
 
-/// Sends EnterStandby, on record as sent before it is. True once it is acknowledged.
+/// Sends EnterStandby, on record before it is sent. True once it is acknowledged.
 ///
-/// One without an answer may still land: while this node is out it is rejected, but after ExitStandby it would take the
-/// node out again, so it stays on record until it no longer can.
+/// A call without an answer may still take effect. While the node is out it is rejected, but after ExitStandby it would
+/// take the node out again, so it stays on record until it no longer can.
 async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
     let now = driver.now()?;
     let Some(standby) = &mut driver.operation.standby else { return Ok(true) };
@@ -117,28 +119,28 @@ async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
     Ok(false)
 }
 
-/// Nothing was changed by what was rejected, unless something was sent before.
+/// A rejected call has changed nothing, but an earlier one may have.
 fn rejected(driver: &Driver, error: &CallError) -> StepError {
     let why = error.to_string();
     if driver.operation.has_sent() { StepError::Failed(why) } else { StepError::Misconfigured(why) }
 }
 
-/// The group is taking us out: waits until our target groups show it. Time counts from there, as the group
-/// deregisters some time after it said that it would.
+/// The group is taking this node out: waits until our target groups show it. The drain counts from then, because the group
+/// deregisters some time after it acknowledged the call.
 async fn taken_out(driver: &mut Driver) -> Step {
     if let Some(standby) = driver.operation.standby.as_mut().filter(|standby| standby.entered.is_none()) {
-        // Seen to have been applied.
+        // The group shows that one call was applied.
         standby.in_doubt.resolve_oldest();
         entered(driver)?;
     }
     let staleness = driver.operation.request.settings.staleness.0;
-    driver.prove(staleness, "the Auto Scaling group to deregister this node").await?;
+    driver.prove(staleness, "for the Auto Scaling group to deregister this node").await?;
     for index in 0..driver.operation.groups.len() {
         loop {
             let Some(states) = own_states(driver, index).await? else { break };
             let Some(registered) = states.iter().find(|state| state.is_registered()) else { break };
             let what =
-                format!("the Auto Scaling group to deregister {}: it is {registered}", registered.target);
+                format!("for the Auto Scaling group to deregister {}: it is {registered}", registered.target);
             let pause = driver.health_poll();
             driver.look_again(pause, &what).await?;
         }
@@ -159,12 +161,12 @@ fn entered(driver: &mut Driver) -> Step {
     Ok(driver.save()?)
 }
 
-/// Undoes a standby, whoever asked for it. True when the group registers us; otherwise it is for us to do.
+/// Ends a standby, with or without a record of it. True when the group registers this node; otherwise the agent has to.
 async fn exit(driver: &mut Driver) -> Step<bool> {
     let ours = driver.operation.standby.clone();
     settle(driver, ours.as_ref()).await?;
     let id = driver.identity.instance_id.clone();
-    // A record that was lost, or a machine that went down: the group is the one who knows.
+    // After a lost record or a boot, the group's state decides.
     let mut by_the_group = ours.as_ref().is_some_and(|standby| standby.entered.is_some());
     let mut failures = 0;
     loop {
@@ -181,11 +183,11 @@ async fn exit(driver: &mut Driver) -> Step<bool> {
             }
             Ok(Some(member)) => {
                 return Err(StepError::Failed(format!(
-                    "the Auto Scaling group {} has this instance as {} and does not bring it back",
+                    "the Auto Scaling group {} reports this instance as {} and does not bring it back",
                     member.group, member.state
                 )));
             }
-            // Without a standby of ours, permission to look was never needed.
+            // Without a standby on record, the permission to look may never have been granted.
             Err(error) if ours.is_none() && error.is_final() => return Ok(false),
             Err(error) => Some(error),
         };
@@ -193,7 +195,7 @@ async fn exit(driver: &mut Driver) -> Step<bool> {
             Some(error) => driver.back_off(error, failures).await,
             None => {
                 let pause = driver.health_poll();
-                driver.look_again(pause, "the Auto Scaling group to bring this instance back").await
+                driver.look_again(pause, "for the Auto Scaling group to bring this instance back").await
             }
         };
         waited.map_err(resume_advice)?;
@@ -201,19 +203,19 @@ async fn exit(driver: &mut Driver) -> Step<bool> {
     }
 }
 
-/// Right after EnterStandby the group may still show what was before it.
+/// Right after EnterStandby the group may still show the state before it.
 async fn settle(driver: &mut Driver, ours: Option<&Standby>) -> Step {
     let Some(entered) = ours.and_then(|standby| standby.entered.as_ref()) else { return Ok(()) };
     let passed = entered.at_least_until(&driver.now()?);
     let staleness = driver.operation.request.settings.staleness.0;
     if passed < staleness {
-        driver.prove(staleness.saturating_sub(passed), "EnterStandby to show").await?;
+        driver.prove(staleness.saturating_sub(passed), "for EnterStandby to become visible").await?;
     }
     Ok(())
 }
 
-/// Waits until the group has registered us everywhere. False when it does not: somebody deregistered us by hand, which
-/// no group makes good.
+/// Waits until the group has registered this node everywhere. False when it does not: no group registers a target again
+/// that was deregistered by hand.
 async fn registered(driver: &mut Driver) -> Step<bool> {
     let began = Instant::now();
     for index in 0..driver.operation.groups.len() {
@@ -221,12 +223,12 @@ async fn registered(driver: &mut Driver) -> Step<bool> {
             let Some(missing) = states.iter().find(|state| !state.is_registered()) else { break };
             if began.elapsed() > REGISTERS_WITHIN {
                 tracing::warn!(
-                    "the Auto Scaling group does not register {}: doing it ourselves",
+                    "the Auto Scaling group does not register {}: registering it directly",
                     missing.target
                 );
                 return Ok(false);
             }
-            let what = format!("the Auto Scaling group to register {}: it is {missing}", missing.target);
+            let what = format!("for the Auto Scaling group to register {}: it is {missing}", missing.target);
             let pause = driver.health_poll();
             driver.look_again(pause, &what).await.map_err(resume_advice)?;
         }

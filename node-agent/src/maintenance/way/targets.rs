@@ -1,4 +1,4 @@
-//! Leaving and coming back by ourselves: DeregisterTargets and RegisterTargets with the exact (id, port) pairs.
+//! Leave and return directly: DeregisterTargets and RegisterTargets with the exact (id, port) pairs.
 
 use crate::aws::target_group::{TargetHealth, TargetType};
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -63,13 +63,13 @@ async fn register_in(driver: &mut Driver, index: usize) -> Step {
     }
     let mut failures = 0;
     loop {
-        // Registering what is registered already changes nothing, so there is no need to look first.
+        // To register a registered target changes nothing, so there is no need to check first.
         let now = driver.now()?;
         let call = driver.journal.record.calls_in_doubt.begin(now);
         driver.save()?;
         let answer = driver.load_balancer.clone().register(&arn, &pairs).await;
         if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied()) {
-            // The next write of the record takes it off.
+            // The next write of the record removes it.
             driver.journal.record.calls_in_doubt.resolve(call);
         }
         let error = match answer {
@@ -80,7 +80,7 @@ async fn register_in(driver: &mut Driver, index: usize) -> Step {
             driver.group_is_gone(index)?;
             return Ok(());
         }
-        // Nothing is final here: the node is out, and the only way into service is this call.
+        // No error is final here: the node is out, and this call is the only way into service.
         driver.back_off(&error, failures).await.map_err(|ended| match ended {
             StepError::Failed(_) => StepError::Failed(format!("{error}; then run `node-agent resume`")),
             other => other,
@@ -89,14 +89,14 @@ async fn register_in(driver: &mut Driver, index: usize) -> Step {
     }
 }
 
-/// An address that drains cannot be registered before the delay is over.
+/// A draining address cannot be registered before the delay has passed.
 async fn wait_until_drained(driver: &mut Driver, index: usize) -> Step {
     while let Some(states) = own_states(driver, index).await? {
         let Some(draining) = states.iter().find(|state| state.health == TargetHealth::Draining) else {
             break;
         };
         let what =
-            format!("the deregistration delay of {} before it can be registered again", draining.target);
+            format!("for the deregistration delay of {}, before it can be registered again", draining.target);
         let pause = driver.health_poll();
         driver.look_again(pause, &what).await?;
     }

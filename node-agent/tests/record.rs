@@ -71,7 +71,7 @@ fn a_record_of_before_the_first_release_is_replaced_unless_a_maintenance_is_in_i
 }
 
 #[test]
-fn a_record_with_settings_of_another_version_brings_the_node_back_all_the_same() {
+fn a_record_with_settings_of_another_version_still_brings_the_node_back() {
     let settings = "\"settings\": {";
     let newer = RECORD.replacen(settings, &format!("{settings} \"waves\": 3, \"on_unhealthy\": \"ask\","), 1);
     let record = journal::read(dir_with(newer.as_bytes()).path()).unwrap().unwrap();

@@ -14,7 +14,7 @@ use local_alb::Fault;
 use node_agent::machine::systemd::GoingDown;
 use node_agent::maintenance::context::End;
 use node_agent::record::phase::Phase;
-use node_agent::record::{Request, Verdict};
+use node_agent::record::{Operation, Request, Verdict};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ async fn a_plain_reboot_takes_the_lease_drains_and_comes_back() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn without_a_free_slot_a_plain_reboot_drains_all_the_same_after_twenty_seconds() {
+async fn without_a_free_slot_a_plain_reboot_drains_without_a_lease_after_twenty_seconds() {
     let fleet = fleet().start().await;
     let by_hand = Request { stay_out: true, ..fleet.nodes[1].run(&[]) };
     fleet.nodes[1].driver(by_hand).drive().await.unwrap();
@@ -146,7 +146,7 @@ async fn a_reboot_that_somebody_else_makes_is_the_one_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_halted_node_that_is_registered_all_the_same_leaves() {
+async fn a_halted_node_that_is_registered_leaves() {
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
@@ -230,4 +230,21 @@ async fn a_claim_that_was_given_up_for_the_shutdown_is_removed_if_it_lands_after
     tokio::time::sleep(Duration::from_secs(900)).await;
     fleet.assert_restored();
     assert_eq!(fleet.nodes[0].journal().record.finished.len(), 1, "one shutdown, one entry");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_maintenance_that_is_done_but_still_on_record_is_finished_and_the_node_drains() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let done = node.driver(node.run(&["patch"])).operation;
+    let mut journal = node.journal();
+    journal.record.operation = Some(Operation { phase: Phase::Done, left: Some(done.began.clone()), ..done });
+    journal.save().unwrap();
+    drop(journal);
+    node.leave_before(GoingDown::Reboot).await;
+    assert_drained(&fleet, 0);
+    assert_eq!(fleet.leases().len(), 1, "it leaves with a lease, as an idle node does");
+    assert_eq!(node.journal().record.finished.len(), 1);
+    boots_and_is_back(&fleet, 0).await;
+    fleet.assert_restored();
 }

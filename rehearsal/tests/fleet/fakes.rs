@@ -31,8 +31,10 @@ pub struct FakeMachine {
     pub down: Notify,
     /// How often somebody ran the reboot command.
     pub reboots: AtomicUsize,
-    /// Whether a reboot really comes when it is asked for.
+    /// Whether a requested reboot happens.
     pub obeys: AtomicBool,
+    /// Whether the reboot command fails.
+    pub refuses: AtomicBool,
     /// How long commands take and how they end.
     pub command: Mutex<(Duration, i32)>,
     /// The commands that were begun.
@@ -61,6 +63,7 @@ impl Default for FakeMachine {
             down: Notify::new(),
             reboots: AtomicUsize::new(0),
             obeys: true.into(),
+            refuses: false.into(),
             command: Mutex::new((Duration::from_secs(30), 0)),
             ran: Mutex::default(),
             reboot_required: false.into(),
@@ -87,6 +90,12 @@ impl Machine for FakeMachine {
     async fn reboot(&self) -> Result<(), MachineError> {
         self.tell(Told::BeforeReboot);
         self.reboots.fetch_add(1, Ordering::Relaxed);
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(MachineError {
+                what: "reboot with `systemctl reboot`".into(),
+                cause: "exit status: 1".into(),
+            });
+        }
         if self.obeys.load(Ordering::Relaxed) {
             self.down.notify_waiters();
         }

@@ -71,3 +71,16 @@ async fn a_command_that_takes_too_long_is_ended_and_the_node_comes_back() {
     assert_eq!((ended.verdict, ended.exit_code), (Verdict::FailedButRestored, 1), "{ended:?}");
     assert!(fleet.lease(0).unwrap().contains("p=failed"));
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_reboot_that_the_machine_refuses_brings_the_node_back() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    node.machine.refuses.store(true, Ordering::Relaxed);
+    let ended = node.finish(node.reboot()).await;
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::FailedButRestored, 1), "{ended:?}");
+    let reason = ended.reason.unwrap();
+    assert_eq!(reason, "reboot: failed to reboot with `systemctl reboot`: exit status: 1");
+    assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 1);
+    fleet.assert_restored();
+}

@@ -1,6 +1,6 @@
 //! The way back into service: nobody is registered unproved, and nobody lets go of the lease before it is sure.
 
-use crate::fleet::{Fleet, PORT, finished, fleet, seconds, until, within};
+use crate::fleet::{Fleet, Node, PORT, finished, fleet, seconds, until, within};
 use local_alb::Fault;
 use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
@@ -160,4 +160,45 @@ async fn a_permission_that_is_lost_while_out_is_waited_for() {
         assert_eq!(ended.verdict, Verdict::Succeeded, "{action}: {ended:?}");
         fleet.assert_restored();
     }
+}
+
+/// The machine boots with a service that fails its checks. Returns how the driver after the boot ended.
+async fn boots_with_a_failing_service(node: &Node) -> End {
+    node.boot().await;
+    node.service.set(Some(503));
+    node.restarted().drive().await.unwrap()
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn after_a_boot_while_registering_the_service_is_checked_first() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    fleet.alb.script("RegisterTargets", Fault::ServerError, 10);
+    let running = node.begun(node.run(&["patch"]), Phase::Register).await;
+    until(|| !fleet.calls("RegisterTargets").is_empty()).await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    let before = fleet.calls("RegisterTargets").len();
+    assert!(matches!(boots_with_a_failing_service(node).await, End::Halted(_)));
+    assert_eq!(fleet.calls("RegisterTargets").len(), before, "registered without a check");
+    node.service.set(Some(200));
+    assert_eq!(finished(node.resume().await).exit_code, 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_that_boots_with_a_lease_keeps_it_until_it_is_healthy() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::AcquireLease).await;
+    until(|| fleet.lease(0).is_some()).await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert!(matches!(boots_with_a_failing_service(node).await, End::Halted(_)));
+    assert!(fleet.lease(0).is_some_and(|lease| lease.contains("p=halted")), "{:?}", fleet.leases());
+    node.service.set(Some(200));
+    let ended = finished(node.resume().await);
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::NothingChanged, 75), "{ended:?}");
+    assert!(fleet.calls("DeregisterTargets").is_empty());
+    fleet.assert_restored();
 }

@@ -1,4 +1,6 @@
 //! The settings. A flag overrides `NODE_AGENT_*`, a variable overrides the file, and the file overrides the default.
+//!
+//! A new setting is a field and a default here, a flag in `flags.rs` if it needs one, and a check in `load.rs`.
 
 mod flags;
 mod load;

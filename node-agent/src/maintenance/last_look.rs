@@ -5,6 +5,7 @@ use crate::lease::Claim;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
 use crate::maintenance::context::{Driver, Step, StepError, Validated};
 use crate::maintenance::read_group;
+use crate::record::Group;
 use crate::record::phase::Stage;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
@@ -21,9 +22,9 @@ pub(crate) async fn validate_groups(driver: &mut Driver) -> Step {
     let began = Instant::now();
     if !driver.operation.forced {
         for index in 0..driver.operation.groups.len() {
-            let Some(reading) = read(driver, index).await? else { continue };
-            check_claim(driver, index, &reading)?;
-            check_capacity(driver, index, &reading)?;
+            let Some((group, reading)) = read(driver, index).await? else { continue };
+            check_claim(driver, &group, &reading)?;
+            check_capacity(driver, &group, &reading)?;
         }
     }
     let times = driver.validated.map_or(0, |validated| validated.times) + 1;
@@ -33,15 +34,15 @@ pub(crate) async fn validate_groups(driver: &mut Driver) -> Step {
     Ok(())
 }
 
-/// One group's tags and health, with the attributes on record; `None`: the group is gone.
-pub(crate) async fn read(driver: &mut Driver, index: usize) -> Step<Option<GroupSnapshot>> {
-    let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
-    let attributes = group.attributes.clone();
-    driver.ask_group(index, async |lb, arn| read_group::read_with(lb, arn, attributes.clone()).await).await
+/// One group, and its tags and health as read now, with the attributes on record; `None`: the group is gone.
+pub(crate) async fn read(driver: &mut Driver, index: usize) -> Step<Option<(Group, GroupSnapshot)>> {
+    let Some(group) = driver.operation.live_group(index).cloned() else { return Ok(None) };
+    let read = async |lb: &_, arn: &_| read_group::read_with(lb, arn, group.attributes.clone()).await;
+    let reading = driver.ask_group(index, read).await?;
+    Ok(reading.map(|reading| (group, reading)))
 }
 
-fn check_claim(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
-    let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
+fn check_claim(driver: &Driver, group: &Group, reading: &GroupSnapshot) -> Step {
     let policy = reading.policy.clone().map_err(|bad| refused(&group.name, &Refusal::Policy(bad)))?;
     let nonce = group.claim.as_ref().map(|claim| claim.nonce.as_str()).unwrap_or_default();
     let name = &group.name;
@@ -55,8 +56,7 @@ fn check_claim(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
     }
 }
 
-fn check_capacity(driver: &Driver, index: usize, reading: &GroupSnapshot) -> Step {
-    let Some(group) = driver.operation.groups.get(index) else { return Ok(()) };
+fn check_capacity(driver: &Driver, group: &Group, reading: &GroupSnapshot) -> Step {
     let (us, settings) = (driver.identity.own_ids(group.target_type), &driver.operation.request.settings);
     let refused = |refusal| refused(&group.name, &refusal);
     reading.may_leave(us, settings).map_err(refused)?;

@@ -9,6 +9,7 @@ mod inbox;
 mod last_look;
 mod lease_claim;
 mod lease_writer;
+mod limits;
 mod notify;
 mod parked;
 pub mod progress;

@@ -1,4 +1,5 @@
-//! Drained by hand, or halted: the driver stays, keeps its lease, and waits for a request to continue.
+//! Drained by hand, or halted: the driver stays, keeps its lease, and waits for a request to continue. People
+//! are told of a halt at once and every hour.
 
 use crate::maintenance::context::{DriveError, Driver, End};
 use crate::maintenance::inbox::HEAR_EVERY;

@@ -52,9 +52,14 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
     use Phase::*;
     let to = |phase| Next { phase, why: None, forced: false };
     let stay = to(phase);
+    let leave_again = to(Deregister).forced();
+    let give_up = |booted| to(facts.give_up_to(booted)).because(Some(Why::StoppedBeforeLeaving));
+    let come_back = to(CheckHealth).because(facts.undone());
     Ok(match (phase, event) {
+        // A node that is halted already keeps its reason.
+        (Halted, Restarted { booted: true }) if facts.boots_too_often(phase) => stay,
         (_, Restarted { booted: true }) if facts.boots_too_often(phase) => {
-            to(Halted).because((phase != Halted).then_some(Why::TooManyBoots))
+            to(Halted).because(Some(Why::TooManyBoots))
         }
 
         // In service: only the lease has to be undone.
@@ -64,55 +69,50 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (Validate, Ended(Good)) => to(Deregister),
         (AcquireLease | Validate, Ended(Blocked)) => to(CheckGroup),
         (CheckGroup | AcquireLease | Validate, Ended(Failed | Cancelled)) => to(ReleaseLease),
-        (CheckGroup | AcquireLease | Validate, Restarted { booted }) => {
-            to(facts.give_up(booted)).because(Some(Why::StoppedBeforeLeaving))
-        }
-        (CheckGroup | AcquireLease | Validate, GoesDown(_)) => {
-            to(facts.give_up(false)).because(Some(Why::StoppedBeforeLeaving))
-        }
+        (CheckGroup | AcquireLease | Validate, Restarted { booted }) => give_up(booted),
+        (CheckGroup | AcquireLease | Validate, GoesDown(_)) => give_up(false),
 
-        // Leaving. The node is in service until a call to leave is sent.
+        // The node is in service until a call to leave is sent. Once it is, the step fails instead of blocking.
         (Deregister, Ended(Good)) => to(Drain),
-        (Deregister, Ended(Failed | Cancelled)) if !facts.sent => to(ReleaseLease),
         (Deregister, Ended(Blocked)) if !facts.sent && !facts.forced => to(Validate),
+        (Deregister, Ended(Failed | Cancelled)) if !facts.sent => to(ReleaseLease),
         (Deregister, Ended(Failed | Cancelled)) if facts.going_down => to(Drain),
-        (Deregister, Restarted { booted }) if !facts.sent => {
-            to(facts.give_up(booted)).because(Some(Why::StoppedBeforeLeaving))
-        }
-        (Deregister, Restarted { booted: true }) => to(CheckHealth).because(facts.undone()),
+        (Deregister, Ended(Failed | Cancelled)) => to(facts.way_back()),
+        (Deregister, Restarted { booted }) if !facts.sent => give_up(booted),
+        (Deregister, Restarted { booted: true }) => come_back,
+
+        // A shutdown ends here: the rest is for the next boot.
         (Drain, Ended(Good | Failed | Cancelled)) if facts.going_down => stay,
         (Drain, Ended(Good)) => to(facts.after_drain()),
-        (Deregister | Drain, Ended(Failed | Cancelled)) => to(facts.way_back()),
-        (Drain, Restarted { booted: true }) if !facts.stay_out => to(CheckHealth).because(facts.undone()),
-        // The shutdown was cancelled, or is over.
+        (Drain, Ended(Failed | Cancelled)) => to(facts.way_back()),
+        (Drain, Restarted { booted: true }) if !facts.stay_out => come_back,
+        // A new driver after a shutdown: a `drain` by hand continues, anything else comes back.
         (Deregister | Drain, Restarted { .. }) if facts.going_down && facts.stay_out => to(Drain),
-        (Deregister | Drain, Restarted { .. }) if facts.going_down => to(CheckHealth).because(facts.undone()),
+        (Deregister | Drain, Restarted { .. }) if facts.going_down => come_back,
         (Deregister | Drain, Restarted { .. }) => stay,
         (Deregister | Drain, GoesDown(_)) => stay.forced(),
 
-        // Out. If something else has registered the node, it leaves again first, but not after a boot.
-        (Drained, Ended(Blocked)) => to(Deregister).forced(),
+        // Something else has registered the node: it leaves again, or comes back if the machine has booted. A command
+        // that has begun is not blocked by it.
+        (Drained, Ended(Blocked)) => leave_again,
+        (Drained | RunCommand | Reboot, GoesDown(_)) if facts.registered => leave_again,
         (RunCommand, Ended(Blocked)) if facts.has_begun_command() => return Err(NoSuchWay { phase, event }),
         (Drain | RunCommand | Reboot, Ended(Blocked)) if facts.boots == 0 => to(Deregister),
         (Drain | RunCommand | Reboot, Ended(Blocked)) => to(CheckHealth),
-        (Drained | RunCommand | Reboot, GoesDown(_)) if facts.registered => to(Deregister).forced(),
-        (Drained | RunCommand | Reboot, GoesDown(_)) => stay,
+
+        // Out.
         (Drained, Ended(Good) | WantedBack) => to(CheckHealth),
-        (Drained, Restarted { .. }) => stay,
         (RunCommand, Ended(Good)) if facts.reboot_wanted => to(Reboot),
         (RunCommand, Ended(Good | Failed | Cancelled)) => to(CheckHealth),
         (RunCommand, Restarted { booted }) => match facts.command {
-            Some(CommandState::NotRun) if booted => to(CheckHealth).because(facts.undone()),
+            Some(CommandState::NotRun) if booted => come_back,
             Some(CommandState::NotRun) if facts.late => to(CheckHealth).because(Some(Why::TooLate)),
-            Some(CommandState::Running) if !facts.rerun || facts.late => {
-                to(CheckHealth).because(facts.undone())
-            }
+            Some(CommandState::Running) if !facts.rerun || facts.late => come_back,
             _ => stay,
         },
         (Reboot, Ended(Failed)) if facts.reboot_accepted => to(Halted),
-        (Reboot, Ended(Good | Failed | Cancelled)) => to(CheckHealth),
-        (Reboot, Restarted { booted: true }) => to(CheckHealth),
-        (Reboot, Restarted { booted: false }) => stay,
+        (Reboot, Ended(Good | Failed | Cancelled) | Restarted { booted: true }) => to(CheckHealth),
+        (Drained | Reboot, Restarted { .. }) | (Drained | RunCommand | Reboot, GoesDown(_)) => stay,
 
         // On the way back: the service has to pass the local checks, then the load balancer's.
         (CheckHealth, Ended(Good)) => to(Register),
@@ -121,20 +121,18 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
         (WaitInService | ReleaseLease, Ended(Blocked)) => to(Register),
         (ReleaseLease, Ended(Good)) => to(Done),
         (CheckHealth | Register | WaitInService, Ended(Failed)) => to(Halted),
-        (Register, Restarted { booted: true }) => to(CheckHealth),
         // The service has not been checked since the boot, and the load balancer may not have noticed the boot.
-        (WaitInService, Restarted { booted: true }) => to(CheckHealth),
+        (Register | WaitInService, Restarted { booted: true }) => to(CheckHealth),
         (ReleaseLease, Restarted { booted: true }) if facts.holds => to(CheckHealth),
         (ReleaseLease, Restarted { booted: false }) if facts.holds && facts.left => to(WaitInService),
         (CheckHealth | Register | WaitInService | ReleaseLease, Restarted { .. }) => stay,
         (WaitInService, GoesDown(_)) if !facts.left => to(ReleaseLease),
         (ReleaseLease, GoesDown(_)) if !facts.left => stay,
-        (CheckHealth | Register | WaitInService | ReleaseLease, GoesDown(_)) => to(Deregister).forced(),
+        (CheckHealth | Register | WaitInService | ReleaseLease, GoesDown(_)) => leave_again,
 
-        (Done, Restarted { .. } | GoesDown(_)) => stay,
+        (Done, Restarted { .. } | GoesDown(_)) | (Halted, Restarted { booted: false }) => stay,
         (Halted, Restarted { booted: true } | WantedBack) => to(CheckHealth),
-        (Halted, Restarted { booted: false }) => stay,
-        (Halted, GoesDown(_)) => to(Deregister).forced(),
+        (Halted, GoesDown(_)) => leave_again,
         // A running step turns back by itself where it can.
         (_, WantedBack) => stay,
 

@@ -1,4 +1,4 @@
-//! deregister: leave the target groups, then read them once more.
+//! deregister: leave the target groups, then read them once more. The calls are in `way/targets.rs` and `way/standby.rs`.
 
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::{read, validate_again};
@@ -24,8 +24,7 @@ async fn enough_left(driver: &mut Driver) -> Step {
         return Ok(());
     }
     for index in 0..driver.operation.groups.len() {
-        let Some(reading) = read(driver, index).await? else { continue };
-        let Some(group) = driver.operation.groups.get(index) else { continue };
+        let Some((group, reading)) = read(driver, index).await? else { continue };
         let settings = &driver.operation.request.settings;
         if let Err(why) = reading.enough_left(driver.identity.own_ids(group.target_type), settings) {
             return Err(StepError::Failed(format!(

@@ -2,7 +2,7 @@
 //!
 //! DeregisterTargets returns before the load balancer stops sending requests, and the target is `draining` for the whole
 //! deregistration delay, busy or not. The drain takes at least `drain_floor`. It then ends when the load balancer no longer
-//! lists the target, or when the service has been idle for `quiet_period`.
+//! lists the target, or when the service has been idle for `quiet_period`. Its longest time is in `limits.rs`.
 
 use crate::aws::target_group::{TargetHealth, TargetState, TargetType};
 use crate::maintenance::context::{Driver, Step, StepError};

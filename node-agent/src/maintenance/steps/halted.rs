@@ -1,4 +1,5 @@
-//! halted: keep the lease, and mark its tag as halted: a person is needed.
+//! halted: keep the lease, and mark its tag as halted: a person is needed. The driver then
+//! stays in `parked.rs`.
 
 use crate::aws::load_balancer::CallError;
 use crate::lease::{LeaseState, Leases, Reading};

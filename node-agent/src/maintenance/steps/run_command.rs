@@ -2,6 +2,7 @@
 
 use super::drain::still_out;
 use crate::machine::ports::CommandEnd;
+use crate::machine::program::shown;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::time_to_look_after;
 use crate::record::CommandState;
@@ -31,7 +32,7 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
     // Cancelled by a signal as the driver is, and by what is heard here.
     let (machine, stop) = (driver.machine.clone(), driver.stop.child_token());
     let request = driver.operation.request.clone();
-    let command = request.command.join(" ");
+    let command = shown(&request.command);
     tracing::info!("running `{command}`");
     let limit = driver.time_left()?.unwrap_or(request.settings.command_limit.0);
     let running = machine.run(&request.command, limit, request.settings.command_grace.0, stop.clone());

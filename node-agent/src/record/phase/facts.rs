@@ -141,7 +141,7 @@ impl Facts {
 
     /// The next phase of a maintenance that gives up before the node has left. After a boot the service has not been checked
     /// and the load balancer may not have noticed; a node releases its slot only when it is in service.
-    pub(super) fn give_up(&self, booted: bool) -> Phase {
+    pub(super) fn give_up_to(&self, booted: bool) -> Phase {
         if booted && self.holds { Phase::CheckHealth } else { Phase::ReleaseLease }
     }
 

@@ -1,0 +1,39 @@
+//! How long each phase may take.
+
+use crate::maintenance::context::{DriveError, Driver};
+use crate::record::phase::{Phase, Stage};
+use std::time::Duration;
+
+impl Driver {
+    /// How long the current phase may take; `None`: as long as it needs.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        let settings = &self.operation.request.settings;
+        let delay = self.operation.deregistration_delay();
+        match self.operation.phase {
+            Phase::CheckGroup | Phase::AcquireLease | Phase::Validate => Some(settings.lease_wait.0),
+            Phase::Deregister => Some(settings.drain_margin.0),
+            Phase::Drain => Some(delay.max(settings.drain_floor.0) + settings.drain_margin.0),
+            Phase::Drained => Some(settings.drained_limit.0),
+            Phase::RunCommand => Some(settings.command_limit.0),
+            Phase::Reboot => Some(settings.reboot_limit.0),
+            Phase::CheckHealth => Some(settings.health_limit.0),
+            // A target of type `ip` can be registered again only when it has drained.
+            Phase::Register => Some(settings.register_limit.0 + delay),
+            Phase::WaitInService => {
+                let slow = self.operation.slow_start();
+                Some(settings.in_service_limit.0 + slow)
+            }
+            Phase::ReleaseLease | Phase::Done | Phase::Halted => None,
+        }
+    }
+
+    /// What is left of this limit. Before the node leaves, the limit counts from the start of the operation.
+    pub(crate) fn time_left(&self) -> Result<Option<Duration>, DriveError> {
+        let began = match self.operation.phase.stage() {
+            Stage::InService => &self.operation.began,
+            _ => &self.operation.phase_began,
+        };
+        let passed = began.at_least_until(&self.now()?);
+        Ok(self.limit().map(|limit| limit.saturating_sub(passed)))
+    }
+}

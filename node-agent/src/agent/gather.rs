@@ -159,7 +159,7 @@ mod tests {
         let mut driver =
             driver_until(Stop::new(), journal, operation, identity, load_balancer, &Progress::hidden())
                 .unwrap();
-        driver.hear().unwrap();
+        driver.take_requests().unwrap();
         assert_eq!(driver.turn_back, Some(TurnedBack::Stopped));
     }
 }

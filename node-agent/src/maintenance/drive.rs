@@ -70,7 +70,7 @@ impl Driver {
             self.operation.blocked = self.operation.blocked.saturating_add(1);
             self.validated = None;
             // A blocked node holds no lease.
-            self.give_back_all().await?;
+            self.release_all().await?;
         }
         if self.operation.phase != phase {
             // The release may have taken long.

@@ -7,11 +7,11 @@ use crate::record::{Request, TurnedBack};
 use std::time::Duration;
 
 /// How often requests are taken during a wait.
-pub(crate) const HEAR_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const TAKE_REQUESTS_EVERY: Duration = Duration::from_millis(500);
 
 impl Driver {
     /// Takes the requests that have arrived. True when a client wants the node back.
-    pub(crate) fn hear(&mut self) -> Result<bool, DriveError> {
+    pub(crate) fn take_requests(&mut self) -> Result<bool, DriveError> {
         let mut come_back = false;
         for ask in self.requests.as_ref().map(Requests::take).unwrap_or_default() {
             match ask {

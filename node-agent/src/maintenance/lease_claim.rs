@@ -79,20 +79,20 @@ impl Driver {
     }
 
     /// Releases our lease or our place in the queue, or replaces it with `failed`. Retries until the API acknowledges it.
-    pub(crate) async fn give_back(
+    pub(crate) async fn release(
         &mut self,
         index: usize,
         leave: Option<LeaseState>,
     ) -> Result<(), DriveError> {
         let group = self.operation.live_group(index);
         if group.is_some_and(|group| group.claim.is_some() || group.ticket.is_some()) {
-            self.write_off(index, leave).await?;
+            self.clear_lease(index, leave).await?;
         }
         self.forget_lease(index)
     }
 
     /// Removes our tag, or replaces it with `failed`, even if no lease is on record.
-    pub(crate) async fn write_off(
+    pub(crate) async fn clear_lease(
         &mut self,
         index: usize,
         leave: Option<LeaseState>,
@@ -104,7 +104,7 @@ impl Driver {
                 Sent::NotApplied(error) if error.is_group_gone() => return self.group_is_gone(index),
                 Sent::NotApplied(error) | Sent::InDoubt(error) => error,
             };
-            let pause = self.backing_off(&error, failures);
+            let pause = self.back_off_time(&error, failures);
             let seconds = pause.as_secs_f64();
             tracing::warn!("failed to release the lease: {error}; trying again in {seconds:.1} s");
             self.progress.waiting(self.operation.phase.name(), "for the API to release the lease", None);
@@ -114,10 +114,10 @@ impl Driver {
     }
 
     /// Releases every lease, the last one first. A node that had failed before stays marked as failed.
-    pub(crate) async fn give_back_all(&mut self) -> Result<(), DriveError> {
+    pub(crate) async fn release_all(&mut self) -> Result<(), DriveError> {
         for index in (0..self.operation.groups.len()).rev() {
             let failed_before = self.operation.groups.get(index).is_some_and(|group| group.failed_before);
-            self.give_back(index, failed_before.then_some(LeaseState::Failed)).await?;
+            self.release(index, failed_before.then_some(LeaseState::Failed)).await?;
         }
         Ok(())
     }

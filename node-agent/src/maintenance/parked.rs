@@ -2,7 +2,7 @@
 //! are told of a halt at once and every hour.
 
 use crate::maintenance::context::{DriveError, Driver, End};
-use crate::maintenance::inbox::HEAR_EVERY;
+use crate::maintenance::inbox::TAKE_REQUESTS_EVERY;
 use crate::maintenance::progress::rounded;
 use crate::record::phase::{Event, Outcome, Phase};
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Driver {
         tracing::info!("{}: waiting for a request to continue", self.operation.phase);
         self.progress.end();
         loop {
-            if self.hear()? {
+            if self.take_requests()? {
                 return Ok(Stayed::WantedBack);
             }
             if self.is_overdue()? {
@@ -75,7 +75,7 @@ impl Driver {
                 self.notify("halted", &self.operation.why_halted()).await;
                 told = Instant::now();
             }
-            self.doze(HEAR_EVERY).await;
+            self.doze(TAKE_REQUESTS_EVERY).await;
             if self.stop.is_cancelled() {
                 return Ok(Stayed::Leave);
             }

@@ -2,7 +2,7 @@
 
 use crate::aws::load_balancer::{CallError, LoadBalancer};
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
-use crate::maintenance::inbox::HEAR_EVERY;
+use crate::maintenance::inbox::TAKE_REQUESTS_EVERY;
 use crate::maintenance::lease_writer::KEEP_EVERY;
 use crate::maintenance::progress::rounded;
 use crate::record::phase::{Phase, Stage};
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// Returns when it is time for these checks.
-pub(crate) async fn time_to_look_after() {
+pub(crate) async fn until_next_check() {
     tokio::time::sleep(LOOK_AFTER).await;
 }
 
@@ -82,7 +82,7 @@ impl Driver {
     async fn pause(&mut self, length: Duration) -> Step {
         let until = Instant::now() + length;
         loop {
-            self.hear()?;
+            self.take_requests()?;
             self.still_wanted()?;
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -100,7 +100,7 @@ impl Driver {
     pub(crate) async fn rest(&mut self, length: Duration) -> Result<(), DriveError> {
         let until = Instant::now() + length;
         loop {
-            self.hear()?;
+            self.take_requests()?;
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
@@ -111,7 +111,7 @@ impl Driver {
 
     /// Sleeps until requests should be taken again, or until a stop is requested in a phase that can turn back.
     pub(crate) async fn doze(&mut self, at_most: Duration) {
-        let nap = if self.requests.is_some() { at_most.min(HEAR_EVERY) } else { at_most };
+        let nap = if self.requests.is_some() { at_most.min(TAKE_REQUESTS_EVERY) } else { at_most };
         let sleep = tokio::time::sleep(nap);
         if self.stop.is_cancelled() || !self.operation.phase.can_be_cancelled() {
             return sleep.await;
@@ -179,13 +179,13 @@ impl Driver {
 
     /// Waits after a failed call: full jitter below a bound that doubles.
     pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
-        let pause = self.backing_off(error, failures);
+        let pause = self.back_off_time(error, failures);
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
         self.look_again(pause, &format!("for the API: {error}")).await
     }
 
     /// How long to wait after this many failures.
-    pub(crate) fn backing_off(&mut self, error: &CallError, failures: u32) -> Duration {
+    pub(crate) fn back_off_time(&mut self, error: &CallError, failures: u32) -> Duration {
         let first = if error.is_throttled() { THROTTLED_FIRST } else { FAILED_FIRST };
         let bound = first.saturating_mul(1 << failures.min(16)).min(LONGEST);
         bound.mul_f64(self.random.random_range(0.1..=1.0))

@@ -13,7 +13,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     'all: loop {
         for index in 0..driver.operation.groups.len() {
             if !obtain(driver, index).await? {
-                driver.give_back_all().await?;
+                driver.release_all().await?;
                 let pause = driver.lease_poll();
                 driver.look_again(pause, "for slots in all our target groups").await?;
                 continue 'all;
@@ -96,13 +96,13 @@ fn standing(driver: &Driver, index: usize) -> (usize, Option<Ticket>) {
 /// One read of the group's tags; `None`: the group is gone.
 async fn read(driver: &mut Driver, index: usize) -> Step<Option<(Leases, Policy, usize)>> {
     let Some(tags) = driver.group_tags(index).await? else { return Ok(None) };
-    let (leases, policy) = understood(&tags)?;
+    let (leases, policy) = parse(&tags)?;
     let may_start = leases.may_start(&driver.identity.instance_id, &policy);
     may_start.map_err(|stopped| StepError::Failed(stopped.to_string()))?;
     Ok(Some((leases, policy, tags.len())))
 }
 
-fn understood(tags: &BTreeMap<String, String>) -> Step<(Leases, Policy)> {
+fn parse(tags: &BTreeMap<String, String>) -> Step<(Leases, Policy)> {
     let policy = Policy::from_tags(tags).map_err(|error| StepError::Misconfigured(error.to_string()))?;
     Ok((Leases::from_tags(tags), policy))
 }
@@ -129,7 +129,7 @@ async fn claim(driver: &mut Driver, index: usize, slots: u32) -> Step<bool> {
     driver.prove(settle, what).await?;
 
     let Some(tags) = driver.group_tags(index).await? else { return Ok(true) };
-    let (leases, policy) = understood(&tags)?;
+    let (leases, policy) = parse(&tags)?;
     match leases.confirm(&driver.identity.instance_id, &nonce, &policy) {
         Claim::Confirmed => return Ok(true),
         Claim::Broken => return Err(StepError::Failed("an operator broke our lease".to_owned())),

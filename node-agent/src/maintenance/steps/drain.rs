@@ -77,7 +77,7 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
 ///
 /// # Errors
 /// [`StepError::Blocked`] the first few times, then [`StepError::Failed`].
-pub(super) async fn still_out(driver: &mut Driver) -> Step {
+pub(super) async fn check_still_out(driver: &mut Driver) -> Step {
     let staleness = driver.operation.request.settings.staleness.0;
     if driver.out_seen.is_some_and(|seen| seen.elapsed() < staleness) {
         return Ok(());

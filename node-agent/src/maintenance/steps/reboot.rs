@@ -1,6 +1,6 @@
 //! reboot: request a reboot, and check for a new boot id.
 
-use super::drain::still_out;
+use super::drain::check_still_out;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::MOST_INTERFERENCES;
 use crate::record::{CommandState, RebootAsked, RebootWhen};
@@ -26,7 +26,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     if !wanted(driver).await {
         return Ok(());
     }
-    if let Err(error) = still_out(driver).await {
+    if let Err(error) = check_still_out(driver).await {
         if driver.operation.interferences <= MOST_INTERFERENCES {
             return Err(error);
         }

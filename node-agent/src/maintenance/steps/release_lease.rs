@@ -13,7 +13,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
     for index in (0..driver.operation.groups.len()).rev() {
         let leave = mark_left_behind(driver, index);
-        driver.give_back(index, leave).await?;
+        driver.release(index, leave).await?;
     }
     if driver.operation.going_down.is_some() {
         // The shutdown does not wait. A late claim is removed after the boot.
@@ -34,7 +34,7 @@ async fn remove_late_claim(driver: &mut Driver, index: usize) -> Step {
         if own == Some(true) {
             tracing::warn!("an earlier claim of this node took effect late: removing it");
             let leave = mark_left_behind(driver, index);
-            driver.write_off(index, leave).await?;
+            driver.clear_lease(index, leave).await?;
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! run_command: run the command, once.
 
-use super::drain::still_out;
+use super::drain::check_still_out;
 use crate::machine::ports::CommandEnd;
 use crate::machine::program::shown;
 use crate::maintenance::context::{Driver, Step, StepError};
-use crate::maintenance::wait::time_to_look_after;
+use crate::maintenance::wait::until_next_check;
 use crate::record::CommandState;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
@@ -13,10 +13,10 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         CommandState::Failed => return Err(StepError::Failed("the command failed before".to_owned())),
         CommandState::Running | CommandState::NotRun => (),
     }
-    still_out(driver).await?;
+    check_still_out(driver).await?;
     driver.operation.command = CommandState::Running;
     driver.save()?;
-    let ended = ended(driver).await?;
+    let ended = run_to_its_end(driver).await?;
     driver.operation.command = match ended {
         CommandEnd::Exited(0) => CommandState::Succeeded,
         CommandEnd::Exited(code) if code == i32::from(crate::exit::REBOOT) => CommandState::RebootNeeded,
@@ -28,8 +28,8 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
 }
 
-async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
-    // Cancelled by a signal as the driver is, and by what is heard here.
+async fn run_to_its_end(driver: &mut Driver) -> Step<CommandEnd> {
+    // Cancelled by a signal as the driver is, and by a request taken here.
     let (machine, stop) = (driver.machine.clone(), driver.stop.child_token());
     let request = driver.operation.request.clone();
     let command = shown(&request.command);
@@ -43,9 +43,9 @@ async fn ended(driver: &mut Driver) -> Step<CommandEnd> {
                 driver.operation.command = CommandState::Failed;
                 StepError::Failed(error.to_string())
             }),
-            () = time_to_look_after() => (),
+            () = until_next_check() => (),
         }
-        driver.hear()?;
+        driver.take_requests()?;
         if driver.turn_back.is_some() {
             stop.cancel();
         }

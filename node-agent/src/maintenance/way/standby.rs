@@ -83,12 +83,12 @@ pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
             }
         }
     }
-    taken_out(driver).await.map(|()| true)
+    wait_until_out(driver).await.map(|()| true)
 }
 
 /// Has the group bring this node back. False: the group does not register it in every target group.
 pub(super) async fn come_back(driver: &mut Driver) -> Step<bool> {
-    Ok(exit(driver).await? && registered(driver).await?)
+    Ok(exit(driver).await? && wait_until_registered(driver).await?)
 }
 
 /// Sends EnterStandby, on record before it is sent. True once it is acknowledged.
@@ -108,7 +108,7 @@ async fn enter(driver: &mut Driver, failures: u32) -> Step<bool> {
         standby.in_doubt.resolve(call);
     }
     let error = match answer {
-        Ok(()) => return entered(driver).map(|()| true),
+        Ok(()) => return note_entered(driver).map(|()| true),
         Err(error) => error,
     };
     driver.save()?;
@@ -127,11 +127,11 @@ fn rejected(driver: &Driver, error: &CallError) -> StepError {
 
 /// The group is taking this node out: waits until our target groups show it. The drain counts from then, because the group
 /// deregisters some time after it acknowledged the call.
-async fn taken_out(driver: &mut Driver) -> Step {
+async fn wait_until_out(driver: &mut Driver) -> Step {
     if let Some(standby) = driver.operation.standby.as_mut().filter(|standby| standby.entered.is_none()) {
         // The group shows that one call was applied.
         standby.in_doubt.resolve_oldest();
-        entered(driver)?;
+        note_entered(driver)?;
     }
     let staleness = driver.operation.request.settings.staleness.0;
     driver.prove(staleness, "for the Auto Scaling group to deregister this node").await?;
@@ -153,7 +153,7 @@ async fn taken_out(driver: &mut Driver) -> Step {
     Ok(())
 }
 
-fn entered(driver: &mut Driver) -> Step {
+fn note_entered(driver: &mut Driver) -> Step {
     let now = driver.now()?;
     if let Some(standby) = &mut driver.operation.standby {
         standby.entered = Some(now);
@@ -216,7 +216,7 @@ async fn settle(driver: &mut Driver, ours: Option<&Standby>) -> Step {
 
 /// Waits until the group has registered this node everywhere. False when it does not: no group registers a target again
 /// that was deregistered by hand.
-async fn registered(driver: &mut Driver) -> Step<bool> {
+async fn wait_until_registered(driver: &mut Driver) -> Step<bool> {
     let began = Instant::now();
     for index in 0..driver.operation.groups.len() {
         while let Some(states) = own_states(driver, index).await? {

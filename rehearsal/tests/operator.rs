@@ -99,7 +99,7 @@ async fn clear_removes_marks_and_leaves_slots_alone() {
     estate.agent(&["lease", "clear", NODE]).await.says(0, &["nothing to do"]);
     for number in [2, 3] {
         let run = estate.agent(&["lease", "clear", &node(number)]).await;
-        run.says(2, &["takes a slot", "node-agent resume", "node-agent lease break"]);
+        run.says(2, &["uses a slot", "node-agent resume", "node-agent lease break"]);
         assert!(estate.lease_of(number).is_some());
     }
 }
@@ -270,7 +270,7 @@ async fn status_from_a_laptop_tells_who_holds_who_waits_and_what_blocks() {
             "i-0a000000000000002  waiting     2",
             "blocks    i-0a000000000000001 is held since",
             "-> wait for it",
-            "note      i-0a000000000000009 is waiting and not registered",
+            "note      i-0a000000000000009 is waiting and no longer registered",
             "lease gc i-0a000000000000009",
         ],
     );
@@ -293,7 +293,7 @@ async fn status_names_the_pause_the_failures_and_their_way_out() {
     let estate = estate().await.on_a_laptop().lease(1, "v1 p=failed e=1");
     estate.agent(&["status"]).await.says(0, &["i-0a000000000000001 is failed", "lease clear"]);
     estate.agent(&["pause", "release day"]).await.says(0, &[]);
-    estate.agent(&["status"]).await.says(0, &["paused    release day", "-> `node-agent unpause`"]);
+    estate.agent(&["status"]).await.says(0, &["paused    release day", "-> run `node-agent unpause`"]);
     estate.agent(&["unpause"]).await.says(0, &[]);
     estate.agent(&["lease", "clear", NODE]).await.says(0, &[]);
     estate.agent(&["status"]).await.says(0, &["leases    none", "blocks    nothing"]);

@@ -86,7 +86,7 @@ fn what_it_asks(signal: i32) -> Asked {
 fn warn(asked: Asked) {
     let next = "returning to service, or finishing if the machine was already changed";
     if asked == Asked::Stop {
-        tracing::warn!("stop requested: {next}; signal again to quit now and `node-agent resume` later");
+        tracing::warn!("stop requested: {next}; signal again to quit now, then run `node-agent resume`");
     } else {
         tracing::warn!("terminal closed: {next}");
     }

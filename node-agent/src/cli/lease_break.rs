@@ -48,7 +48,7 @@ async fn plan(operator: &Operator, id: &str) -> Result<Vec<Planned>, Complaint> 
             Ok(leases) => {
                 planned.extend(leases.into_iter().map(|lease| Planned { group: group.clone(), lease }));
             }
-            Err(why @ Refused::OneAtATime(_)) => return Err(Complaint::new(exit::NOTHING_CHANGED, why)),
+            Err(why @ Refused::OneAtATime(_)) => return Err(refusal(exit::NOTHING_CHANGED, id, why)),
             // The node may hold a lease in another group.
             Err(why) => refused = Some(why),
         }
@@ -61,9 +61,13 @@ async fn plan(operator: &Operator, id: &str) -> Result<Vec<Planned>, Complaint> 
         return Err(Complaint::new(exit::USAGE, nothing));
     }
     match refused {
-        Some(why) if planned.is_empty() => Err(Complaint::new(exit::USAGE, why)),
+        Some(why) if planned.is_empty() => Err(refusal(exit::USAGE, id, why)),
         _ => Ok(planned),
     }
+}
+
+fn refusal(exit_code: u8, id: &str, why: Refused) -> Complaint {
+    Complaint::new(exit_code, anyhow::Error::new(why).context(format!("failed to break the lease of {id}")))
 }
 
 async fn look_back(

@@ -37,7 +37,11 @@ async fn marks(operator: &Operator, id: &str) -> Result<Vec<(TargetGroup, Found)
     for group in &operator.groups {
         let tags = operator.tags(group).await?;
         let found = decide::may_clear(&tags, id).map_err(|why| {
-            Complaint::new(exit::USAGE, anyhow::Error::new(why).context(format!("in {}", group.name)))
+            Complaint::new(
+                exit::USAGE,
+                anyhow::Error::new(why)
+                    .context(format!("failed to clear the mark of {id} in {}", group.name)),
+            )
         })?;
         marks.extend(found.into_iter().map(|mark| (group.clone(), mark)));
     }

@@ -32,7 +32,7 @@ pub(super) async fn ask_ec2(settings: &Settings) -> Result<u8, Complaint> {
         match fate {
             Fate::Terminated => terminated.push(id),
             Fate::NotListed => say(&format!(
-                "kept: EC2 does not list {id}; if it is of this region and account, it was terminated at least an hour ago: \
+                "kept: EC2 does not list {id}; if it belongs to this region and account, it was terminated at least an hour ago: \
                  run `node-agent lease gc {id}`\n"
             )),
             _ => say(&format!("kept: {id} is {fate}\n")),

@@ -15,7 +15,7 @@ pub(super) async fn pause(settings: &Settings, words: &[String]) -> Result<u8, C
         return Err(Complaint::new(
             exit::USAGE,
             anyhow::anyhow!(
-                "failed to pause: the reason is empty; give one with letters or digits, which every waiting node shows"
+                "failed to pause the target groups: the reason is empty; give one with letters or digits, which every waiting node shows"
             ),
         ));
     };

@@ -26,7 +26,8 @@ pub enum SettingsError {
     },
     /// The file is not TOML, or has an unknown key or value.
     #[error(
-        "failed to parse the configuration {path}: {cause}\ncorrect it; docs/configuration.md lists every setting"
+        "failed to parse the configuration {path}: {}\ncorrect it; docs/configuration.md lists every setting",
+        .cause.to_string().trim_end()
     )]
     Parse {
         /// The file.

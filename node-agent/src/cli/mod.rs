@@ -4,6 +4,8 @@ mod args;
 mod check;
 mod check_scaling;
 mod check_start;
+#[cfg(test)]
+mod errors;
 mod findings;
 mod idle;
 mod lease_break;

@@ -10,7 +10,7 @@ impl LocalAlb {
         self.model().instances.insert(instance.id.clone(), instance);
     }
 
-    /// Removes an instance from a group for good: it is deregistered, and no longer counts as out of service.
+    /// Deregisters an instance permanently: it no longer counts as out of service.
     pub fn retire(&self, arn: &str, instance_id: &str) {
         let now = Instant::now();
         let mut model = self.model();

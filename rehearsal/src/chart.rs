@@ -220,7 +220,7 @@ mod tests {
     fn a_phase_is_drawn_where_it_was() {
         let (x, width) = (LEFT + PLOT_WIDTH * 0.2, PLOT_WIDTH * 0.3);
         let image = draw(&report());
-        // The other one of this colour is in the legend.
+        // The first rectangle of this colour is in the legend.
         let bar = image.lines().rfind(|line| line.contains("#efb23f")).unwrap();
         assert!(
             bar.contains(&format!(r#"x="{x:.1}""#)) && bar.contains(&format!(r#"width="{width:.1}""#)),
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn every_phase_of_the_agent_that_takes_time_has_a_colour() {
         let drawn: BTreeSet<&str> = PHASES.iter().flat_map(|(_, _, names)| names.iter().copied()).collect();
-        // These are ends, not stretches of the way.
+        // A maintenance ends or stops in these phases, so they have no colour.
         let ends = BTreeSet::from(["drained", "done", "halted"]);
         for phase in node_agent::record::phase::Phase::ALL {
             assert!(drawn.contains(phase.name()) != ends.contains(phase.name()), "{phase}");

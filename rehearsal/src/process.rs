@@ -90,7 +90,7 @@ mod tests {
             }
         };
         process.kill().await.unwrap();
-        // The grandchild is a zombie for as long as nobody has reaped it, which is gone enough.
+        // A grandchild that was killed but not yet reaped is a zombie, which counts as ended.
         let stat = format!("/proc/{}/stat", grandchild.as_raw_nonzero());
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
             tokio::task::yield_now().await;

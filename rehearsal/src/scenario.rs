@@ -73,7 +73,7 @@ struct Ending {
     problem: Option<String>,
 }
 
-/// Plays `scenario` on a fleet of its own.
+/// Plays `scenario` on a new fleet.
 pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Result<report::Scenario> {
     let directory = settings.directory.join(scenario.to_string());
     let _ = writeln!(io::stderr(), "{scenario}: {}; logs in {}", scenario.explained(), directory.display());

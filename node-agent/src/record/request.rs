@@ -62,11 +62,11 @@ impl Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum RebootWhen {
-    /// Never.
+    /// Do not reboot.
     Never,
-    /// When the command or the operating system requires it.
+    /// Reboot if the command or the operating system requires it.
     IfRequired,
-    /// Always.
+    /// Reboot in any case.
     Always,
 }
 

@@ -92,6 +92,9 @@ impl CallError {
                 "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                     "allow this call in the instance's role (docs/deploy.md has the policy)"
                 }
+                "TooManyTags" => {
+                    "remove tags from the target group: `node-agent lease gc` removes those of terminated instances"
+                }
                 _ => "look the code up in the ELBv2 API reference",
             },
         }

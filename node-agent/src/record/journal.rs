@@ -260,10 +260,19 @@ fn aside(dir: &Path, instance_id: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::eventually;
     use std::os::unix::fs::PermissionsExt;
 
     fn journal(dir: &Path, id: &str) -> Journal {
-        Journal::open(dir).unwrap().for_instance(id, "eu-west-1").unwrap()
+        let mut opened = None;
+        eventually(|| {
+            opened = match Journal::open(dir) {
+                Err(JournalError::Locked) => None,
+                opened => Some(opened.unwrap()),
+            };
+            opened.is_some()
+        });
+        opened.unwrap().for_instance(id, "eu-west-1").unwrap()
     }
 
     #[test]
@@ -309,10 +318,10 @@ mod tests {
 
     #[test]
     fn a_damaged_or_newer_record_is_refused_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
         for (text, part) in
             [("{\"version\": 1", "EOF while parsing"), ("{\"version\": 7}", "it has version 7"), ("", "EOF")]
         {
+            let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(RECORD), text).unwrap();
             let error = Journal::open(dir.path()).unwrap_err().to_string();
             assert!(error.contains(part) && error.contains("nothing was done"), "{error}");

@@ -16,7 +16,7 @@ pub mod turned_back;
 /// Waits for a condition in a test. For a moment, between fork and exec, the child of another test may keep a lock.
 #[cfg(test)]
 fn eventually(mut holds: impl FnMut() -> bool) {
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     while !holds() {
         assert!(began.elapsed() < std::time::Duration::from_secs(60), "the condition never held");
         std::thread::yield_now();

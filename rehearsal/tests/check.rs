@@ -110,7 +110,7 @@ async fn check_answers_in_time_when_only_the_metadata_service_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_metadata_service_is_given_up_by_whoever_is_in_no_hurry_either() {
+async fn maintain_gives_up_on_a_slow_metadata_service() {
     let estate = estate().await.with(METADATA, &away(Away::Slow).await);
     let began = Instant::now();
     estate.agent(&["maintain", "--reboot"]).await.says(2, &["failed to find the AWS region"]);

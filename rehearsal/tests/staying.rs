@@ -124,7 +124,7 @@ async fn drained_and_forgotten_it_comes_back_after_four_hours() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn when_nobody_waits_any_more_a_node_in_service_stays_there() {
+async fn when_no_client_waits_any_more_a_node_in_service_stays_there() {
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let mut driver = node.unit(node.reboot());
@@ -136,7 +136,7 @@ async fn when_nobody_waits_any_more_a_node_in_service_stays_there() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn once_out_it_finishes_whoever_waits() {
+async fn once_out_it_finishes_even_if_no_client_waits() {
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let (mut driver, waits) = (node.unit(node.run(&["patch"])), requests(node).wait().unwrap());

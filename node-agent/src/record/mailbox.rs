@@ -58,7 +58,7 @@ impl Requests {
     /// Shows the driver that a client waits.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn wait(&self) -> io::Result<Waits> {
         let lock = self.waiters()?;
         lock.lock_shared()?;
@@ -76,7 +76,7 @@ impl Requests {
     /// Writes a request for the driver.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn leave(&self, ask: &Ask) -> io::Result<()> {
         self.write(&format!("{}.json", ask.name()), ask)
     }

@@ -16,7 +16,7 @@ fn is_unexpected<T: std::fmt::Debug>(answer: Result<T, CallError>, part: &str) {
 }
 
 #[tokio::test]
-async fn silence_about_our_target_is_no_proof_that_it_has_drained() {
+async fn a_target_missing_in_the_answer_does_not_count_as_drained() {
     for inside in ["", "<TargetHealthDescriptions/>"] {
         let load_balancer = answering(200, xml("DescribeTargetHealth", inside));
         let states = load_balancer.target_health_of(ARN, &own()).await.unwrap();
@@ -27,7 +27,7 @@ async fn silence_about_our_target_is_no_proof_that_it_has_drained() {
 }
 
 #[tokio::test]
-async fn silence_about_a_group_is_no_proof_that_nobody_holds_a_lease() {
+async fn a_group_missing_in_the_answer_does_not_count_as_free_of_leases() {
     for inside in ["", "<TagDescriptions/>", "<TagDescriptions><member><Tags/></member></TagDescriptions>"] {
         let load_balancer = answering(200, xml("DescribeTags", inside));
         is_unexpected(load_balancer.tags(&[ARN.to_owned()]).await, "no entry for arn:aws:");

@@ -65,7 +65,7 @@ async fn a_pause_right_before_leaving_keeps_the_node_in_service() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn whoever_asked_being_gone_right_before_leaving_keeps_the_node_in_service() {
+async fn a_client_that_ends_right_before_leaving_keeps_the_node_in_service() {
     let fleet = fleet().start().await;
     fleet.alb.change_faults(|faults| faults.latency = Duration::from_secs(1));
     let node = &fleet.nodes[0];
@@ -79,7 +79,7 @@ async fn whoever_asked_being_gone_right_before_leaving_keeps_the_node_in_service
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_node_that_is_rightly_out_and_one_that_is_ill_leave_no_room_for_a_third() {
+async fn a_node_in_maintenance_and_an_unhealthy_one_leave_no_room_for_a_third() {
     let fleet =
         fleet().nodes(4).tag("max-unavailable", "2").settings(|s| s.lease_wait = seconds(600)).start().await;
     let (first, second) = (&fleet.nodes[0], &fleet.nodes[1]);

@@ -53,7 +53,7 @@ async fn drained_it_stays_out_through_a_reboot() {
     let machine = machine_with(|estate| estate.configured("drained_limit = \"8760h\"")).await;
     machine.agent(&["drain"]).await.says(0, &["drained"]);
     machine.reboot().await;
-    until(|| machine.log().matches("staying drained").count() == 2).await;
+    until(|| machine.log().matches("drained: waiting for a request to continue").count() == 2).await;
     assert_eq!((machine.phase(), machine.finished().len()), (Some(Phase::Drained), 0));
     assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
     machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
@@ -68,7 +68,7 @@ async fn a_driver_whose_configuration_was_broken_while_out_goes_on_from_the_reco
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("{text}drain_flor = \"9s\"\n")).unwrap();
     machine.reboot().await;
-    until(|| machine.log().matches("staying drained").count() == 2).await;
+    until(|| machine.log().matches("drained: waiting for a request to continue").count() == 2).await;
     assert!(machine.log().contains("unknown field `drain_flor`"), "{}", machine.log());
     machine.agent(&["rejoin"]).await.says(0, &["unknown field `drain_flor`", "succeeded"]);
     machine.assert_restored();

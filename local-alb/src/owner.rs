@@ -24,6 +24,16 @@ impl LocalAlb {
             .for_each(|(_, t)| t.deregister(now, delay));
     }
 
+    /// Shifts traffic away from a zone. Its targets report this administrative override, such as `zonal_shift_active`.
+    /// `None` ends the shift.
+    pub fn shift_zone(&self, zone: &str, state: Option<&str>) {
+        let shifted = &mut self.model().shifted_zones;
+        match state {
+            Some(state) => shifted.insert(zone.to_owned(), state.to_owned()),
+            None => shifted.remove(zone),
+        };
+    }
+
     /// Deletes a group.
     pub fn delete_target_group(&self, arn: &str) {
         self.model().groups.remove(arn);

@@ -183,3 +183,21 @@ async fn check_sees_the_group_that_the_node_is_in_whatever_else_is_named() {
     asked(&estate, &["check"]).await.says(1, &["is healthy in web: requests would be lost"]);
     estate.is_untouched();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_cannot_tell_about_a_node_without_a_target() {
+    let estate = estate().await;
+    estate.alb.create_target_group(quick_group("other", Vec::new())).unwrap();
+    let estate = estate.configured_instead("target_groups = [\"web\"]", "target_groups = [\"other\"]");
+    asked(&estate, &["check"]).await.says(1, &["no\n", "cannot tell: no target in other is this node"]);
+    let estate = estate.configured_instead("target_groups = [\"other\"]", "target_groups = []");
+    asked(&estate, &["check"]).await.says(1, &["no\n", "cannot tell", "node-agent/managed=true"]);
+    // A slip of the pen is named, and does not count.
+    estate.alb.set_tag(&estate.arn, "node-agent/managed", "True");
+    asked(&estate, &["check"]).await.says(1, &["no\n", "cannot tell", "node-agent/managed=True", "`true`"]);
+    asked(&estate, &["check", "--start"]).await.says(1, &["node-agent/managed=True"]);
+    estate.alb.set_tag(&estate.arn, "node-agent/managed", "true");
+    asked(&estate, &["check"]).await.says(1, &["is healthy in web: requests would be lost"]);
+    estate.agent(&["drain"]).await.says(0, &["drained"]);
+    asked(&estate, &["check"]).await.says(0, &["yes"]);
+}

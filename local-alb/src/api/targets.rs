@@ -10,7 +10,13 @@ use tokio::time::Instant;
 
 pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arn = group_arn(model, query)?;
-    let Model { groups, fate, random, .. } = model;
+    // The real API documents `Include` for more than the health. Whoever does not ask may not be told.
+    let everything = query.list("Include").contains(&"All");
+    let Model { groups, fate, random, instances, shifted_zones, .. } = model;
+    let shift_of = |id: &str| {
+        let zone = instances.get(id).filter(|_| everything).map(|instance| &instance.zone)?;
+        shifted_zones.get(zone).map(String::as_str)
+    };
     let group = groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
     // Each target is shown as it was at a random moment within `stale_health`.
     let mut seen = |target: &Target| target.health_at(moment_seen(now, fate.faults.stale_health, random));
@@ -19,20 +25,26 @@ pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) ->
     within(&mut out, "TargetHealthDescriptions", |out| {
         for pair in &asked {
             let health = group.targets.get(pair).map_or(TargetHealth::NotRegistered, &mut seen);
-            within(out, "member", |out| describe_one(out, group, pair, health));
+            within(out, "member", |out| describe_one(out, group, pair, health, shift_of(&pair.0)));
         }
         // Without targets in the request: all registered and draining targets, but none that has left.
         for (pair, target) in group.targets.iter().filter(|_| asked.is_empty()) {
             let health = seen(target);
             if health != TargetHealth::NotRegistered {
-                within(out, "member", |out| describe_one(out, group, pair, health));
+                within(out, "member", |out| describe_one(out, group, pair, health, shift_of(&pair.0)));
             }
         }
     });
     Ok(out)
 }
 
-fn describe_one(out: &mut String, group: &TargetGroup, pair: &(String, u16), health: TargetHealth) {
+fn describe_one(
+    out: &mut String,
+    group: &TargetGroup,
+    pair: &(String, u16),
+    health: TargetHealth,
+    zonal_shift: Option<&str>,
+) {
     let (id, port) = pair;
     within(out, "Target", |out| {
         text(out, "Id", id);
@@ -48,6 +60,12 @@ fn describe_one(out: &mut String, group: &TargetGroup, pair: &(String, u16), hea
             text(out, "Description", health.description());
         }
     });
+    if let Some(state) = zonal_shift {
+        within(out, "AdministrativeOverride", |out| {
+            text(out, "State", state);
+            text(out, "Reason", "AdministrativeOverride.ZonalShiftActive");
+        });
+    }
 }
 
 pub(super) fn register(model: &mut Model, now: Instant, query: &Query) -> (Answer, Vec<NewRegistration>) {

@@ -24,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) settings: Settings,
     pub(crate) groups: BTreeMap<String, TargetGroup>,
     pub(crate) instances: BTreeMap<String, Instance>,
+    /// Availability zones with a zonal shift, and the state that their targets report.
+    pub(crate) shifted_zones: BTreeMap<String, String>,
     pub(crate) fate: Fate,
     pub(crate) random: StdRng,
 }
@@ -61,6 +63,7 @@ impl Model {
             settings,
             groups: BTreeMap::new(),
             instances: BTreeMap::new(),
+            shifted_zones: BTreeMap::new(),
         }
     }
 
@@ -82,6 +85,24 @@ impl Model {
     pub(crate) fn address_of(&self, id: &str) -> Option<IpAddr> {
         let instance = self.instances.get(id).map(|instance| instance.address);
         instance.or_else(|| id.parse().ok()).filter(IpAddr::is_loopback)
+    }
+
+    /// The state of the zonal shift that keeps a target from traffic.
+    pub(crate) fn zonal_shift_of(&self, id: &str) -> Option<&str> {
+        let zone = &self.instances.get(id)?.zone;
+        self.shifted_zones.get(zone).map(String::as_str)
+    }
+
+    /// The targets that the data plane sends requests to: the healthy ones, or all of them if too few are healthy. Targets
+    /// in a zone that is shifted away get none.
+    pub(crate) fn receivers<'a>(
+        &self,
+        group: &'a TargetGroup,
+        now: Instant,
+    ) -> Vec<(&'a (String, u16), &'a Target)> {
+        let mut receivers = group.receivers(now, self.settings.propagation_lag);
+        receivers.retain(|((id, _), _)| self.zonal_shift_of(id).is_none());
+        receivers
     }
 
     /// Registers one target. `None`: it was already registered.
@@ -153,8 +174,7 @@ impl TargetGroup {
         })
     }
 
-    /// The targets that the data plane sends requests to: the healthy ones, or all of them if too few are healthy.
-    pub(crate) fn receivers(&self, now: Instant, lag: Duration) -> Vec<(&(String, u16), &Target)> {
+    fn receivers(&self, now: Instant, lag: Duration) -> Vec<(&(String, u16), &Target)> {
         let seen = |(key, target)| (key, target, Target::gets_requests(target, now, lag));
         let mut known: Vec<_> = self.targets.iter().map(seen).collect();
         known.retain(|(.., eligible)| *eligible != Eligible::No);

@@ -97,7 +97,7 @@ impl Listener {
     fn choose(&self) -> Result<Chosen, &'static str> {
         let model = self.alb.model();
         let Some(group) = model.groups.get(&*self.arn) else { return Err("the target group does not exist") };
-        let receivers = group.receivers(Instant::now(), model.settings.propagation_lag);
+        let receivers = model.receivers(group, Instant::now());
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let Some(((id, port), target)) = turn.checked_rem(receivers.len()).and_then(|at| receivers.get(at))
         else {

@@ -11,7 +11,7 @@ use crate::aws::response_limit::Bound;
 use crate::aws::target_group::{Attributes, Target, TargetGroup, TargetState};
 use answer::{description, named, target_group, target_state, unknown};
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::Tag;
+use aws_sdk_elasticloadbalancingv2::types::{DescribeTargetHealthInputIncludeEnum, Tag};
 use error::unexpected;
 use std::collections::BTreeMap;
 
@@ -96,6 +96,8 @@ impl LoadBalancer {
 
     async fn health(&self, arn: &str, pairs: &[Target]) -> Answer<Vec<TargetState>> {
         let request = self.client.describe_target_health().target_group_arn(arn);
+        // Without it the answer may leave out that a zonal shift is active.
+        let request = request.include(DescribeTargetHealthInputIncludeEnum::All);
         let request =
             request.set_targets((!pairs.is_empty()).then(|| pairs.iter().map(description).collect()));
         let answer = request.send().await.map_err(failed("DescribeTargetHealth"))?;

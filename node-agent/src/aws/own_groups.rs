@@ -169,6 +169,13 @@ async fn described(
         let arns: Vec<_> = described.iter().map(|group| arn(group).to_owned()).collect();
         let tags = load_balancer.tags(&arns).await?;
         let managed = |arn: &str| tags.get(arn)?.get(MANAGED);
+        for (arn, value) in tags.iter().filter_map(|(arn, tags)| Some((arn, tags.get(MANAGED)?))) {
+            if value != "true" && value.eq_ignore_ascii_case("true") {
+                tracing::warn!(
+                    "{arn} has the tag {MANAGED}={value}, which does not count; write it as `true`"
+                );
+            }
+        }
         described.retain(|group| managed(arn(group)).is_some_and(|value| value == "true"));
     }
     described.sort_by(|a, b| arn(a).cmp(arn(b)));

@@ -59,6 +59,9 @@ pub struct TargetState {
     pub health: TargetHealth,
     /// Reason code, such as `Target.NotRegistered`; empty when healthy.
     pub reason: String,
+    /// The state of an active administrative override, such as `zonal_shift_active`: the load balancer sends the target no
+    /// requests, whatever its health.
+    pub administrative_override: Option<String>,
 }
 
 impl TargetState {
@@ -66,6 +69,11 @@ impl TargetState {
     /// (no listener, zone not enabled, instance stopped).
     pub fn is_not_registered(&self) -> bool {
         self.health == TargetHealth::Unused && self.reason == "Target.NotRegistered"
+    }
+
+    /// Healthy, and not kept from traffic by a zonal shift.
+    pub fn is_capacity(&self) -> bool {
+        self.health == TargetHealth::Healthy && self.administrative_override.is_none()
     }
 
     /// In the group, so the load balancer may send it requests now or later.
@@ -88,6 +96,9 @@ impl fmt::Display for TargetState {
         write!(f, "{word}")?;
         if !self.reason.is_empty() {
             write!(f, " ({})", self.reason)?;
+        }
+        if let Some(state) = &self.administrative_override {
+            write!(f, ", without traffic ({state})")?;
         }
         Ok(())
     }
@@ -203,7 +214,8 @@ impl Attributes {
             slow_start: seconds("slow_start.duration_seconds", 0, LONGEST_SLOW_START),
             minimum_healthy_count: most("count"),
             minimum_healthy_percent: most("percentage").min(100),
-            // On an ALB the default is on.
+            // `use_load_balancer_configuration` is on: for an ALB the load balancer's own attribute is true and cannot be changed
+            // (ELBv2 API reference, LoadBalancerAttribute).
             cross_zone: pairs.get("load_balancing.cross_zone.enabled").is_none_or(|value| value != "false"),
         }
     }
@@ -256,6 +268,7 @@ mod tests {
             zone: None,
             health,
             reason: reason.into(),
+            administrative_override: None,
         };
         assert!(state(TargetHealth::Unused, "Target.NotRegistered").is_not_registered());
         assert!(state(TargetHealth::Unused, "Target.NotInUse").is_registered());

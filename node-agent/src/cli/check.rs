@@ -55,11 +55,24 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
         requests_in_flight: in_flight(settings).await,
         ..Findings::default()
     };
-    for (arn, name, pairs) in own_groups(&node, settings, operation.as_ref()).await? {
+    let has_left = operation.as_ref().is_some_and(|operation| operation.left.is_some());
+    let groups = own_groups(&node, settings, operation.as_ref()).await?;
+    if groups.is_empty() && !has_left {
+        let nowhere = MembershipError::Nowhere(node.identity.instance_id.clone());
+        findings.reasons.push(format!("cannot tell: {nowhere}"));
+    }
+    for (arn, name, pairs) in groups {
         let health = node.load_balancer.target_health(&arn).await.map_err(|error| cannot_tell(&error))?;
         let tags = node.load_balancer.tags(std::slice::from_ref(&arn)).await;
         let tags = tags.map_err(|error| cannot_tell(&error))?.remove(&arn).unwrap_or_default();
         let own: Vec<_> = health.iter().filter(|state| pairs.contains(&state.target)).collect();
+        if own.is_empty() && !has_left {
+            findings.reasons.push(format!(
+                "cannot tell: no target in {name} is this node, {}, and it did not leave by node-agent; correct the name of \
+                 the group, or shut down without asking",
+                node.identity.instance_id
+            ));
+        }
         findings
             .reasons
             .extend(own.iter().filter_map(|state| still_reachable(state, &name, operation.as_ref())));
@@ -85,7 +98,8 @@ async fn in_flight(settings: &Settings) -> Option<u64> {
     gather::service().ok()?.in_flight(url).await.ok()
 }
 
-/// The groups of this node as (ARN, name, own pairs): those on record, or those in which it is registered or draining.
+/// The groups of this node as (ARN, name, own pairs): those on record, those that are named, or those in which it is
+/// registered or draining.
 async fn own_groups(
     node: &gather::Node,
     settings: &Settings,
@@ -101,7 +115,8 @@ async fn own_groups(
     };
     let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
     let found = found.map_err(|error| cannot_tell(&error))?.into_iter();
-    let ours = found.filter(|membership| !membership.own.is_empty()).map(|membership| {
+    let named = !settings.target_groups.is_empty();
+    let ours = found.filter(|membership| named || !membership.own.is_empty()).map(|membership| {
         let pairs = membership.own.into_iter().map(|state| state.target).collect();
         (membership.group.arn, membership.group.name, pairs)
     });

@@ -169,6 +169,7 @@ fn group(tags: &[(&str, &str)], attributes: Attributes) -> GroupSnapshot {
         zone: None,
         health,
         reason: String::new(),
+        administrative_override: None,
     };
     let targets = [
         target(ME, TargetHealth::Healthy),

@@ -1,6 +1,6 @@
 //! The capacity guard: whether the target group can spare this node. It counts instances in what was just read.
 
-use crate::aws::target_group::{Attributes, TargetHealth, TargetState};
+use crate::aws::target_group::{Attributes, TargetState};
 use crate::lease::Leases;
 use crate::lease::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,8 +85,9 @@ pub struct Allowance {
 /// [`Shortage`] with the counts and the rule that requires the most.
 pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
-    let standing = members.others.iter().filter(|m| m.healthy || m.holds).count();
-    members.enough(standing, CountAs::Standing, members.floor(view, allowance))
+    let standing: Vec<_> = members.others.iter().filter(|m| m.in_service || m.holds).collect();
+    members.enough(standing.len(), CountAs::Standing, members.floor(view, allowance))?;
+    members.enough_in_zone(&standing, CountAs::Standing, view.attributes, allowance)
 }
 
 /// Whether this node may leave service now. It counts nodes that are healthy *and* hold no lease. With separate counts, one
@@ -96,22 +97,9 @@ pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<
 /// [`Shortage`] with the counts and the rule that requires the most.
 pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
-    let staying: Vec<_> = members.others.iter().filter(|m| m.healthy && !m.holds).collect();
+    let staying: Vec<_> = members.others.iter().filter(|m| m.in_service && !m.holds).collect();
     members.enough(staying.len(), CountAs::Staying, members.floor(view, allowance))?;
-    if view.attributes.cross_zone || allowance.ignore_zones || allowance.empty {
-        return Ok(());
-    }
-    let Some(zone) = members.my_zone.as_deref() else { return Err(Shortage::ZonesUnknown) };
-    if members.others.iter().any(|m| m.listed && m.zone.is_none()) {
-        return Err(Shortage::ZonesUnknown);
-    }
-    let here = staying.iter().filter(|m| m.zone.as_deref() == Some(zone)).count();
-    let needed = 1.max(view.attributes.minimum_healthy_count as usize);
-    if here >= needed {
-        return Ok(());
-    }
-    let why = "cross-zone load balancing is off, so each zone needs its own nodes";
-    Err(members.too_few(here, CountAs::Staying, format!(" in zone {zone}"), (needed, why)))
+    members.enough_in_zone(&staying, CountAs::Staying, view.attributes, allowance)
 }
 
 /// Whether enough other nodes are in service right after this node has left. Leases do not matter here: a claim that is
@@ -121,8 +109,8 @@ pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<
 /// [`Shortage`] with the counts and the rule that requires the most.
 pub fn enough_left(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
-    let healthy = members.others.iter().filter(|m| m.healthy).count();
-    members.enough(healthy, CountAs::InService, members.floor(view, allowance))
+    let in_service = members.others.iter().filter(|m| m.in_service).count();
+    members.enough(in_service, CountAs::InService, members.floor(view, allowance))
 }
 
 /// The instances of the group: a node with two ports is one instance, and healthy only when both ports are.
@@ -136,7 +124,10 @@ struct Member<'a> {
     id: &'a str,
     zone: Option<String>,
     listed: bool,
-    healthy: bool,
+    /// Healthy, and its zone is not shifted away.
+    in_service: bool,
+    /// The zonal shift that keeps it from traffic.
+    shifted: Option<String>,
     holds: bool,
 }
 
@@ -156,7 +147,8 @@ impl<'a> Members<'a> {
                 id,
                 zone: zone_of(pairs),
                 listed: !pairs.is_empty(),
-                healthy: !pairs.is_empty() && pairs.iter().all(|p| p.health == TargetHealth::Healthy),
+                in_service: !pairs.is_empty() && pairs.iter().all(|pair| pair.is_capacity()),
+                shifted: pairs.iter().find_map(|pair| pair.administrative_override.clone()),
                 holds: holders.contains(id),
             }
         };
@@ -195,6 +187,31 @@ impl<'a> Members<'a> {
         if counted >= floor.0 { Ok(()) } else { Err(self.too_few(counted, count_as, String::new(), floor)) }
     }
 
+    /// With cross-zone load balancing off, each zone needs enough nodes of its own. The zone of a node that is not listed
+    /// is not known: it may be this one.
+    fn enough_in_zone(
+        &self,
+        counted: &[&Member<'_>],
+        count_as: CountAs,
+        attributes: &Attributes,
+        allowance: Allowance,
+    ) -> Result<(), Shortage> {
+        if attributes.cross_zone || allowance.ignore_zones || allowance.empty {
+            return Ok(());
+        }
+        let Some(zone) = self.my_zone.as_deref() else { return Err(Shortage::ZonesUnknown) };
+        if self.others.iter().any(|m| m.listed && m.zone.is_none()) {
+            return Err(Shortage::ZonesUnknown);
+        }
+        let here = counted.iter().filter(|m| m.zone.as_deref().is_none_or(|other| other == zone)).count();
+        let needed = 1.max(attributes.minimum_healthy_count as usize);
+        if here >= needed {
+            return Ok(());
+        }
+        let why = "cross-zone load balancing is off, so each zone needs its own nodes";
+        Err(self.too_few(here, count_as, format!(" in zone {zone}"), (needed, why)))
+    }
+
     fn too_few(
         &self,
         counted: usize,
@@ -211,8 +228,12 @@ impl<'a> Members<'a> {
         let ids: Vec<_> = self
             .others
             .iter()
-            .filter(|m| !m.healthy)
-            .map(|m| if m.holds { format!("{} (holds a lease)", m.id) } else { m.id.to_owned() })
+            .filter(|m| !m.in_service)
+            .map(|m| match &m.shifted {
+                Some(shift) => format!("{} ({shift})", m.id),
+                None if m.holds => format!("{} (holds a lease)", m.id),
+                None => m.id.to_owned(),
+            })
             .collect();
         if ids.is_empty() { "none of the registered nodes".to_owned() } else { ids.join(", ") }
     }

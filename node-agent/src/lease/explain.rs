@@ -177,6 +177,7 @@ mod tests {
             zone: None,
             health: TargetHealth::Healthy,
             reason: String::new(),
+            administrative_override: None,
         };
         GroupSnapshot {
             attributes: Attributes { cross_zone: true, ..Attributes::default() },

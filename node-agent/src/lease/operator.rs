@@ -221,7 +221,7 @@ mod tests {
 
     fn target(id: &str, health: TargetHealth) -> TargetState {
         let target = Target { id: id.into(), port: 80 };
-        TargetState { target, zone: None, health, reason: String::new() }
+        TargetState { target, zone: None, health, reason: String::new(), administrative_override: None }
     }
 
     #[test]

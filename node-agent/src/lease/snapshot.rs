@@ -2,7 +2,7 @@
 
 use crate::aws::target_group::{Attributes, OwnIds, TargetHealth, TargetState, own};
 use crate::lease::Leases;
-use crate::lease::capacity::{self, Allowance, GroupView};
+use crate::lease::capacity::{self, Allowance, GroupView, Shortage};
 use crate::lease::policy::{BadPolicy, Policy};
 use crate::settings::Settings;
 use std::collections::BTreeMap;
@@ -34,6 +34,19 @@ pub enum Refusal {
     /// Not with this policy.
     #[error(transparent)]
     Policy(#[from] BadPolicy),
+    /// Not with this configuration of the target group.
+    #[error("{0}")]
+    Misconfigured(Shortage),
+}
+
+impl From<Shortage> for Refusal {
+    fn from(shortage: Shortage) -> Refusal {
+        match shortage {
+            Shortage::TooFew { .. } => Refusal::NotNow(shortage.to_string()),
+            // Waiting does not change it.
+            Shortage::ZonesUnknown => Refusal::Misconfigured(shortage),
+        }
+    }
 }
 
 impl GroupSnapshot {
@@ -60,8 +73,7 @@ impl GroupSnapshot {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
         self.leases.may_start(us.instance, policy).map_err(|why| Refusal::Stopped(why.to_string()))?;
         self.check_own_health(us, settings.repair)?;
-        capacity::may_begin(us.target, self.view(policy), allowance(settings))
-            .map_err(|why| Refusal::NotNow(why.to_string()))
+        Ok(capacity::may_begin(us.target, self.view(policy), allowance(settings))?)
     }
 
     /// Whether this node may leave now, with its claim confirmed.
@@ -70,8 +82,7 @@ impl GroupSnapshot {
     /// The [`Refusal`].
     pub fn may_leave(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
-        capacity::may_leave(us.target, self.view(policy), allowance(settings))
-            .map_err(|why| Refusal::NotNow(why.to_string()))
+        Ok(capacity::may_leave(us.target, self.view(policy), allowance(settings))?)
     }
 
     /// Whether this node may stay out, right after it left.
@@ -80,8 +91,7 @@ impl GroupSnapshot {
     /// The [`Refusal`].
     pub fn enough_left(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
-        capacity::enough_left(us.target, self.view(policy), allowance(settings))
-            .map_err(|why| Refusal::NotNow(why.to_string()))
+        Ok(capacity::enough_left(us.target, self.view(policy), allowance(settings))?)
     }
 
     /// Whether this node is healthy itself; `repair` skips the check.

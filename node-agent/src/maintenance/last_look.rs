@@ -116,6 +116,6 @@ pub(crate) fn refused(group: &str, refusal: &Refusal) -> StepError {
     match refusal {
         Refusal::NotNow(_) => StepError::Blocked(why),
         Refusal::Stopped(_) => StepError::Failed(why),
-        Refusal::Policy(_) => StepError::Misconfigured(why),
+        Refusal::Policy(_) | Refusal::Misconfigured(_) => StepError::Misconfigured(why),
     }
 }

@@ -179,7 +179,13 @@ impl Seen {
                 true => (TargetHealth::Healthy, String::new()),
                 false => (TargetHealth::Unused, "Target.NotRegistered".to_owned()),
             };
-            TargetState { target: Target { id: id(n), port: 80 }, zone: None, health, reason }
+            TargetState {
+                target: Target { id: id(n), port: 80 },
+                zone: None,
+                health,
+                reason,
+                administrative_override: None,
+            }
         };
         let targets: Vec<_> = (0..self.nodes).map(state).collect();
         let attributes = Attributes { cross_zone: true, ..Attributes::default() };

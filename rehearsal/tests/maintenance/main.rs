@@ -23,3 +23,4 @@ mod returning;
 mod stop;
 mod turns;
 mod waiting;
+mod zones;

@@ -5,7 +5,8 @@ use crate::aws::target_group::{
     HealthCheck, LONGEST_CHECK, Target, TargetGroup, TargetHealth, TargetState, TargetType,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
-    ProtocolEnum, TargetDescription, TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
+    AdministrativeOverride, ProtocolEnum, TargetAdministrativeOverrideStateEnum, TargetDescription,
+    TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
 };
 use std::time::Duration;
 
@@ -82,7 +83,15 @@ pub(super) fn target_state(description: &TargetHealthDescription) -> Option<Targ
         zone: target.availability_zone().map(printable),
         health: state,
         reason: printable(reason),
+        administrative_override: description.administrative_override().and_then(active_override),
     })
+}
+
+/// The state of an override that is active. A state newer than this program counts as active: it can only cost capacity.
+fn active_override(administrative: &AdministrativeOverride) -> Option<String> {
+    use TargetAdministrativeOverrideStateEnum::{NoOverride, UnknownValue};
+    let state = administrative.state().filter(|state| !matches!(state, NoOverride | UnknownValue))?;
+    Some(printable(state.as_str()))
 }
 
 /// The name, unless it is missing: then the SDK returns an empty one.
@@ -91,7 +100,13 @@ pub(super) fn named(name: Option<&str>) -> Option<String> {
 }
 
 pub(super) fn unknown(target: Target) -> TargetState {
-    TargetState { target, zone: None, health: TargetHealth::Unknown, reason: String::new() }
+    TargetState {
+        target,
+        zone: None,
+        health: TargetHealth::Unknown,
+        reason: String::new(),
+        administrative_override: None,
+    }
 }
 
 pub(super) fn description(target: &Target) -> TargetDescription {

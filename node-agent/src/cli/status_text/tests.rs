@@ -110,6 +110,7 @@ fn group(name: &'static str) -> Group {
         zone: None,
         health: TargetHealth::Healthy,
         reason: String::new(),
+        administrative_override: None,
     };
     Group {
         name,

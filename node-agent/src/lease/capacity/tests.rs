@@ -1,7 +1,7 @@
 //! Which nodes may start and leave, in groups built for each test.
 
 use super::*;
-use crate::aws::target_group::Target;
+use crate::aws::target_group::{Target, TargetHealth};
 
 /// A group that reads as a sentence: `group().healthy("a").unhealthy("b").holding("c")`.
 #[derive(Default)]
@@ -20,7 +20,8 @@ fn group() -> Group {
 impl Group {
     fn target(mut self, id: &str, port: u16, health: TargetHealth) -> Group {
         let target = Target { id: id.into(), port };
-        self.targets.push(TargetState { target, zone: None, health, reason: String::new() });
+        let (zone, reason, administrative_override) = (None, String::new(), None);
+        self.targets.push(TargetState { target, zone, health, reason, administrative_override });
         self
     }
     fn healthy(self, ids: &[&str]) -> Group {
@@ -28,6 +29,12 @@ impl Group {
     }
     fn unhealthy(self, id: &str) -> Group {
         self.target(id, 80, TargetHealth::Unhealthy)
+    }
+    fn shifted(mut self, id: &str, state: &str) -> Group {
+        for target in self.targets.iter_mut().filter(|target| target.target.id == id) {
+            target.administrative_override = Some(state.to_owned());
+        }
+        self
     }
     fn holding(mut self, id: &str) -> Group {
         self.tags.insert(format!("node-agent/lease/{id}"), "v1 p=held e=1 k=1".into());
@@ -142,7 +149,9 @@ fn with_cross_zone_off_each_zone_needs_its_own_nodes() {
     let message = three().zones(&["1a", "1b", "1b"]).leave().unwrap_err().to_string();
     let few = "0 other nodes are healthy and hold no lease in zone 1a; 1 is required (";
     assert!(message.starts_with(few), "{message}");
-    assert_eq!(three().with(|g| g.attributes.cross_zone = false).leave(), Err(Shortage::ZonesUnknown));
+    let unknown = three().with(|g| g.attributes.cross_zone = false);
+    assert_eq!(unknown.begin(), Err(Shortage::ZonesUnknown));
+    assert_eq!(unknown.leave(), Err(Shortage::ZonesUnknown));
     let ignoring = three().with(|g| {
         g.attributes.cross_zone = false;
         g.allowance.ignore_zones = true;
@@ -154,4 +163,31 @@ fn with_cross_zone_off_each_zone_needs_its_own_nodes() {
 fn an_unknown_state_is_not_healthy() {
     let group = group().healthy(&["me", "a"]).target("b", 80, TargetHealth::Unknown);
     assert!(group.leave().is_err());
+}
+
+#[test]
+fn a_node_that_would_empty_its_zone_does_not_begin() {
+    let three = || group().healthy(&["me", "a", "b"]);
+    assert_eq!(three().zones(&["1a", "1a", "1b"]).begin(), Ok(()));
+    let message = three().zones(&["1a", "1b", "1b"]).begin().unwrap_err().to_string();
+    let few = "0 other nodes are in service or under maintenance in zone 1a; 1 is required (";
+    assert!(message.starts_with(few), "{message}");
+    // A holder that is out may be in any zone: it keeps nobody from waiting for it.
+    let waiting = group().healthy(&["me", "b"]).holding("a").with(|g| g.policy.max_unavailable = 2);
+    let waiting = waiting.zones(&["1a", "1b"]);
+    assert_eq!(waiting.begin(), Ok(()));
+    assert!(waiting.leave().is_err());
+}
+
+#[test]
+fn a_node_whose_zone_is_shifted_away_is_no_capacity_and_is_named() {
+    for state in ["zonal_shift_active", "zonal_shift_delegated_to_dns"] {
+        let shifted = group().healthy(&["me", "a", "b"]).shifted("b", state);
+        let message = shifted.begin().unwrap_err().to_string();
+        assert!(message.ends_with(&format!("not healthy: b ({state})")), "{message}");
+        assert!(shifted.leave().is_err());
+    }
+    // Its own zone being shifted away is no reason to stay.
+    let own = group().healthy(&["me", "a", "b"]).shifted("me", "zonal_shift_active");
+    assert_eq!((own.begin(), own.leave()), (Ok(()), Ok(())));
 }

@@ -95,6 +95,8 @@ pub struct Settings {
 
     /// Give up if the node has not left service after this long.
     pub lease_wait: Length,
+    /// How long a reboot by somebody else waits for its turn. After that the node leaves service without a lease.
+    pub guard_wait: Length,
     /// How much longer than the deregistration delay a drain may take.
     pub drain_margin: Length,
     /// How long the command may run.
@@ -159,6 +161,8 @@ impl Default for Settings {
             rerun: false,
             ignore_zones: false,
             lease_wait: Length::from_secs(4 * 3600),
+            // EC2 forces its own reboot after a few minutes.
+            guard_wait: Length::from_secs(90),
             drain_margin: Length::from_secs(120),
             command_limit: Length::from_secs(3600),
             command_grace: Length::from_secs(10),

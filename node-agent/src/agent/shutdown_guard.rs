@@ -11,6 +11,7 @@ use crate::machine::systemd;
 use crate::machine::systemd::GoingDown;
 use crate::maintenance::before_shutdown;
 use crate::maintenance::context::DriveError;
+use crate::maintenance::limits::SHUTDOWN_GUARD;
 use crate::maintenance::progress::Progress;
 use crate::record::journal::Journal;
 use crate::settings::Settings;
@@ -19,8 +20,6 @@ use tokio::time::Instant;
 
 /// How long a driver that systemd does not control may keep the record after it was told to stop.
 const DRIVER_LEAVES: Duration = Duration::from_secs(30);
-/// systemd forces the machine down after 30 minutes, and other services need time to stop.
-const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// Deregisters and drains the node if the machine is going down.
 pub(crate) async fn run(settings: Settings, progress: &Progress) -> Result<u8, Complaint> {
@@ -28,7 +27,7 @@ pub(crate) async fn run(settings: Settings, progress: &Progress) -> Result<u8, C
         tracing::info!("nothing to do: the machine is not going down");
         return Ok(exit::DONE);
     };
-    let left = tokio::time::timeout(LONGEST, leave(&settings, how, progress)).await;
+    let left = tokio::time::timeout(SHUTDOWN_GUARD, leave(&settings, how, progress)).await;
     left.unwrap_or_else(|_| {
         let why = "failed to drain before the shutdown: not finished after 20 minutes; systemd forces the machine down soon";
         Err(Complaint::new(exit::FAILED, anyhow::anyhow!(why)))

@@ -108,10 +108,30 @@ pub async fn find_usable(
     let usable = |described: Result<_, Unsupported>| {
         described.inspect_err(|unsupported| tracing::warn!("{unsupported}; leaving the other groups")).ok()
     };
-    let groups = described(load_balancer, named).await?.into_iter().filter_map(usable).collect();
+    let groups = those_that_exist(load_balancer, named).await?.into_iter().filter_map(usable).collect();
     let mut found = memberships(load_balancer, identity, groups).await?;
     found.retain(|membership| !membership.pairs().is_empty());
     Ok(found)
+}
+
+/// The named groups without those that the API refuses to describe: one that was deleted fails the call for all.
+async fn those_that_exist(
+    load_balancer: &LoadBalancer,
+    named: &[String],
+) -> Result<Vec<Result<TargetGroup, Unsupported>>, CallError> {
+    let refused = match described(load_balancer, named).await {
+        Err(refused) if refused.is_final() && named.len() > 1 => refused,
+        answer => return answer,
+    };
+    let mut found = Vec::new();
+    for name in named {
+        match described(load_balancer, std::slice::from_ref(name)).await {
+            Ok(groups) => found.extend(groups),
+            Err(error) if error.is_final() => tracing::warn!("{error}; leaving the other groups"),
+            Err(error) => return Err(error),
+        }
+    }
+    if found.is_empty() { Err(refused) } else { Ok(found) }
 }
 
 /// Our memberships in these groups.

@@ -10,15 +10,19 @@ use crate::record::phase::{Event, Stage};
 use crate::record::{Operation, Request};
 use crate::settings::Settings;
 
-/// How long to try for a lease before a reboot. After that the node leaves without one.
-const LEASE_TRY: Length = Length::from_secs(20);
+/// The part of `guard_wait` that is random, so that nodes that go down at the same time do not all give up at the same time.
+const JITTER: f64 = 0.25;
 /// How long to look for the groups to leave. Without an answer nothing can be done.
 const FORCED_TRY: Length = Length::from_secs(60);
 
-/// How an idle node leaves. Before a power-off it takes no lease, because it may never return to release it.
+/// How an idle node leaves. Before a power-off it takes no lease, because it may never return to release it. Without the
+/// time for a claim to settle, it does not try.
 fn leaving(settings: &Settings, how: GoingDown, now: Moment) -> Operation {
-    let forced = how == GoingDown::PowerOff;
-    let settings = Settings { lease_wait: if forced { FORCED_TRY } else { LEASE_TRY }, ..settings.clone() };
+    let too_short = settings.guard_wait.0 < settings.settle.0.saturating_mul(2);
+    let forced = how == GoingDown::PowerOff || too_short;
+    let wait = settings.guard_wait.0.mul_f64(1.0 - JITTER * rand::random::<f64>());
+    let lease_wait = if forced { FORCED_TRY } else { Length(wait) };
+    let settings = Settings { lease_wait, ..settings.clone() };
     let request = Request::new(format!("{:016x}", rand::random::<u64>()), settings);
     Operation { going_down: Some(how), forced, ..Operation::new(request, now) }
 }

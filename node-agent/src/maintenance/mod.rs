@@ -9,7 +9,7 @@ mod inbox;
 mod last_look;
 mod lease_claim;
 mod lease_writer;
-mod limits;
+pub(crate) mod limits;
 mod notify;
 mod parked;
 pub mod progress;

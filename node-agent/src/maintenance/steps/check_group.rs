@@ -6,7 +6,6 @@ use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{Attributes, TargetState};
 use crate::lease::LeaseState;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
-use crate::machine::systemd::GoingDown;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::refused;
 use crate::maintenance::read_group;
@@ -85,8 +84,8 @@ async fn wait_out_calls_in_doubt(driver: &mut Driver) -> Step {
 }
 
 fn refuse_auto_scaling(driver: &Driver) -> Step {
-    if driver.operation.going_down == Some(GoingDown::PowerOff) {
-        // In any case the group replaces a machine that is switched off.
+    if driver.operation.going_down.is_some() {
+        // The machine goes down whatever the owner would choose. Registered and down loses requests.
         return Ok(());
     }
     match (&driver.identity.auto_scaling, driver.operation.request.settings.asg) {
@@ -103,7 +102,7 @@ async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
         Err(MembershipError::Call(error)) => Err(error),
         answer => Ok(answer),
     };
-    let found = if driver.operation.forced {
+    let found = if driver.operation.going_down.is_some() {
         driver.ask(async |lb| own_groups::find_usable(lb, &identity, &named).await).await?
     } else {
         driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?

@@ -101,6 +101,11 @@ async fn halted_it_keeps_its_tag_and_tells_people_every_hour_until_somebody_want
     until(|| fleet.leases().len() == 1).await;
     assert!(began.elapsed() <= Duration::from_secs(31), "{:?}", began.elapsed());
     assert!(lease(&fleet).contains("p=halted"), "{}", lease(&fleet));
+    // Turned into a tag that takes no slot, it is halted again.
+    for turned in ["v1 p=waiting e=other t=3 s=1", "v1 p=failed e=other"] {
+        fleet.alb.set_tag(&fleet.arn, &key, turned);
+        until(|| lease(&fleet).contains("p=halted")).await;
+    }
 
     node.service.set(Some(200));
     sleep(Duration::from_secs(600)).await;

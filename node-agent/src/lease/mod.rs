@@ -93,6 +93,13 @@ impl Leases {
         holders.map(|(id, reading)| reading.target().unwrap_or(id))
     }
 
+    /// Whether the lease of a node that is out has to be written again: its tag was removed, or turned into one that takes no
+    /// slot. An operator's `broken` stays.
+    pub fn has_lost_its_slot(&self, me: &str) -> bool {
+        let keeps = |own: &Reading| own.takes_slot() || own.state() == Some(LeaseState::Broken);
+        !self.of(me).is_some_and(keeps)
+    }
+
     fn others<'a>(&'a self, me: &str) -> impl Iterator<Item = (&'a str, &'a Reading)> {
         self.iter().filter(move |(id, _)| *id != me)
     }

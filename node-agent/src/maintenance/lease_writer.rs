@@ -8,6 +8,7 @@ use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
 use crate::maintenance::context::{DriveError, Driver};
 use crate::record::phase::Phase;
 use rand::RngExt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -97,30 +98,46 @@ impl Driver {
         }
     }
 
-    /// While out: writes the lease again if it was removed. Keeps an operator's `broken`.
+    /// The tags of the groups in which we hold a lease, by ARN. What cannot be read is left out: the next look will do.
+    async fn tags_of_held_groups(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let held = self.operation.live_groups().filter(|group| group.claim.is_some());
+        let arns: Vec<_> = held.map(|group| group.arn.clone()).collect();
+        let gone = match self.load_balancer.tags(&arns).await {
+            Ok(tags) => return tags,
+            Err(error) => error.is_group_gone() && arns.len() > 1,
+        };
+        let mut tags = BTreeMap::new();
+        // One deleted group fails the call for all.
+        for arn in arns.iter().filter(|_| gone) {
+            tags.extend(self.load_balancer.tags(std::slice::from_ref(arn)).await.unwrap_or_default());
+        }
+        tags
+    }
+
+    /// While out: writes the lease again if it was removed, or turned into a tag that takes no slot. Keeps an operator's
+    /// `broken`.
     pub(crate) async fn keep_lease(&mut self) -> Result<(), DriveError> {
         if self.lease_seen.elapsed() < KEEP_EVERY {
             return Ok(());
         }
         self.lease_seen = Instant::now();
-        let held = self.operation.live_groups().filter(|group| group.claim.is_some());
-        let arns: Vec<_> = held.map(|group| group.arn.clone()).collect();
-        // If the read fails, the next one will do.
-        let Ok(tags) = self.load_balancer.tags(&arns).await else { return Ok(()) };
         let halted = self.operation.phase == Phase::Halted;
+        let tags = self.tags_of_held_groups().await;
         for index in 0..self.operation.groups.len() {
             let Some(group) = self.operation.live_group(index) else { continue };
             let Some(tags) = tags.get(&group.arn) else { continue };
-            let (arn, shown) = (group.arn.clone(), Leases::from_tags(tags));
-            let shown = shown.of(&self.identity.instance_id).map(Reading::state);
-            let wiped = shown.is_none();
+            let (arn, leases) = (group.arn.clone(), Leases::from_tags(tags));
+            let shown = leases.of(&self.identity.instance_id);
+            let lost = leases.has_lost_its_slot(&self.identity.instance_id);
             // The change from `held` to `halted` may have failed when it was due.
-            let unmarked = halted && shown == Some(Some(LeaseState::Held));
-            if !wiped && !unmarked {
+            let unmarked = halted && shown.and_then(Reading::state) == Some(LeaseState::Held);
+            if !lost && !unmarked {
                 continue;
             }
-            if wiped {
-                tracing::warn!("our lease on {arn} was removed while this node is out: writing it again");
+            if lost {
+                let became = shown
+                    .map_or_else(|| "removed".to_owned(), |shown| format!("turned into {}", shown.word()));
+                tracing::warn!("our lease on {arn} was {became} while this node is out: writing it again");
             }
             // With a new nonce: it takes the slot, but another validation does not confirm it, because it has not settled.
             let state = if halted { LeaseState::Halted } else { LeaseState::Held };

@@ -40,7 +40,7 @@ pub enum Question {
     Validate { epoch: u8, guard: bool, out: bool },
     /// We have left: are the others enough?
     LookAgain,
-    /// Has our lease been wiped?
+    /// Has our lease been wiped, or turned into a tag that takes no slot?
     Keep,
     /// Do we hold a lease that the record knows nothing of?
     Ghost,
@@ -85,7 +85,7 @@ fn ask(question: Question, seen: &Seen, without: Option<Rule>) -> Answer {
             yes_if(started && (!guard || spared(&leases, &policy, seen, out, without)))
         }
         Question::LookAgain => yes_if(seen.ask_guard(&leases, &policy, capacity::enough_left)),
-        Question::Keep => yes_if(leases.of(&me).is_none()),
+        Question::Keep => yes_if(leases.has_lost_its_slot(&me)),
         Question::Break => yes_if(operator::may_break(&tags, &me).is_ok_and(|leases| !leases.is_empty())),
         Question::Ghost => yes_if(leases.of(&me).is_some_and(node_agent::lease::Reading::takes_slot)),
     }

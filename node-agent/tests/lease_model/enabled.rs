@@ -31,9 +31,14 @@ pub fn enabled(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
 
 fn own_steps(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
     let node = &state.nodes[me];
+    let waiting = matches!(node.at, At::Queued | At::Settling | At::SettlingOn | At::Settled | At::Confirmed);
+    if waiting && state.left.give_ups > 0 {
+        add(Step::GiveUp);
+    }
     let ask = |question, health| answers(setup, state, me, question, health);
     match node.at {
         At::Idle | At::Queued => begin(setup, state, me, add),
+        At::Settling | At::SettlingOn => settling(setup, node, add),
         At::Writing(_) => {
             add(Step::Acknowledged);
             if state.left.lost_answers > 0 {
@@ -43,9 +48,6 @@ fn own_steps(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)
                 add(Step::AcknowledgedTwice);
             }
         }
-        At::Settling | At::SettlingOn if node.awaits != 0 => (),
-        At::Settling if setup.third_party => add(Step::SettledHalf),
-        At::Settling | At::SettlingOn => add(Step::Settled),
         At::Settled => {
             let question = Question::Confirm { epoch: node.epoch };
             ask(question, false).into_iter().for_each(|answer| add(Step::Confirm(answer)));
@@ -139,6 +141,17 @@ fn begin(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
     }
 }
 
+fn settling(setup: &Setup, node: &Node, add: &mut impl FnMut(Step)) {
+    if setup.without == Some(Rule::SettleIsWhole) {
+        add(Step::SettleCut);
+    }
+    match node.at {
+        _ if node.awaits != 0 => (),
+        At::Settling if setup.third_party => add(Step::SettledHalf),
+        _ => add(Step::Settled),
+    }
+}
+
 /// Without the order of the queue a node claims even when it sees no free slot; K is all that it takes from the read.
 fn smallest_k(seen: &Seen, me: usize) -> u8 {
     let others = seen.tags.iter().enumerate().filter(|(n, _)| *n != me);
@@ -162,7 +175,7 @@ fn deregistering(setup: &Setup, state: &State, add: &mut impl FnMut(Step)) {
     }
 }
 
-/// While out, a lease that somebody wiped is written again.
+/// While out, a lease that somebody wiped or turned is written again.
 fn keeping(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
     let node = &state.nodes[me];
     let awake =
@@ -170,8 +183,10 @@ fn keeping(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) 
     let holding = awake && node.leave != Leave::NotYet && node.epoch != NO_CLAIM;
     // Looks are further apart than a read is stale, so a second one does not take what the first has mended for wiped;
     // unless that write had no answer, and has landed only now.
-    let mended = node.tag != Tag::Absent && !(node.unresolved_tag && node.older == Tags::of(Tag::Absent));
-    if setup.budget.wipes == 0 || !holding || mended {
+    let lost = [Tag::Absent, Tag::Waiting, Tag::Failed];
+    let landed_now = node.unresolved_tag && lost.iter().any(|tag| node.older == Tags::of(*tag));
+    let mended = !lost.contains(&node.tag) && !landed_now;
+    if setup.budget.wipes + setup.budget.turns == 0 || !holding || mended {
         return;
     }
     if yes(&answers(setup, state, me, Question::Keep, false)) {
@@ -224,6 +239,9 @@ fn people(setup: &Setup, state: &State, me: usize, add: &mut impl FnMut(Step)) {
         || state.breaking.is_none() && yes(&answers(setup, state, me, Question::Break, false));
     if state.left.breaks > 0 && in_turn && node.tag.takes_slot() && node.at != At::Terminated {
         add(Step::Break);
+    }
+    if state.left.turns > 0 && node.tag.takes_slot() && node.at != At::Terminated {
+        [Tag::Waiting, Tag::Failed].into_iter().for_each(|tag| add(Step::Turn(tag)));
     }
     let settling = state.breaking.filter(|breaking| usize::from(breaking.node) == me && breaking.awaits == 0);
     if let Some(breaking) = settling {

@@ -20,6 +20,20 @@ fn when_somebody_wipes_the_tags() {
 }
 
 #[test]
+fn when_nodes_give_up_wherever_they_wait() {
+    holds(fleet("2 nodes, K 1: 2 give-ups", 2, 1).give_ups(2));
+    holds(fleet("2 nodes, K 1, queue: give-up, crash", 2, 1).queue().give_ups(1).crashes(1));
+    holds(fleet("3 nodes, K 2: give-up", 3, 2).give_ups(1));
+}
+
+#[test]
+fn when_somebody_turns_a_lease_into_a_tag_that_takes_no_slot() {
+    holds(fleet("2 nodes, K 1: turned", 2, 1).turns(1));
+    holds(fleet("3 nodes, K 2: turned", 3, 2).turns(1));
+    holds(fleet("2 nodes, K 1: turned, crash", 2, 1).turns(1).crashes(1));
+}
+
+#[test]
 fn when_an_operator_breaks_the_lease_of_a_living_node() {
     holds(fleet("2 nodes, K 1: break", 2, 1).breaks(1));
     holds(fleet("3 nodes, K 2: break", 3, 2).breaks(1));
@@ -67,6 +81,14 @@ fn large_with_wipes() {
     holds(fleet("3 nodes, K 2: wipe, crash, lost answer", 3, 2).wipes(1).crashes(1).lost_answers(1));
     holds(fleet("3 nodes, K 2: 2 wipes", 3, 2).wipes(2));
     holds(fleet("4 nodes, K 2: wipe", 4, 2).wipes(1));
+    holds(
+        fleet("2 nodes, K 1: turned, wipe, crash, lost answer", 2, 1)
+            .turns(1)
+            .wipes(1)
+            .crashes(1)
+            .lost_answers(1),
+    );
+    holds(fleet("3 nodes, K 2: turned, crash", 3, 2).turns(1).crashes(1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::crash::crash;
 use crate::decisions::Answer;
 use crate::enabled::value;
-use crate::people::{breaking, wipe};
+use crate::people::{breaking, turn, wipe};
 use crate::setup::Setup;
 use crate::state::{At, Intent, Leave, Node, State};
 use crate::step::{Action, Step};
@@ -16,6 +16,7 @@ pub fn next(setup: &Setup, before: &State, action: Action) -> State {
     let mut node = state.nodes[me];
     match action.step {
         Step::Wipe => wipe(&mut state),
+        Step::Turn(tag) => turn(&mut state, action, tag),
         Step::Break | Step::BreakSettles { .. } => breaking(setup, &mut state, action),
         Step::ChangeK => {
             state.left.changes_of_k -= 1;
@@ -38,7 +39,7 @@ pub fn next(setup: &Setup, before: &State, action: Action) -> State {
     if !setup.snapshots {
         (0..setup.nodes).for_each(|n| state.put_nonces_in_order(n));
     }
-    let asked_for_out = setup.budget.wipes > 0 || state.left.crashes > 0;
+    let asked_for_out = setup.budget.wipes + setup.budget.turns > 0 || state.left.crashes > 0;
     (0..setup.nodes).for_each(|n| state.nodes[n].forget_what_was_sent(asked_for_out));
     if setup.symmetric { state.sorted(setup.nodes) } else { state }
 }
@@ -53,7 +54,12 @@ fn own_step(setup: &Setup, state: &mut State, node: &mut Node, step: Step) {
         | Step::TagLands(_) => {
             tag_write(setup, state, node, step);
         }
-        Step::SettledHalf | Step::Settled | Step::Confirm(_) | Step::Validate(_) => {
+        Step::SettledHalf
+        | Step::Settled
+        | Step::SettleCut
+        | Step::GiveUp
+        | Step::Confirm(_)
+        | Step::Validate(_) => {
             acquire(state, node, step);
         }
         Step::ReadsTooOld
@@ -194,7 +200,8 @@ fn give_up(state: &mut State, node: &mut Node, tag: Tag) {
     node.unresolved_tag = true;
 }
 
-fn acquire(state: &State, node: &mut Node, step: Step) {
+fn acquire(state: &mut State, node: &mut Node, step: Step) {
+    state.left.give_ups -= u8::from(step == Step::GiveUp);
     node.at = match (step, node.at) {
         (Step::SettledHalf, _) => {
             fade(node);
@@ -205,6 +212,9 @@ fn acquire(state: &State, node: &mut Node, step: Step) {
             fade(node);
             At::Settled
         }
+        // Older values may still be read.
+        (Step::SettleCut, _) => At::Settled,
+        (Step::GiveUp, _) => At::Writing(Intent::Release),
         (Step::Confirm(Answer::Yes { .. }), _) => At::Confirmed,
         (Step::Confirm(Answer::Broken), _) => At::Writing(Intent::Release),
         (Step::Confirm(_), _) => {

@@ -14,6 +14,13 @@ pub fn wipe(state: &mut State) {
     }
 }
 
+/// Somebody turns a lease into a tag that takes no slot, and everybody sees it.
+pub fn turn(state: &mut State, action: Action, tag: Tag) {
+    state.left.turns -= 1;
+    let Some(node) = state.nodes.get_mut(usize::from(action.node)) else { return };
+    (node.tag, node.older, node.fading) = (tag, Tags::EMPTY, Tags::EMPTY);
+}
+
 /// `lease break`, step by step.
 pub fn breaking(setup: &Setup, state: &mut State, action: Action) {
     let (unseen, on_their_way) = (state.unseen(), state.on_their_way());

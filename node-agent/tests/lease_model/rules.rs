@@ -11,6 +11,8 @@ pub enum Rule {
     R3,
     /// A claim needs its own epoch visible; without it the own key is enough.
     OwnEpoch,
+    /// A claim is confirmed only when it has settled for the whole of D.
+    SettleIsWhole,
     /// Whoever sees too many claims steps down.
     StepDown,
     /// Health and tags count in one test; without it each is tested by itself.

@@ -59,6 +59,12 @@ impl Setup {
     pub fn wipes(self, times: u8) -> Setup {
         Setup { third_party: true, ..self.with(|budget| budget.wipes = times) }
     }
+    pub fn turns(self, times: u8) -> Setup {
+        Setup { third_party: true, ..self.with(|budget| budget.turns = times) }
+    }
+    pub fn give_ups(self, times: u8) -> Setup {
+        self.with(|budget| budget.give_ups = times)
+    }
     pub fn breaks(self, times: u8) -> Setup {
         Setup { third_party: true, ..self.with(|budget| budget.breaks = times) }
     }

@@ -189,6 +189,10 @@ pub struct Budget {
     /// Answered requests of which a retry is still under way, unknown to the agent.
     pub hidden_retries: u8,
     pub wipes: u8,
+    /// Leases that somebody turns into tags that take no slot.
+    pub turns: u8,
+    /// Waits that end without what was waited for.
+    pub give_ups: u8,
     pub breaks: u8,
     pub failures: u8,
     pub halts: u8,

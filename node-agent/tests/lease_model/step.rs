@@ -31,6 +31,8 @@ pub enum Step {
     NoAnswer,
     SettledHalf,
     Settled,
+    SettleCut,
+    GiveUp,
     Confirm(Answer),
     Validate(Answer),
     ReadsTooOld,
@@ -59,6 +61,7 @@ pub enum Step {
     Collect,
     Clear,
     Wipe,
+    Turn(Tag),
     Break,
     BreakSettles { part: u8 },
     ChangeK,
@@ -78,6 +81,8 @@ impl fmt::Display for Action {
             Step::NoAnswer => write!(f, "{node}'s tag write gets no answer"),
             Step::SettledHalf => write!(f, "{node}'s claim is visible to all"),
             Step::Settled => write!(f, "{node}'s claim has settled"),
+            Step::SettleCut => write!(f, "{node}'s time is over before its claim has settled"),
+            Step::GiveUp => write!(f, "{node} gives up: its time is over"),
             Step::Confirm(Answer::Yes { .. }) => write!(f, "{node} reads, and confirms its claim"),
             Step::Confirm(Answer::Broken) => write!(f, "{node} reads that its lease is broken, and gives up"),
             Step::Confirm(_) => write!(f, "{node} reads, and steps down"),
@@ -104,9 +109,9 @@ impl fmt::Display for Action {
             Step::Register => write!(f, "{node} is registered again"),
             Step::Back => write!(f, "{node} is seen healthy"),
             Step::Release => write!(f, "{node} begins to release"),
-            Step::Keep { answered: true } => write!(f, "{node} writes its wiped lease again"),
+            Step::Keep { answered: true } => write!(f, "{node} writes its lost lease again"),
             Step::Keep { answered: false } => {
-                write!(f, "{node} writes its wiped lease again, and gets no answer")
+                write!(f, "{node} writes its lost lease again, and gets no answer")
             }
             Step::Crash { in_flight, record_lost } => {
                 let request = if in_flight { " with a request under way" } else { "" };
@@ -133,6 +138,9 @@ impl fmt::Display for Action {
             Step::Collect => write!(f, "the tag of the terminated {node} is collected"),
             Step::Clear => write!(f, "an operator clears {node}'s failure"),
             Step::Wipe => write!(f, "somebody wipes all leases"),
+            Step::Turn(tag) => {
+                write!(f, "somebody turns {node}'s lease into `{}`", tag.value().unwrap_or_default())
+            }
             Step::Break => write!(f, "an operator breaks {node}'s lease"),
             Step::BreakSettles { part: 1 } => write!(f, "the break of {node}'s lease is visible to all"),
             Step::BreakSettles { part } => {

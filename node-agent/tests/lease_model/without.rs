@@ -28,6 +28,11 @@ fn own_epoch_an_earlier_claim_is_taken_for_the_new_one() {
 }
 
 #[test]
+fn settle_is_whole_a_claim_is_confirmed_before_all_see_it() {
+    fails(fleet("2 nodes, K 1", 2, 1).without(Rule::SettleIsWhole));
+}
+
+#[test]
 fn step_down_two_that_see_each_other_both_go() {
     fails(fleet("2 nodes, K 1", 2, 1).without(Rule::StepDown));
 }

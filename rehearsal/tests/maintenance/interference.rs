@@ -101,3 +101,48 @@ async fn a_lease_wiped_while_a_deregistration_may_still_land_is_written_again() 
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_turned_into_a_tag_without_a_slot_while_out_is_written_again() {
+    for turned in ["v1 p=waiting e=other t=3 s=1", "v1 p=failed e=other"] {
+        let fleet = fleet().start().await;
+        let node = &fleet.nodes[0];
+        *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
+        let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+        let before = fleet.lease(0).unwrap();
+        fleet.alb.set_tag(&fleet.arn, &fleet.lease_key(0), turned);
+        sleep(Duration::from_secs(60)).await;
+        let after = fleet.lease(0).unwrap();
+        assert!(after.contains("p=held") && after != before, "a nonce that is not confirmed: {after}");
+        assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+        fleet.assert_restored();
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_that_still_takes_a_slot_or_is_broken_is_left_as_it_is() {
+    for value in ["v1 p=held e=other k=1", "v1 p=halted e=other k=1", "v7 something", "v1 p=broken e=other"] {
+        let fleet = fleet().start().await;
+        let node = &fleet.nodes[0];
+        *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
+        let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+        fleet.alb.set_tag(&fleet.arn, &fleet.lease_key(0), value);
+        sleep(Duration::from_secs(90)).await;
+        assert_eq!(fleet.lease(0).as_deref(), Some(value));
+        assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_deleted_target_group_does_not_end_the_care_for_the_lease_of_the_other() {
+    let fleet = fleet().two_groups().start().await;
+    let node = &fleet.nodes[0];
+    *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    fleet.alb.delete_target_group(&fleet.arns[1]);
+    fleet.alb.remove_tag(&fleet.arn, &fleet.lease_key(0));
+    sleep(Duration::from_secs(60)).await;
+    assert!(fleet.lease(0).is_some_and(|tag| tag.contains("p=held")));
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}

@@ -84,7 +84,8 @@ fn what_it_asks(signal: i32) -> Asked {
 }
 
 fn warn(asked: Asked) {
-    let next = "returning to service, or finishing if the machine was already changed";
+    let next =
+        "returning to service, or finishing if the machine was already changed, unless another process waits";
     if asked == Asked::Stop {
         tracing::warn!("stop requested: {next}; signal again to quit now, then run `node-agent resume`");
     } else {

@@ -38,6 +38,8 @@ impl End {
 
 /// Drives to the end in this process.
 pub(crate) async fn drive(mut driver: Driver) -> Result<End, Complaint> {
+    // Others may follow this process. Their signals must not stop what it waits for.
+    let _waits = driver.requests.as_ref().and_then(|requests| requests.wait().ok());
     let had_left = driver.operation.left.is_some();
     let end = driver.drive().await.map_err(|error| {
         let out = had_left || driver.operation.left.is_some();

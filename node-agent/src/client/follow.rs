@@ -137,11 +137,11 @@ impl Followed<'_> {
         // Listen before leaving the request: a signal has to take it back.
         let mut listening = Listening { heard: signals::listen()?, passed_on: Asked::Nothing };
         for _ in 0..STARTS {
-            let _waits = self.leave()?;
+            let mut waits = self.leave()?;
             if let Some(argv) = self.start {
                 self.start(argv).await?;
             }
-            let end = self.until_it_ends_or_dies(&mut listening, progress).await?;
+            let end = self.until_it_ends_or_dies(&mut waits, &mut listening, progress).await?;
             if end.is_some() || self.start.is_none() {
                 return Ok(end);
             }
@@ -221,6 +221,7 @@ impl Followed<'_> {
     /// `None`: the driver has gone before the end.
     async fn until_it_ends_or_dies(
         &self,
+        waits: &mut Option<Waits>,
         listening: &mut Listening,
         progress: &Progress,
     ) -> Result<Option<End>, Complaint> {
@@ -237,9 +238,23 @@ impl Followed<'_> {
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => (),
-                asked = listening.more() => self.pass_on(asked)?,
+                asked = listening.more() => {
+                    if self.requests.is_waited_for_by_others(waits.take()).await {
+                        return Err(self.only_leaves());
+                    }
+                    self.pass_on(asked)?;
+                    *waits = self.counts.then(|| self.requests.wait().ok()).flatten();
+                }
             }
         }
+    }
+
+    /// Another process waits for the maintenance, so it is not ours to stop.
+    fn only_leaves(&self) -> Complaint {
+        self.take_back();
+        let why = "this process no longer waits; the maintenance continues, because another process waits for it \
+                   (`node-agent status` shows its progress)";
+        Complaint::new(exit::NOTHING_CHANGED, anyhow::anyhow!(why))
     }
 
     /// Asks the driver to stop. The driver needs no terminal: a closed one does not stop it once the node has left service.
@@ -273,6 +288,12 @@ impl Followed<'_> {
         let Some(operation) = record.operation.filter(|operation| operation.answers(&self.id)) else {
             return Ok(None);
         };
+        if shown.is_none() && operation.request.id != self.id {
+            tracing::info!(
+                "joined the maintenance begun {}",
+                operation.began.utc.strftime("%Y-%m-%d %H:%M:%SZ")
+            );
+        }
         let anew = self.begun_in != Some(operation.phase_entered);
         match operation.phase {
             Phase::Halted if anew => return Ok(Some(End::Halted(Box::new(operation)))),

@@ -12,9 +12,15 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest request that is read, in bytes.
 const LONGEST: u64 = 1024 * 1024;
+
+/// How many looks show that another client holds the lock.
+const LOOKS: u32 = 4;
+/// The time between them.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// A request to the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +77,19 @@ impl Requests {
             Ok(Ok(())) => false,
             Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) | Err(_) => true,
         }
+    }
+
+    /// Whether other clients wait when this one ends its own wait. The driver's look at the lock may hold it for an instant,
+    /// so a first "yes" is not believed.
+    pub async fn is_waited_for_by_others(&self, own: Option<Waits>) -> bool {
+        drop(own);
+        for _ in 0..LOOKS {
+            if !self.is_waited_for() {
+                return false;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        true
     }
 
     /// Writes a request for the driver.

@@ -10,6 +10,7 @@
 #[path = "../estate/mod.rs"]
 mod estate;
 
+mod joined;
 mod machine;
 mod people;
 mod requests;

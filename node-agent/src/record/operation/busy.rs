@@ -9,11 +9,23 @@ use crate::record::request::Request;
 
 impl Operation {
     /// Whether a request can join this operation. It cannot join a `drain` that is returning to service: its client expects
-    /// the node to be out.
+    /// the node to be out. Nor can it join one that may go on where its own limits would have ended it.
     pub fn may_be_joined_by(&self, request: &Request) -> bool {
         let works = !matches!(self.phase, Phase::Halted | Phase::Drained | Phase::Done);
         let comes_back = self.request.stay_out && self.phase.stage() == Stage::Returning;
-        works && !comes_back && self.going_down.is_none() && self.request.same_work(request)
+        let unbroken = works && !comes_back && self.going_down.is_none();
+        unbroken && self.request.same_work(request) && self.is_within_the_limits_of(request)
+    }
+
+    /// Whether the limits of this operation are at least as strict. Those that end it before the node leaves do not matter
+    /// once it has left.
+    fn is_within_the_limits_of(&self, request: &Request) -> bool {
+        let (ours, theirs) = (&self.request.settings, &request.settings);
+        let window_ends_first = request
+            .not_after
+            .is_none_or(|limit| self.request.not_after.is_some_and(|our_limit| our_limit <= limit));
+        let leaves_in_time = window_ends_first && ours.lease_wait <= theirs.lease_wait;
+        (self.left.is_some() || leaves_in_time) && ours.command_limit <= theirs.command_limit
     }
 
     /// The refusal for a request for other work. The advice depends on whether a driver is running.

@@ -239,11 +239,12 @@ impl Followed<'_> {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => (),
                 asked = listening.more() => {
-                    if self.requests.is_waited_for_by_others(waits.take()).await {
+                    if self.requests.is_waited_for_by_others(waits.as_ref()).await {
                         return Err(self.only_leaves());
                     }
                     self.pass_on(asked)?;
-                    *waits = self.counts.then(|| self.requests.wait().ok()).flatten();
+                    // Shared again, for others that join.
+                    *waits = waits.take().and_then(|own| own.shared().ok());
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 use crate::record::Request;
 use crate::record::disk::{Disk, LocalDisk};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,18 @@ pub struct Requests {
 /// Shows that a client waits, while this value lives.
 #[derive(Debug)]
 pub struct Waits {
-    _lock: File,
+    lock: File,
+}
+
+impl Waits {
+    /// Lets other clients wait, too.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn shared(self) -> io::Result<Waits> {
+        flock(&self.lock, FlockOperation::LockShared)?;
+        Ok(self)
+    }
 }
 
 impl Requests {
@@ -68,7 +80,7 @@ impl Requests {
     pub fn wait(&self) -> io::Result<Waits> {
         let lock = self.waiters()?;
         lock.lock_shared()?;
-        Ok(Waits { _lock: lock })
+        Ok(Waits { lock })
     }
 
     /// Whether a client waits. If that is unknown, yes: a full disk must not cancel a maintenance.
@@ -79,12 +91,16 @@ impl Requests {
         }
     }
 
-    /// Whether other clients wait when this one ends its own wait. The driver's look at the lock may hold it for an instant,
-    /// so a first "yes" is not believed.
-    pub async fn is_waited_for_by_others(&self, own: Option<Waits>) -> bool {
-        drop(own);
+    /// Whether other clients wait than the one with this lock. If none does, the lock is exclusive afterwards: to the driver
+    /// this client waits all the time. The driver's look at the lock may hold it for an instant, so a first "yes" is not
+    /// believed.
+    pub async fn is_waited_for_by_others(&self, own: Option<&Waits>) -> bool {
         for _ in 0..LOOKS {
-            if !self.is_waited_for() {
+            let alone = match own {
+                Some(own) => flock(&own.lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+                None => !self.is_waited_for(),
+            };
+            if alone {
                 return false;
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;

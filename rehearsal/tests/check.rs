@@ -201,3 +201,18 @@ async fn check_cannot_tell_about_a_node_without_a_target() {
     estate.agent(&["drain"]).await.says(0, &["drained"]);
     asked(&estate, &["check"]).await.says(0, &["yes"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_node_may_go_down_when_its_target_group_is_deleted() {
+    let estate = estate().await;
+    estate.agent(&["drain"]).await.says(0, &["drained"]);
+    estate.alb.delete_target_group(&estate.arn);
+    asked(&estate, &["check"]).await.says(0, &["yes", "phase     drained"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_in_service_whose_named_target_group_is_deleted_cannot_tell() {
+    let estate = estate().await;
+    estate.alb.delete_target_group(&estate.arn);
+    asked(&estate, &["check"]).await.says(1, &["cannot tell", "TargetGroupNotFound"]);
+}

@@ -62,7 +62,11 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
         findings.reasons.push(format!("cannot tell: {nowhere}"));
     }
     for (arn, name, pairs) in groups {
-        let health = node.load_balancer.target_health(&arn).await.map_err(|error| cannot_tell(&error))?;
+        let health = match node.load_balancer.target_health(&arn).await {
+            // The node left it before it was deleted, and no request comes through it.
+            Err(error) if has_left && error.is_group_gone() => continue,
+            health => health.map_err(|error| cannot_tell(&error))?,
+        };
         let tags = node.load_balancer.tags(std::slice::from_ref(&arn)).await;
         let tags = tags.map_err(|error| cannot_tell(&error))?.remove(&arn).unwrap_or_default();
         let own: Vec<_> = health.iter().filter(|state| pairs.contains(&state.target)).collect();

@@ -24,13 +24,7 @@ async fn a_node_reboots_in_standby() {
 async fn three_nodes_take_turns_although_the_minimum_allows_one() {
     let fleet = scaled(standby()).await;
     let watch = fleet.watch();
-    let nodes = &fleet.nodes;
-    let (a, b, c) = tokio::join!(
-        nodes[0].finish(nodes[0].reboot()),
-        nodes[1].finish(nodes[1].reboot()),
-        nodes[2].finish(nodes[2].reboot()),
-    );
-    for finished in [a, b, c] {
+    for finished in fleet.reboot_three_at_once().await {
         assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
     }
     assert_eq!(watch.most_out(), 1);

@@ -20,13 +20,7 @@ async fn a_node_reboots_and_comes_back_with_its_port_and_without_its_lease() {
 async fn three_nodes_at_once_leave_one_at_a_time() {
     let fleet = fleet().start().await;
     let watch = fleet.watch();
-    let nodes = &fleet.nodes;
-    let (a, b, c) = tokio::join!(
-        nodes[0].finish(nodes[0].reboot()),
-        nodes[1].finish(nodes[1].reboot()),
-        nodes[2].finish(nodes[2].reboot()),
-    );
-    for finished in [a, b, c] {
+    for finished in fleet.reboot_three_at_once().await {
         assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
     }
     assert_eq!(watch.most_out(), 1);

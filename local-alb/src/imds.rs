@@ -9,6 +9,7 @@ use axum::routing::{get, put};
 use rand::RngExt;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 const ROLE: &str = "node-agent";
 /// The lifetime of the credentials.
 const CREDENTIALS_LAST: Duration = Duration::from_secs(6 * 3600);
+/// The MAC address of the network interface, which has all addresses.
+const MAC: &str = "02:00:00:00:00:01";
 /// Maximum lifetime of a session token, in seconds.
 const LONGEST_TTL: u64 = 21_600;
 
@@ -73,9 +76,24 @@ async fn item(State(metadata): State<Metadata>, headers: HeaderMap, Path(item): 
         "autoscaling/target-lifecycle-state" => {
             metadata.alb.auto_scaling_state(&instance.id).ok_or(StatusCode::NOT_FOUND)?
         }
+        "network/interfaces/macs" | "network/interfaces/macs/" => format!("{MAC}/"),
+        of_interface if of_interface.starts_with("network/interfaces/macs/") => {
+            let addresses = metadata.addresses(&instance);
+            match of_interface.strip_prefix(&format!("network/interfaces/macs/{MAC}/")) {
+                Some("local-ipv4s") => lines(addresses.iter().filter(|address| address.is_ipv4()))?,
+                Some("ipv6s") => lines(addresses.iter().filter(|address| address.is_ipv6()))?,
+                _ => return Err(StatusCode::NOT_FOUND),
+            }
+        }
         role if role.strip_prefix("iam/security-credentials/") == Some(ROLE) => credentials(),
         _ => return Err(StatusCode::NOT_FOUND),
     })
+}
+
+/// One address a line. Without any, the item does not exist.
+fn lines<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Answer {
+    let lines: Vec<_> = addresses.map(ToString::to_string).collect();
+    if lines.is_empty() { Err(StatusCode::NOT_FOUND) } else { Ok(lines.join("\n")) }
 }
 
 fn credentials() -> String {
@@ -111,6 +129,13 @@ async fn document(State(metadata): State<Metadata>, headers: HeaderMap) -> Answe
 }
 
 impl Metadata {
+    /// The addresses of an instance, the first one first.
+    fn addresses(&self, instance: &Instance) -> Vec<IpAddr> {
+        let model = self.alb.model();
+        let more = model.more_addresses.get(&instance.id).into_iter().flatten().copied();
+        std::iter::once(instance.address).chain(more).collect()
+    }
+
     fn authorised(&self, headers: &HeaderMap) -> Result<Instance, StatusCode> {
         let token = headers.get("x-aws-ec2-metadata-token").and_then(|value| value.to_str().ok());
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);

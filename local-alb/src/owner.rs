@@ -2,12 +2,25 @@
 
 use crate::load_balancer::LocalAlb;
 use crate::settings::Instance;
+use std::net::IpAddr;
 use tokio::time::Instant;
 
 impl LocalAlb {
     /// Adds an instance, so that it can be registered.
     pub fn add_instance(&self, instance: Instance) {
         self.model().instances.insert(instance.id.clone(), instance);
+    }
+
+    /// Assigns a further address to an instance: a secondary one, one of another interface, or an IPv6 address.
+    pub fn assign_address(&self, instance_id: &str, address: IpAddr) {
+        self.model().more_addresses.entry(instance_id.to_owned()).or_default().insert(address);
+    }
+
+    /// Takes such an address away from an instance.
+    pub fn unassign_address(&self, instance_id: &str, address: IpAddr) {
+        if let Some(addresses) = self.model().more_addresses.get_mut(instance_id) {
+            addresses.remove(&address);
+        }
     }
 
     /// Deregisters an instance permanently: it no longer counts as out of service.

@@ -24,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) settings: Settings,
     pub(crate) groups: BTreeMap<String, TargetGroup>,
     pub(crate) instances: BTreeMap<String, Instance>,
+    /// Addresses of an instance besides its first one.
+    pub(crate) more_addresses: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Availability zones with a zonal shift, and the state that their targets report.
     pub(crate) shifted_zones: BTreeMap<String, String>,
     pub(crate) fate: Fate,
@@ -63,6 +65,7 @@ impl Model {
             settings,
             groups: BTreeMap::new(),
             instances: BTreeMap::new(),
+            more_addresses: BTreeMap::new(),
             shifted_zones: BTreeMap::new(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::agent::failure::Complaint;
 use crate::agent::signals;
 use crate::aws::auto_scaling::AutoScalingGroups;
-use crate::aws::instance_metadata::{Identity, identify};
+use crate::aws::instance_metadata::{Addresses, Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::exit;
 use crate::machine::causes::causes;
@@ -125,6 +125,7 @@ pub(crate) fn driver_until(
         machine: machine(&operation.request.settings),
         operation,
         identity,
+        addresses: Addresses::from_environment(),
         load_balancer,
         service: service()?,
         stop,
@@ -132,6 +133,7 @@ pub(crate) fn driver_until(
         random: rand::make_rng(),
         lease_seen: Instant::now(),
         out_seen: None,
+        registered_told: None,
         validated: None,
         requests: Some(requests),
         stays: false,

@@ -106,6 +106,7 @@ fn on_record(
         target_type: group.target_type,
         health_check: group.health_check,
         pairs: own.iter().map(|state| state.target.clone()).collect(),
+        joined: Vec::new(),
         attributes,
         registered: 0,
         ticket: None,

@@ -50,7 +50,7 @@ pub(crate) fn remembered(record: &Record) -> Identity {
     let by_address = groups.flat_map(|group| &group.pairs).filter(|pair| pair.id != record.instance_id);
     Identity {
         instance_id: record.instance_id.clone(),
-        addresses: by_address.map(|pair| pair.id.clone()).collect(),
+        addresses: by_address.filter_map(|pair| pair.id.parse().ok()).collect(),
         auto_scaling: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::{CallError, LoadBalancer, Unsupported};
-use crate::aws::target_group::{Target, TargetGroup, TargetState};
+use crate::aws::target_group::{CONTROLLER, Target, TargetGroup, TargetState, TargetType};
 
 /// The tag that marks target groups to manage when none is named.
 pub const MANAGED: &str = "node-agent/managed";
@@ -29,8 +29,8 @@ impl Membership {
         group: TargetGroup,
     ) -> Result<Membership, CallError> {
         let targets = load_balancer.target_health(&group.arn).await?;
-        let us = identity.target_id(group.target_type);
-        let own = targets.iter().filter(|state| state.target.id == us).cloned().collect();
+        let us = identity.own_ids(group.target_type);
+        let own = targets.iter().filter(|state| us.include(&state.target.id)).cloned().collect();
         Ok(Membership { group, own, targets })
     }
 
@@ -111,6 +111,15 @@ pub async fn find_usable(
     let groups = those_that_exist(load_balancer, named).await?.into_iter().filter_map(usable).collect();
     let mut found = memberships(load_balancer, identity, groups).await?;
     found.retain(|membership| !membership.pairs().is_empty());
+    let by_address = found.iter().filter(|membership| membership.group.target_type == TargetType::Ip);
+    let arns: Vec<_> = by_address.map(|membership| membership.group.arn.clone()).collect();
+    for (arn, tags) in load_balancer.tags(&arns).await? {
+        if let Some(cluster) = tags.get(CONTROLLER) {
+            // The addresses are those of pods.
+            tracing::warn!("{arn} belongs to the Kubernetes cluster {cluster}; leaving the other groups");
+            found.retain(|membership| membership.group.arn != arn);
+        }
+    }
     Ok(found)
 }
 

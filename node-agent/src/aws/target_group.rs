@@ -13,6 +13,10 @@ const LONGEST_DELAY: u32 = 3600;
 /// The longest slow start that the API accepts.
 const LONGEST_SLOW_START: u32 = 900;
 
+/// The tag with which the AWS Load Balancer Controller marks the target groups that it owns (its documentation, "Resource
+/// tags"). Its value is the name of the cluster.
+pub const CONTROLLER: &str = "elbv2.k8s.aws/cluster";
+
 /// One registration: an instance may be in a group several times, with several ports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Target {
@@ -117,15 +121,23 @@ pub enum TargetType {
 /// How one group and its leases name this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnIds<'a> {
-    /// The instance id, which names its lease.
+    /// The instance id, which names its lease, and its targets in groups of type `instance`.
     pub instance: &'a str,
-    /// Its target id: the instance id, or an address in groups of type `ip`.
-    pub target: &'a str,
+    /// All its addresses, in groups of type `ip`.
+    pub addresses: &'a [IpAddr],
 }
 
-/// The registrations of a target id, without those that are draining.
-pub fn own<'a>(target_id: &str, health: &'a [TargetState]) -> impl Iterator<Item = &'a TargetState> {
-    health.iter().filter(move |state| state.target.id == target_id && state.is_registered())
+impl OwnIds<'_> {
+    /// Whether a target id, or the target in a lease, is this node. An IPv6 address may be written in several ways.
+    pub fn include(&self, target_id: &str) -> bool {
+        let is_address = || target_id.parse().is_ok_and(|address| self.addresses.contains(&address));
+        target_id == self.instance || is_address()
+    }
+
+    /// The registrations of this node with any port and any address, without those that are draining.
+    pub fn registered<'a>(&self, health: &'a [TargetState]) -> impl Iterator<Item = &'a TargetState> {
+        health.iter().filter(|state| self.include(&state.target.id) && state.is_registered())
+    }
 }
 
 /// How the load balancer checks a target; the local check does the same.

@@ -2,8 +2,8 @@
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
-use crate::aws::own_groups::{self, MembershipError};
-use crate::aws::target_group::{Target, TargetState};
+use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::target_group::{TargetState, TargetType};
 use crate::cli::args::CheckArgs;
 use crate::cli::check_start;
 use crate::cli::findings::Findings;
@@ -61,7 +61,7 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
         let nowhere = MembershipError::Nowhere(node.identity.instance_id.clone());
         findings.reasons.push(format!("cannot tell: {nowhere}"));
     }
-    for (arn, name, pairs) in groups {
+    for (arn, name, kind) in groups {
         let health = match node.load_balancer.target_health(&arn).await {
             // The node left it before it was deleted, and no request comes through it.
             Err(error) if has_left && error.is_group_gone() => continue,
@@ -69,7 +69,9 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
         };
         let tags = node.load_balancer.tags(std::slice::from_ref(&arn)).await;
         let tags = tags.map_err(|error| cannot_tell(&error))?.remove(&arn).unwrap_or_default();
-        let own: Vec<_> = health.iter().filter(|state| pairs.contains(&state.target)).collect();
+        // With any port: somebody may have registered another one while the node was out.
+        let us = node.identity.own_ids(kind);
+        let own: Vec<_> = health.iter().filter(|state| us.include(&state.target.id)).collect();
         if own.is_empty() && !has_left {
             findings.reasons.push(format!(
                 "cannot tell: no target in {name} is this node, {}, and it did not leave by node-agent; correct the name of \
@@ -102,16 +104,16 @@ async fn in_flight(settings: &Settings) -> Option<u64> {
     gather::service().ok()?.in_flight(url).await.ok()
 }
 
-/// The groups of this node as (ARN, name, own pairs): those on record, those that are named, or those in which it is
+/// The groups of this node as (ARN, name, type of targets): those on record, those that are named, or those in which it is
 /// registered or draining.
 async fn own_groups(
     node: &gather::Node,
     settings: &Settings,
     operation: Option<&Operation>,
-) -> Result<Vec<(String, String, Vec<Target>)>, String> {
+) -> Result<Vec<(String, String, TargetType)>, String> {
     if let Some(operation) = operation.filter(|operation| !operation.groups.is_empty()) {
         let live = operation.live_groups();
-        return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.pairs.clone())).collect());
+        return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect());
     }
     let groups = match own_groups::groups(&node.load_balancer, &settings.target_groups).await {
         Err(MembershipError::Call(error)) => return Err(cannot_tell(&error)),
@@ -120,10 +122,8 @@ async fn own_groups(
     let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
     let found = found.map_err(|error| cannot_tell(&error))?.into_iter();
     let named = !settings.target_groups.is_empty();
-    let ours = found.filter(|membership| named || !membership.own.is_empty()).map(|membership| {
-        let pairs = membership.own.into_iter().map(|state| state.target).collect();
-        (membership.group.arn, membership.group.name, pairs)
-    });
+    let ours = found.filter(|membership| named || !membership.own.is_empty());
+    let ours = ours.map(|Membership { group, .. }| (group.arn, group.name, group.target_type));
     Ok(ours.collect())
 }
 
@@ -137,7 +137,12 @@ fn still_reachable(state: &TargetState, group: &str, operation: Option<&Operatio
         return None;
     }
     if state.is_registered() {
-        let advice = "run `node-agent maintain` or `node-agent drain` first";
+        let is_out = operation.is_some_and(|operation| operation.phase.stage() == Stage::Out);
+        let advice = if is_out {
+            "node-agent deregisters it again while the node is drained or the command runs; find out what registers it"
+        } else {
+            "run `node-agent maintain` or `node-agent drain` first"
+        };
         return Some(format!("{} is {state} in {group}: requests would be lost; {advice}", state.target));
     }
     // A drain by the agent has waited for the drain floor and the requests in flight. Any other drain has not.

@@ -2,7 +2,6 @@
 
 use crate::agent::gather;
 use crate::aws::own_groups::{self, MembershipError};
-use crate::aws::target_group::own;
 use crate::cli::check_scaling;
 use crate::cli::findings::{Findings, GroupFindings, cannot_tell};
 use crate::lease::Slot;
@@ -45,7 +44,8 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, String> {
             findings.reasons.push(why);
         }
         let lease = reading.leases.of(&node.identity.instance_id).map(|lease| lease.word().to_owned());
-        let own = own(node.identity.target_id(kind), &reading.targets);
+        let us = node.identity.own_ids(kind);
+        let own = us.registered(&reading.targets);
         findings.groups.push(GroupFindings {
             name: name.clone(),
             targets: own.map(|state| format!("{} is {state}", state.target)).collect(),

@@ -180,12 +180,14 @@ fn group(tags: &[(&str, &str)], attributes: Attributes) -> GroupSnapshot {
 }
 
 fn refusals() -> Vec<Messages> {
-    let us = |id| OwnIds { instance: id, target: id };
+    let us = |id| OwnIds { instance: id, addresses: &[] };
     let settings = Settings::default();
     let cross_zone = || Attributes { cross_zone: true, ..Attributes::default() };
     let start = |id, tags: &[(&str, &str)]| {
         group(tags, cross_zone()).may_begin(us(id), &settings).unwrap_err().to_string()
     };
+    let in_a_cluster = GroupSnapshot { cluster: Some("prod".to_owned()), ..group(&[], cross_zone()) };
+    let in_a_cluster = in_a_cluster.may_begin(us(ME), &settings).unwrap_err();
     let leave = |tags: &[(&str, &str)], attributes| {
         group(tags, attributes).may_leave(us(ME), &settings).unwrap_err().to_string()
     };
@@ -198,7 +200,7 @@ fn refusals() -> Vec<Messages> {
             ],
         ),
         ("BadPolicy", vec![start(ME, &[("max-unavailable", "half")])]),
-        ("Refusal", vec![start("i-0a000000000000003", &[])]),
+        ("Refusal", vec![start("i-0a000000000000003", &[]), in_a_cluster.to_string()]),
         (
             "Shortage",
             vec![

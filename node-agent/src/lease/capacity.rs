@@ -1,6 +1,6 @@
 //! The capacity guard: whether the target group can spare this node. It counts instances in what was just read.
 
-use crate::aws::target_group::{Attributes, TargetState};
+use crate::aws::target_group::{Attributes, OwnIds, TargetState};
 use crate::lease::Leases;
 use crate::lease::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +83,7 @@ pub struct Allowance {
 ///
 /// # Errors
 /// [`Shortage`] with the counts and the rule that requires the most.
-pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+pub fn may_begin(me: OwnIds<'_>, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
     let standing: Vec<_> = members.others.iter().filter(|m| m.in_service || m.holds).collect();
     members.enough(standing.len(), CountAs::Standing, members.floor(view, allowance))?;
@@ -95,7 +95,7 @@ pub fn may_begin(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<
 ///
 /// # Errors
 /// [`Shortage`] with the counts and the rule that requires the most.
-pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+pub fn may_leave(me: OwnIds<'_>, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
     let staying: Vec<_> = members.others.iter().filter(|m| m.in_service && !m.holds).collect();
     members.enough(staying.len(), CountAs::Staying, members.floor(view, allowance))?;
@@ -107,7 +107,7 @@ pub fn may_leave(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<
 ///
 /// # Errors
 /// [`Shortage`] with the counts and the rule that requires the most.
-pub fn enough_left(me: &str, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
+pub fn enough_left(me: OwnIds<'_>, view: GroupView<'_>, allowance: Allowance) -> Result<(), Shortage> {
     let members = Members::of(me, view);
     let in_service = members.others.iter().filter(|m| m.in_service).count();
     members.enough(in_service, CountAs::InService, members.floor(view, allowance))
@@ -132,7 +132,7 @@ struct Member<'a> {
 }
 
 impl<'a> Members<'a> {
-    fn of(me: &str, view: GroupView<'a>) -> Members<'a> {
+    fn of(me: OwnIds<'_>, view: GroupView<'a>) -> Members<'a> {
         let mut listed: BTreeMap<&str, Vec<&TargetState>> = BTreeMap::new();
         for state in view.targets.iter().filter(|state| !state.is_not_registered()) {
             listed.entry(&state.target.id).or_default().push(state);
@@ -140,7 +140,7 @@ impl<'a> Members<'a> {
         let holders: BTreeSet<&str> = view.leases.holders().collect();
         let zone_of = |pairs: &[&TargetState]| pairs.iter().find_map(|pair| pair.zone.clone());
         let ids: BTreeSet<&str> = listed.keys().copied().chain(holders.iter().copied()).collect();
-        let counted = ids.len() + usize::from(!ids.contains(me));
+        let (mine, others): (BTreeSet<&str>, BTreeSet<&str>) = ids.into_iter().partition(|id| me.include(id));
         let member = |id| {
             let pairs = listed.get(id).map(Vec::as_slice).unwrap_or_default();
             Member {
@@ -152,10 +152,12 @@ impl<'a> Members<'a> {
                 holds: holders.contains(id),
             }
         };
+        let others: Vec<_> = others.into_iter().map(member).collect();
         Members {
-            others: ids.into_iter().filter(|id| *id != me).map(member).collect(),
-            my_zone: listed.get(me).and_then(|pairs| zone_of(pairs)),
-            fleet_size: view.policy.fleet_size.map_or(counted, |size| size as usize),
+            my_zone: mine.iter().find_map(|id| zone_of(listed.get(id)?)),
+            // This node is one, with however many addresses.
+            fleet_size: view.policy.fleet_size.map_or(others.len() + 1, |size| size as usize),
+            others,
         }
     }
 

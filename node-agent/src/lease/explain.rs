@@ -1,7 +1,7 @@
 //! What blocks the next node of a target group, and what to do about it. For people only: the steps decide for themselves,
 //! with the functions that this file calls.
 
-use crate::aws::target_group::TargetHealth;
+use crate::aws::target_group::{OwnIds, TargetHealth};
 use crate::lease::capacity::{self, Allowance};
 use crate::lease::policy::Policy;
 use crate::lease::queue::MOST_TAGS;
@@ -44,8 +44,7 @@ pub fn blocks(reading: &GroupSnapshot, now: Timestamp) -> Vec<Remark> {
     let slots = reading.leases.slots(&next.instance, policy);
     if holders.len() >= slots as usize {
         blocks.extend(holders.into_iter().map(|(id, lease)| taken(id, lease, slots, now)));
-    } else if let Err(shortage) =
-        capacity::may_leave(&next.target, reading.view(policy), Allowance::default())
+    } else if let Err(shortage) = capacity::may_leave(next.ids(), reading.view(policy), Allowance::default())
     {
         let advice = "bring those nodes back into service, or correct the policy tags of the group";
         blocks.push(Remark::new(format!("for {}: {shortage}", next.target), advice));
@@ -82,6 +81,13 @@ pub fn notes(reading: &GroupSnapshot) -> Vec<Remark> {
 pub fn is_registered(reading: &GroupSnapshot, id: &str, lease: &Reading) -> bool {
     let target = lease.target().unwrap_or(id);
     reading.targets.iter().any(|state| state.target.id == target && state.is_registered())
+}
+
+impl Next {
+    /// How the guard names it: others only see its target.
+    fn ids(&self) -> OwnIds<'_> {
+        OwnIds { instance: &self.target, addresses: &[] }
+    }
 }
 
 /// The node that would go next: the first in the queue, else a healthy node without a lease, else any node.
@@ -185,6 +191,7 @@ mod tests {
             leases: Leases::from_tags(&tags),
             tags: tags.len(),
             targets: ["a", "b", "c"].map(target).to_vec(),
+            cluster: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One read of a target group: policy, leases and target health.
 
-use crate::aws::target_group::{Attributes, OwnIds, TargetHealth, TargetState, own};
+use crate::aws::target_group::{Attributes, CONTROLLER, OwnIds, TargetHealth, TargetState};
 use crate::lease::Leases;
 use crate::lease::capacity::{self, Allowance, GroupView, Shortage};
 use crate::lease::policy::{BadPolicy, Policy};
@@ -20,6 +20,8 @@ pub struct GroupSnapshot {
     pub tags: usize,
     /// All registrations.
     pub targets: Vec<TargetState>,
+    /// The Kubernetes cluster whose controller registers the targets.
+    pub cluster: Option<String>,
 }
 
 /// Why a node may not start or leave.
@@ -37,6 +39,12 @@ pub enum Refusal {
     /// Not with this configuration of the target group.
     #[error("{0}")]
     Misconfigured(Shortage),
+    /// The group's targets are not ours to move.
+    #[error(
+        "the targets belong to the Kubernetes cluster {0} (tag {CONTROLLER}): its controller registers them again; use \
+         `kubectl drain` for such a node"
+    )]
+    Controlled(String),
 }
 
 impl From<Shortage> for Refusal {
@@ -57,7 +65,8 @@ impl GroupSnapshot {
         targets: Vec<TargetState>,
     ) -> GroupSnapshot {
         let (policy, leases) = (Policy::from_tags(tags), Leases::from_tags(tags));
-        GroupSnapshot { attributes, policy, leases, tags: tags.len(), targets }
+        let cluster = tags.get(CONTROLLER).cloned();
+        GroupSnapshot { attributes, policy, leases, tags: tags.len(), targets, cluster }
     }
 
     /// The group as the guard counts it.
@@ -71,9 +80,12 @@ impl GroupSnapshot {
     /// The [`Refusal`].
     pub fn may_begin(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
+        if let Some(cluster) = &self.cluster {
+            return Err(Refusal::Controlled(cluster.clone()));
+        }
         self.leases.may_start(us.instance, policy).map_err(|why| Refusal::Stopped(why.to_string()))?;
         self.check_own_health(us, settings.repair)?;
-        Ok(capacity::may_begin(us.target, self.view(policy), allowance(settings))?)
+        Ok(capacity::may_begin(us, self.view(policy), allowance(settings))?)
     }
 
     /// Whether this node may leave now, with its claim confirmed.
@@ -82,7 +94,7 @@ impl GroupSnapshot {
     /// The [`Refusal`].
     pub fn may_leave(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
-        Ok(capacity::may_leave(us.target, self.view(policy), allowance(settings))?)
+        Ok(capacity::may_leave(us, self.view(policy), allowance(settings))?)
     }
 
     /// Whether this node may stay out, right after it left.
@@ -91,12 +103,12 @@ impl GroupSnapshot {
     /// The [`Refusal`].
     pub fn enough_left(&self, us: OwnIds<'_>, settings: &Settings) -> Result<(), Refusal> {
         let policy = self.policy.as_ref().map_err(BadPolicy::clone)?;
-        Ok(capacity::enough_left(us.target, self.view(policy), allowance(settings))?)
+        Ok(capacity::enough_left(us, self.view(policy), allowance(settings))?)
     }
 
     /// Whether this node is healthy itself; `repair` skips the check.
     fn check_own_health(&self, us: OwnIds<'_>, repair: bool) -> Result<(), Refusal> {
-        let sick = own(us.target, &self.targets).find(|state| state.health != TargetHealth::Healthy);
+        let sick = us.registered(&self.targets).find(|state| state.health != TargetHealth::Healthy);
         match sick.filter(|_| !repair) {
             None => Ok(()),
             Some(sick) => Err(Refusal::NotNow(format!(

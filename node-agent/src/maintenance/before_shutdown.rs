@@ -2,7 +2,6 @@
 //!
 //! This runs the state machine of a maintenance as far as the drain. The next boot continues from the record.
 
-use crate::aws::target_group::TargetHealth;
 use crate::machine::systemd::GoingDown;
 use crate::machine::time::{Length, Moment};
 use crate::maintenance::context::{DriveError, Driver, End};
@@ -36,7 +35,8 @@ impl Driver {
         if self.operation.going_down.is_none() {
             let (phase, now) = (self.operation.phase, self.now()?);
             tracing::info!("the machine is going down while a maintenance is at {phase}");
-            let registered = phase.stage() == Stage::Out && self.is_registered().await;
+            // No answer counts as no: a shutdown cannot wait for the API.
+            let registered = phase.stage() == Stage::Out && !self.glance_at_registrations().await?.is_empty();
             self.operation.apply_with_look(Event::GoesDown(how), registered, &now)?;
             if self.operation.phase.stage() == Stage::Out {
                 return self.save();
@@ -68,19 +68,6 @@ impl Driver {
             }
         }
         Ok(())
-    }
-
-    /// Whether one of our targets is registered in any group. No answer counts as no: a shutdown cannot wait for the API.
-    async fn is_registered(&self) -> bool {
-        for group in self.operation.live_groups() {
-            let states = self.load_balancer.target_health_of(&group.arn, &group.pairs).await;
-            if states.is_ok_and(|states| {
-                states.iter().any(|state| state.is_registered() && state.health != TargetHealth::Unknown)
-            }) {
-                return true;
-            }
-        }
-        false
     }
 }
 

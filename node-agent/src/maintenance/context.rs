@@ -1,7 +1,7 @@
 //! What a maintenance works with: the record, the API, the machine, and the requests that arrive meanwhile.
 
 use crate::aws::auto_scaling::AutoScalingGroups;
-use crate::aws::instance_metadata::Identity;
+use crate::aws::instance_metadata::{Addresses, Identity};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::machine::ports::{Machine, Service, Stop};
 use crate::machine::time::Moment;
@@ -22,6 +22,8 @@ pub struct Driver {
     pub operation: Operation,
     /// This instance.
     pub identity: Identity,
+    /// Reads its addresses again.
+    pub addresses: Addresses,
     /// The API.
     pub load_balancer: LoadBalancer,
     /// The Auto Scaling API.
@@ -44,8 +46,10 @@ pub struct Driver {
     pub random: StdRng,
     /// When our leases were last checked.
     pub lease_seen: Instant,
-    /// When our targets were last checked while out.
+    /// When it was last checked that nothing of this node is registered while out.
     pub out_seen: Option<Instant>,
+    /// When people were last told that the node is registered although it should be out.
+    pub registered_told: Option<Instant>,
     /// The last validation, if it still applies.
     pub validated: Option<Validated>,
 }

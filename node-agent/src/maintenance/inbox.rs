@@ -71,6 +71,14 @@ impl Driver {
         if self.operation.has_to_come_back() {
             return Ok(());
         }
+        self.may_still_leave()
+    }
+
+    /// Whether the node may still be taken out: the window is open, and a client waits for it.
+    ///
+    /// # Errors
+    /// [`StepError::Cancelled`] when it should stay, or come back.
+    pub(crate) fn may_still_leave(&self) -> Step {
         if self.operation.request.not_after.is_some_and(|limit| self.machine.utc() > limit) {
             return Err(StepError::Cancelled(TurnedBack::WindowOver));
         }

@@ -1,6 +1,6 @@
 //! The last reads before leaving: every group, as close to the call as possible (docs/lease.md).
 
-use crate::aws::target_group::{Target, TargetState, own};
+use crate::aws::target_group::{Target, TargetState};
 use crate::lease::Claim;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
 use crate::maintenance::context::{Driver, Step, StepError, Validated};
@@ -64,7 +64,7 @@ fn check_capacity(driver: &Driver, group: &Group, reading: &GroupSnapshot) -> St
         return Ok(());
     }
     reading.may_begin(us, settings).map_err(refused)?;
-    let now: BTreeSet<&Target> = own(us.target, &reading.targets).map(|state| &state.target).collect();
+    let now: BTreeSet<&Target> = us.registered(&reading.targets).map(|state| &state.target).collect();
     if now != group.pairs.iter().collect() {
         return Err(StepError::Blocked(format!("our registrations in {} have changed", group.name)));
     }
@@ -75,8 +75,12 @@ fn check_capacity(driver: &Driver, group: &Group, reading: &GroupSnapshot) -> St
 ///
 /// # Errors
 /// [`StepError::Blocked`] when they have to be repeated and nothing was sent yet. Once something was sent, a refusal is
-/// [`StepError::Failed`].
+/// [`StepError::Failed`]. [`StepError::Cancelled`] when no client waits any more, or when the window is over: then no
+/// further call takes the node out, however far it had come.
 pub(crate) async fn fresh_reads(driver: &mut Driver) -> Step {
+    if !driver.operation.forced {
+        driver.may_still_leave()?;
+    }
     let longest = driver.operation.request.settings.validation.0;
     for _ in 0..MOST_VALIDATIONS {
         let Some(validated) = driver.validated else { return validate_again(driver).await };
@@ -107,6 +111,10 @@ pub(crate) async fn validate_again(driver: &mut Driver) -> Step {
 pub(crate) async fn own_states(driver: &mut Driver, index: usize) -> Step<Option<Vec<TargetState>>> {
     let Some(group) = driver.operation.live_group(index) else { return Ok(None) };
     let pairs = group.pairs.clone();
+    if pairs.is_empty() {
+        // To ask for no targets is to ask for all.
+        return Ok(Some(Vec::new()));
+    }
     driver.ask_group(index, async |lb, arn| lb.target_health_of(arn, &pairs).await).await
 }
 
@@ -116,6 +124,8 @@ pub(crate) fn refused(group: &str, refusal: &Refusal) -> StepError {
     match refusal {
         Refusal::NotNow(_) => StepError::Blocked(why),
         Refusal::Stopped(_) => StepError::Failed(why),
-        Refusal::Policy(_) | Refusal::Misconfigured(_) => StepError::Misconfigured(why),
+        Refusal::Policy(_) | Refusal::Misconfigured(_) | Refusal::Controlled(_) => {
+            StepError::Misconfigured(why)
+        }
     }
 }

@@ -42,11 +42,16 @@ impl Driver {
         settings.lease_wait.0.min(SHUTDOWN_GUARD.saturating_sub(SPARE).saturating_sub(drain))
     }
 
-    /// What is left of this limit. Before the node leaves, the limit counts from the start of the operation.
+    /// What is left of this limit. Before the node leaves, the limit counts from the start of the operation. A node that is
+    /// drained, and had to leave again, gets no more time for it.
     pub(crate) fn time_left(&self) -> Result<Option<Duration>, DriveError> {
-        let began = match self.operation.phase.stage() {
-            Stage::InService => &self.operation.began,
-            _ => &self.operation.phase_began,
+        let operation = &self.operation;
+        let began = match operation.phase.stage() {
+            Stage::InService => &operation.began,
+            _ if operation.phase == Phase::Drained => {
+                operation.drained.as_ref().unwrap_or(&operation.phase_began)
+            }
+            _ => &operation.phase_began,
         };
         let passed = began.at_least_until(&self.now()?);
         Ok(self.limit().map(|limit| limit.saturating_sub(passed)))

@@ -18,6 +18,8 @@ enum Stayed {
     WantedBack,
     /// The time limit of `drain` has passed.
     TimeUp,
+    /// Somebody has registered the drained node: it has to leave again.
+    Registered,
     /// The process should end. The record stays.
     Leave,
 }
@@ -39,6 +41,7 @@ impl Driver {
             let event = match self.stay().await? {
                 Stayed::WantedBack => Event::WantedBack,
                 Stayed::TimeUp => Event::Ended(Outcome::Ok),
+                Stayed::Registered => Event::Ended(Outcome::Blocked),
                 Stayed::Leave => return Ok(end),
             };
             let now = self.now()?;
@@ -71,6 +74,9 @@ impl Driver {
                 return Ok(Stayed::TimeUp);
             }
             self.keep_lease().await?;
+            if !halted && self.has_to_leave_again().await? {
+                return Ok(Stayed::Registered);
+            }
             if halted && told.elapsed() >= NOTIFY_EVERY {
                 self.notify("halted", &self.operation.why_halted()).await;
                 told = Instant::now();

@@ -17,8 +17,11 @@ pub struct Group {
     pub target_type: TargetType,
     /// The load balancer's health check, on record because the local check after a boot must not depend on the API.
     pub health_check: HealthCheck,
-    /// Our registrations, as they were before we left.
+    /// Our registrations: those before we left, and those that joined while we were out.
     pub pairs: Vec<Target>,
+    /// Those of them that somebody else registered while we were out: the service may have moved to another port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Target>,
     /// Its attributes, read again right before we leave.
     pub attributes: Attributes,
     /// How many targets the group had when the maintenance began.
@@ -61,6 +64,29 @@ pub struct ClaimOnRecord {
     pub max_unavailable: u32,
     /// When it was made, for people; on record so that the tag can be written again unchanged.
     pub at: Timestamp,
+}
+
+impl Group {
+    /// Adds a registration that somebody else made while we were out. False: it is on record.
+    pub fn join(&mut self, target: &Target) -> bool {
+        if self.pairs.contains(target) {
+            return false;
+        }
+        self.pairs.push(target.clone());
+        self.joined.push(target.clone());
+        true
+    }
+
+    /// Whether it is one of our registrations from before we left, and others joined while we were out.
+    pub fn is_older_than_others(&self, target: &Target) -> bool {
+        !self.joined.is_empty() && self.pairs.contains(target) && !self.joined.contains(target)
+    }
+
+    /// Removes registrations. Returns them.
+    pub fn forget(&mut self, goes: impl Fn(&Target) -> bool) -> Vec<Target> {
+        self.joined.retain(|target| !goes(target));
+        self.pairs.extract_if(.., |pair| goes(pair)).collect()
+    }
 }
 
 impl TicketOnRecord {

@@ -51,6 +51,12 @@ pub struct Operation {
     pub interferences: u32,
     /// How often we were blocked before leaving.
     pub blocked: u32,
+    /// Somebody registered us while the command was running, and we deregistered again: a drain comes before the reboot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drain_again: bool,
+    /// When the node had first drained, for the time limit of `drained`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained: Option<Moment>,
     /// Why it does not succeed: the first reason counts.
     pub failure: Option<Failure>,
     /// A shutdown that this maintenance did not request: the operation stops after the drain, and the next boot continues.
@@ -115,6 +121,8 @@ impl Operation {
             boots: 0,
             interferences: 0,
             blocked: 0,
+            drain_again: false,
+            drained: None,
             failure: None,
             going_down: None,
             forced: false,
@@ -201,6 +209,7 @@ impl Operation {
             rerun: request.settings.rerun,
             reboot_wanted: request.reboot != RebootWhen::Never || self.command == CommandState::RebootNeeded,
             reboot_accepted: self.reboot.is_some(),
+            drain_again: self.drain_again,
             stay_out: request.stay_out,
             forced: self.forced,
             sent: self.has_sent(),
@@ -239,6 +248,12 @@ impl Operation {
             self.left.get_or_insert_with(|| now.clone());
         } else if self.phase == Phase::Deregister && phase != Phase::Drain && !self.has_sent() {
             self.left = None;
+        }
+        if self.phase == Phase::Drain {
+            self.drain_again = false;
+        }
+        if phase == Phase::Drained {
+            self.drained.get_or_insert_with(|| now.clone());
         }
         self.phase = phase;
         self.phase_entered = now.utc;

@@ -102,6 +102,7 @@ pub fn next(phase: Phase, event: Event, facts: &Facts) -> Result<Next, NoSuchWay
 
         // Out.
         (Drained, Ended(Good) | WantedBack) => to(CheckHealth),
+        (RunCommand, Ended(Good)) if facts.reboot_wanted && facts.drain_again => to(Drain),
         (RunCommand, Ended(Good)) if facts.reboot_wanted => to(Reboot),
         (RunCommand, Ended(Good | Failed | Cancelled)) => to(CheckHealth),
         (RunCommand, Restarted { booted }) => match facts.command {

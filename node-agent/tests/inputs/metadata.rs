@@ -5,6 +5,7 @@ use crate::server::{Reply, Server};
 use node_agent::aws::instance_metadata::{Identity, IdentityError, identify_by, metadata};
 use node_agent::settings::Settings;
 use proptest::prelude::*;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,7 +34,10 @@ async fn a_good_answer_is_who_we_are() {
     .await;
     let identity = asked(&server).await.unwrap();
     assert_eq!(identity.instance_id, "i-0123456789abcdef0");
-    assert_eq!((identity.addresses, identity.auto_scaling), (vec!["10.0.0.7".to_owned()], None));
+    assert_eq!(
+        (identity.addresses, identity.auto_scaling),
+        (vec!["10.0.0.7".parse::<IpAddr>().unwrap()], None)
+    );
 }
 
 #[tokio::test]

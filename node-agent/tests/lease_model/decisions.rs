@@ -4,7 +4,7 @@ use crate::rules::Rule;
 use crate::state::MOST_NODES;
 use crate::tag::{Tag, nonce};
 use jiff::Timestamp;
-use node_agent::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
+use node_agent::aws::target_group::{Attributes, OwnIds, Target, TargetHealth, TargetState};
 use node_agent::lease::capacity::{self, Allowance, GroupView, Shortage};
 use node_agent::lease::policy::Policy;
 use node_agent::lease::quarantine::{self, Restart};
@@ -192,12 +192,12 @@ impl Seen {
         // Taking the last node out is K's business here, not that of the floor.
         let allowance = Allowance { empty: true, ignore_zones: true };
         let view = GroupView { targets: &targets, leases, policy, attributes: &attributes };
-        question(&id(self.me), view, allowance).is_ok()
+        question(OwnIds { instance: &id(self.me), addresses: &[] }, view, allowance).is_ok()
     }
 }
 
 /// One of the guard's questions.
-type Guard = fn(&str, GroupView<'_>, Allowance) -> Result<(), Shortage>;
+type Guard = fn(OwnIds<'_>, GroupView<'_>, Allowance) -> Result<(), Shortage>;
 
 /// Instance ids of the model.
 pub fn id(node: u8) -> String {

@@ -85,6 +85,7 @@ impl OnRecord {
                 matcher: "200".into(),
             },
             pairs: vec![Target { id: id(0), port: 80 }],
+            joined: Vec::new(),
             attributes: Attributes::default(),
             registered: 2,
             ticket: self.ticket.then_some(ticket),

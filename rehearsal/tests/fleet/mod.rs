@@ -39,6 +39,8 @@ pub struct Fleet {
     pub arns: Vec<String>,
     /// The nodes, numbered from 0.
     pub nodes: Vec<Node>,
+    /// By target id.
+    services: Arc<Mutex<BTreeMap<String, Arc<FakeService>>>>,
     _state: tempfile::TempDir,
 }
 
@@ -146,7 +148,11 @@ impl Builder {
             services.lock().unwrap().insert(target_id.clone(), service.clone());
             let settings = Settings { state_dir: state.path().join(&id), ..self.settings.clone() };
             nodes.push(Node {
-                identity: Identity { instance_id: id, addresses: vec![address], auto_scaling: None },
+                identity: Identity {
+                    instance_id: id,
+                    addresses: vec![address.parse().unwrap()],
+                    auto_scaling: None,
+                },
                 target_id,
                 alb: alb.clone(),
                 machine: Arc::new(FakeMachine::default()),
@@ -176,7 +182,7 @@ impl Builder {
             .unwrap()
         };
         let arns: Vec<_> = self.groups.iter().map(group).collect();
-        let fleet = Fleet { arn: arns[0].clone(), alb, arns, nodes, _state: state };
+        let fleet = Fleet { arn: arns[0].clone(), alb, arns, nodes, services, _state: state };
         fleet.until_in_service().await;
         fleet
     }
@@ -191,6 +197,24 @@ impl Fleet {
     /// Waits until every node is healthy.
     pub async fn until_in_service(&self) {
         until(|| self.arns.iter().all(|arn| self.alb.instances_out(arn) == 0)).await;
+    }
+
+    /// Gives a node a further address. Its service answers there, too.
+    pub fn give_address(&self, node: usize, address: &str) {
+        self.answers_at(node, address);
+        self.alb.assign_address(&self.nodes[node].identity.instance_id, address.parse().unwrap());
+    }
+
+    /// The service of a node answers the health checks of this target.
+    pub fn answers_at(&self, node: usize, target_id: &str) {
+        self.services.lock().unwrap().insert(target_id.to_owned(), self.nodes[node].service.clone());
+    }
+
+    /// The state of any target of the first group, as a word; `-` without one.
+    pub fn state(&self, target_id: &str, port: u16) -> String {
+        let targets = self.alb.targets(&self.arn);
+        let found = targets.into_iter().find(|target| target.id == target_id && target.port == port);
+        found.map_or_else(|| "-".to_owned(), |target| target.state.to_string())
     }
 
     /// The lease tags, by instance id, as they are.

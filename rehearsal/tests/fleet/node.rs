@@ -2,6 +2,7 @@
 
 use super::fakes::{FakeMachine, FakeService};
 use super::{finished, until};
+use aws_config::provider_config::ProviderConfig;
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
 use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
@@ -9,7 +10,7 @@ use local_alb::LocalAlb;
 use local_alb::in_process::InProcess;
 use node_agent::agent::lost_record::{self, Known, LostRecordError};
 use node_agent::aws::auto_scaling::AutoScalingGroups;
-use node_agent::aws::instance_metadata::Identity;
+use node_agent::aws::instance_metadata::{Addresses, Identity, metadata};
 use node_agent::aws::load_balancer::LoadBalancer;
 use node_agent::machine::ports::{Machine, Stop};
 use node_agent::machine::systemd::GoingDown;
@@ -143,6 +144,7 @@ impl Node {
             journal,
             operation,
             identity: self.identity.clone(),
+            addresses: self.addresses(),
             load_balancer: LoadBalancer::new(self.client()),
             auto_scaling: self.auto_scaling(),
             machine: self.machine.clone(),
@@ -155,8 +157,16 @@ impl Node {
             random: StdRng::seed_from_u64(self.seed ^ self.machine.boot.load(Ordering::Relaxed)),
             lease_seen: Instant::now(),
             out_seen: None,
+            registered_told: None,
             validated: None,
         }
+    }
+
+    /// Its addresses, from its metadata service.
+    fn addresses(&self) -> Addresses {
+        let imds = InProcess::new(self.alb.imds(&self.identity.instance_id));
+        let http = ProviderConfig::without_region().with_http_client(SharedHttpClient::new(imds));
+        Addresses::by(metadata().configure(&http))
     }
 
     /// The same for the API of its Auto Scaling group.

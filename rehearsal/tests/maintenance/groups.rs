@@ -42,3 +42,14 @@ async fn a_target_group_deleted_meanwhile_is_finished_with_a_warning() {
     assert_eq!(finished.exit_code, 1);
     assert!(finished.reason.unwrap().contains("all our target groups have been deleted"));
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_group_whose_targets_a_controller_registers_is_refused() {
+    let fleet = fleet().start().await;
+    fleet.alb.set_tag(&fleet.arn, "elbv2.k8s.aws/cluster", "prod");
+    let refused = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
+    assert_eq!((refused.verdict, refused.exit_code), (Verdict::NothingChanged, 2));
+    assert!(refused.reason.unwrap().contains("the targets belong to the Kubernetes cluster prod"));
+    assert!(fleet.calls("AddTags").is_empty());
+    fleet.assert_restored();
+}

@@ -12,7 +12,7 @@ const SHIFTS: [&str; 2] = ["zonal_shift_active", "zonal_shift_delegated_to_dns"]
 /// Puts a node, from 0, into a zone.
 fn put(fleet: &Fleet, node: usize, zone: &str) {
     let identity = &fleet.nodes[node].identity;
-    let address = identity.addresses[0].parse().unwrap();
+    let address = identity.addresses[0];
     fleet.alb.add_instance(Instance { id: identity.instance_id.clone(), address, zone: zone.into() });
 }
 

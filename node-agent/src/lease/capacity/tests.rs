@@ -3,6 +3,9 @@
 use super::*;
 use crate::aws::target_group::{Target, TargetHealth};
 
+/// This node.
+const ME: OwnIds<'_> = OwnIds { instance: "me", addresses: &[] };
+
 /// A group that reads as a sentence: `group().healthy("a").unhealthy("b").holding("c")`.
 #[derive(Default)]
 struct Group {
@@ -52,10 +55,10 @@ impl Group {
         self
     }
     fn begin(&self) -> Result<(), Shortage> {
-        self.ask(|view| may_begin("me", view, self.allowance))
+        self.ask(|view| may_begin(ME, view, self.allowance))
     }
     fn leave(&self) -> Result<(), Shortage> {
-        self.ask(|view| may_leave("me", view, self.allowance))
+        self.ask(|view| may_leave(ME, view, self.allowance))
     }
     fn ask(&self, question: impl Fn(GroupView<'_>) -> Result<(), Shortage>) -> Result<(), Shortage> {
         let leases = Leases::from_tags(&self.tags);
@@ -95,7 +98,7 @@ fn while_a_holder_is_out_others_may_wait_but_not_leave() {
 
 #[test]
 fn after_leaving_only_health_counts_and_leases_do_not() {
-    let left = |group: &Group| group.ask(|view| enough_left("me", view, group.allowance));
+    let left = |group: &Group| group.ask(|view| enough_left(ME, view, group.allowance));
     assert_eq!(left(&group().healthy(&["a", "b"]).holding("me").holding("b")), Ok(()));
     assert!(left(&group().healthy(&["a"]).unhealthy("b").holding("me")).is_err());
 }

@@ -138,6 +138,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
         target_type: membership.group.target_type,
         health_check: membership.group.health_check,
         pairs,
+        joined: Vec::new(),
         attributes,
         registered,
         ticket: None,

@@ -20,18 +20,16 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     let mut shown = "for the load balancer to stop sending requests".to_owned();
     loop {
         if Instant::now() >= next_look {
-            if let Gone::Everywhere = look(driver, &mut shown).await? {
-                let floor = floor_left(driver)?;
-                if floor.is_zero() {
-                    return Ok(());
-                }
+            if let Gone::Everywhere = look(driver, &mut shown).await?
+                && floor_left(driver)?.is_zero()
+            {
+                return driver.check_nothing_registered().await;
             }
             next_look = Instant::now() + driver.health_poll();
         }
         let idle = idle_long_enough(driver, &mut quiet_since).await?;
         if idle && floor_left(driver)?.is_zero() {
-            // Something else may have registered this node meanwhile.
-            look(driver, &mut shown).await?;
+            driver.check_nothing_registered().await?;
             tracing::info!("no requests in flight: skipping the rest of the deregistration delay");
             return Ok(());
         }
@@ -53,13 +51,14 @@ enum Gone {
 /// [`StepError::Blocked`] when something else has registered one again.
 async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
     let mut gone = Gone::Everywhere;
+    driver.read_addresses().await;
     for index in 0..driver.operation.groups.len() {
         let Some(states) = own_states(driver, index).await? else { continue };
         // An unknown state does not mean that the target was registered again.
         let known = |state: &&TargetState| state.health != TargetHealth::Unknown;
         if let Some(registered) = states.iter().filter(known).find(|state| state.is_registered()) {
             let what = format!("{} is {registered} although we deregistered it", registered.target);
-            if past_staleness(driver, index)? {
+            if driver.is_past_staleness(index)? {
                 return Err(driver.interfered(&what));
             }
             gone = Gone::NotYet;
@@ -69,28 +68,7 @@ async fn look(driver: &mut Driver, shown: &mut String) -> Step<Gone> {
             gone = Gone::NotYet;
         }
     }
-    driver.out_seen = Some(Instant::now());
     Ok(gone)
-}
-
-/// Checks that none of our targets is registered, with a read no older than the staleness.
-///
-/// # Errors
-/// [`StepError::Blocked`] the first few times, then [`StepError::Failed`].
-pub(super) async fn check_still_out(driver: &mut Driver) -> Step {
-    let staleness = driver.operation.request.settings.staleness.0;
-    if driver.out_seen.is_some_and(|seen| seen.elapsed() < staleness) {
-        return Ok(());
-    }
-    look(driver, &mut String::new()).await.map(drop)
-}
-
-/// Whether a read shows the deregistration for certain: right after the call it may still show the state before.
-fn past_staleness(driver: &Driver, index: usize) -> Step<bool> {
-    let now = driver.now()?;
-    let group = driver.operation.groups.get(index);
-    let since = group.and_then(|group| group.deregistered.as_ref()).map(|at| at.at_least_until(&now));
-    Ok(since.is_none_or(|since| since > driver.operation.request.settings.staleness.0))
 }
 
 /// What is left of `drain_floor`: requests may still arrive for a while after DeregisterTargets was acknowledged.

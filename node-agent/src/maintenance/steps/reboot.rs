@@ -1,6 +1,5 @@
 //! reboot: request a reboot, and check for a new boot id.
 
-use super::drain::check_still_out;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::MOST_INTERFERENCES;
 use crate::record::{CommandState, RebootAsked, RebootWhen};
@@ -26,13 +25,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     if !wanted(driver).await {
         return Ok(());
     }
-    if let Err(error) = check_still_out(driver).await {
-        if driver.operation.interferences <= MOST_INTERFERENCES {
-            return Err(error);
-        }
-        // A reboot now would lose requests.
-        return Err(StepError::Failed(format!("not rebooted: {error}")));
-    }
+    check_before_request(driver).await?;
     // Read the clock again: the check above may have taken minutes.
     let asked = RebootAsked { at: driver.now()?, times: 1 };
     driver.operation.reboot = Some(asked.clone());
@@ -51,6 +44,17 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         }
     }
     wait_for_it(driver, asked).await
+}
+
+/// Right before each request for a reboot: a reboot of a node that is registered would lose requests.
+async fn check_before_request(driver: &mut Driver) -> Step {
+    let Err(error) = driver.check_still_out().await else { return Ok(()) };
+    if driver.operation.interferences <= MOST_INTERFERENCES {
+        return Err(error);
+    }
+    // The machine may still obey an earlier request, but nothing here waits for it any more.
+    driver.operation.reboot = None;
+    Err(StepError::Failed(format!("not rebooted: {error}")))
 }
 
 async fn wanted(driver: &Driver) -> bool {
@@ -80,6 +84,7 @@ async fn ask(driver: &Driver) -> Step {
 async fn wait_for_it(driver: &mut Driver, mut asked: RebootAsked) -> Step {
     loop {
         if asked.times == 1 && asked.at.at_least_until(&driver.now()?) >= ASK_AGAIN_AFTER {
+            check_before_request(driver).await?;
             tracing::warn!("the machine did not reboot: requesting the reboot once more");
             asked.times += 1;
             driver.operation.reboot = Some(asked.clone());

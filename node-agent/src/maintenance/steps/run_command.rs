@@ -1,6 +1,5 @@
 //! run_command: run the command, once.
 
-use super::drain::check_still_out;
 use crate::machine::ports::CommandEnd;
 use crate::machine::program::shown;
 use crate::maintenance::context::{Driver, Step, StepError};
@@ -13,7 +12,16 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         CommandState::Failed => return Err(StepError::Failed("the command failed before".to_owned())),
         CommandState::Running | CommandState::NotRun => (),
     }
-    check_still_out(driver).await?;
+    if let Err(error) = driver.check_still_out().await {
+        return Err(match (driver.operation.command, error) {
+            // It was cut off, and what it has changed is unknown: the node comes back instead of leaving again.
+            (CommandState::Running, StepError::Blocked(why)) => {
+                driver.operation.command = CommandState::Failed;
+                StepError::Failed(format!("the command is not run again: {why}"))
+            }
+            (_, error) => error,
+        });
+    }
     driver.operation.command = CommandState::Running;
     driver.save()?;
     let ended = run_to_its_end(driver).await?;
@@ -51,5 +59,6 @@ async fn run_to_its_end(driver: &mut Driver) -> Step<CommandEnd> {
         }
         driver.progress.waiting("run_command", &format!("for `{command}`"), driver.limit());
         driver.keep_lease().await?;
+        driver.leave_again_beside_the_command().await?;
     }
 }

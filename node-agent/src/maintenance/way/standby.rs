@@ -56,6 +56,10 @@ pub(super) async fn leave(driver: &mut Driver) -> Step<bool> {
     if driver.operation.standby.is_none() {
         return Ok(false);
     }
+    if driver.operation.live_groups().all(|group| group.deregistered.is_some()) {
+        // The node has been out already: somebody else has registered it, which the Auto Scaling group does not undo.
+        return Ok(false);
+    }
     let mut failures = 0;
     loop {
         match ask_member(driver).await? {

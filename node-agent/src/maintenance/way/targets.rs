@@ -1,36 +1,21 @@
 //! Leave and return directly: DeregisterTargets and RegisterTargets with the exact (id, port) pairs.
 
 use crate::aws::target_group::{TargetHealth, TargetType};
-use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::last_look::{fresh_reads, own_states};
+use crate::maintenance::lease_writer::Sent;
 
 /// DeregisterTargets in every group, each call on record before it is sent.
 pub(super) async fn deregister(driver: &mut Driver) -> Step {
+    driver.read_addresses().await;
     for index in 0..driver.operation.groups.len() {
         let mut failures = 0;
         loop {
             fresh_reads(driver).await?;
-            let now = driver.now()?;
-            let Some(group) = driver.operation.live_group(index) else { break };
-            let (arn, pairs) = (group.arn.clone(), group.pairs.clone());
-            let call = group.deregisters_in_doubt.begin(now);
-            driver.save()?;
-            let answer = driver.load_balancer.clone().deregister(&arn, &pairs).await;
-            let now = driver.now()?;
-            let Some(group) = driver.operation.groups.get_mut(index) else { break };
-            let error = match answer {
-                Ok(()) => {
-                    group.deregisters_in_doubt.resolve(call);
-                    group.deregistered = Some(now);
-                    driver.save()?;
-                    break;
-                }
-                Err(error) => error,
+            let error = match driver.deregister_once(index).await? {
+                Sent::Applied => break,
+                Sent::NotApplied(error) | Sent::InDoubt(error) => error,
             };
-            if !error.may_have_been_applied() {
-                group.deregisters_in_doubt.resolve(call);
-                driver.save()?;
-            }
             if error.is_group_gone() {
                 driver.group_is_gone(index)?;
                 break;
@@ -47,8 +32,36 @@ pub(super) async fn deregister(driver: &mut Driver) -> Step {
     Ok(())
 }
 
+impl Driver {
+    /// One DeregisterTargets for all our targets in a group, on record before it is sent.
+    pub(crate) async fn deregister_once(&mut self, index: usize) -> Result<Sent, DriveError> {
+        let now = self.now()?;
+        let Some(group) = self.operation.live_group(index).filter(|group| !group.pairs.is_empty()) else {
+            return Ok(Sent::Applied);
+        };
+        let (arn, pairs) = (group.arn.clone(), group.pairs.clone());
+        let call = group.deregisters_in_doubt.begin(now);
+        self.save()?;
+        let sent = match self.load_balancer.deregister(&arn, &pairs).await {
+            Ok(()) => Sent::Applied,
+            Err(error) if error.may_have_been_applied() => return Ok(Sent::InDoubt(error)),
+            Err(error) => Sent::NotApplied(error),
+        };
+        let now = self.now()?;
+        if let Some(group) = self.operation.groups.get_mut(index) {
+            group.deregisters_in_doubt.resolve(call);
+            if let Sent::Applied = sent {
+                group.deregistered = Some(now);
+            }
+        }
+        self.save()?;
+        Ok(sent)
+    }
+}
+
 /// RegisterTargets in every group.
 pub(super) async fn register(driver: &mut Driver) -> Step {
+    driver.read_addresses().await;
     for index in 0..driver.operation.groups.len() {
         register_in(driver, index).await?;
     }
@@ -58,6 +71,13 @@ pub(super) async fn register(driver: &mut Driver) -> Step {
 async fn register_in(driver: &mut Driver, index: usize) -> Step {
     let Some(group) = driver.operation.live_group(index) else { return Ok(()) };
     let (arn, pairs, kind) = (group.arn.clone(), group.pairs.clone(), group.target_type);
+    if pairs.is_empty() {
+        return Err(StepError::Failed(format!(
+            "failed to register this node in {}: none of the addresses that it was registered with is its own any more; \
+             register it with `aws elbv2 register-targets`, then run `node-agent resume`",
+            group.name
+        )));
+    }
     if kind == TargetType::Ip {
         wait_until_drained(driver, index).await?;
     }

@@ -33,6 +33,7 @@ fn group_left() -> Group {
             matcher: "200".into(),
         },
         pairs: Vec::new(),
+        joined: Vec::new(),
         attributes: Attributes::default(),
         registered: 3,
         ticket: None,

@@ -109,6 +109,8 @@ pub struct Facts {
     pub reboot_wanted: bool,
     /// The machine has accepted a request to reboot.
     pub reboot_accepted: bool,
+    /// The node was deregistered again while its command was running, and has not drained since.
+    pub drain_again: bool,
     /// The operation is a `drain`: it stays out until `rejoin`.
     pub stay_out: bool,
     /// The node leaves without regard to other nodes.

@@ -11,6 +11,7 @@ pub(super) const IN_SERVICE: Facts = Facts {
     rerun: false,
     reboot_wanted: true,
     reboot_accepted: false,
+    drain_again: false,
     stay_out: false,
     forced: false,
     sent: false,
@@ -55,6 +56,15 @@ fn work_that_was_not_requested_is_skipped() {
     assert_eq!(ended(Drain, Good, ran), Reboot, "a command is run once");
     assert_eq!(ended(CheckGroup, Good, Facts { forced: true, ..IN_SERVICE }), Deregister);
     assert_eq!(ended(RunCommand, Good, nothing), CheckHealth);
+}
+
+#[test]
+fn a_node_that_left_again_beside_its_command_drains_before_the_reboot() {
+    let ran = Facts { command: Some(CommandState::Succeeded), drain_again: true, ..OUT };
+    assert_eq!(ended(RunCommand, Good, ran), Drain);
+    assert_eq!(ended(Drain, Good, ran), Reboot);
+    // Without a reboot, the node comes back whether it has drained or not.
+    assert_eq!(ended(RunCommand, Good, Facts { reboot_wanted: false, ..ran }), CheckHealth);
 }
 
 #[test]

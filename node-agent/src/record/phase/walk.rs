@@ -36,6 +36,7 @@ fn after(phase: Phase, outcome: Outcome, facts: Facts) -> Vec<Facts> {
         Phase::Deregister if outcome != Outcome::Blocked => vec![facts, Facts { sent: true, ..facts }],
         Phase::RunCommand if good => vec![
             Facts { command: Some(CommandState::Succeeded), ..facts },
+            Facts { command: Some(CommandState::Succeeded), drain_again: true, ..facts },
             Facts { command: Some(CommandState::RebootNeeded), reboot_wanted: true, ..facts },
         ],
         Phase::RunCommand if outcome != Outcome::Blocked => {
@@ -75,6 +76,7 @@ fn step(phase: Phase, event: Event, facts: Facts) -> Place {
     let after = Facts {
         left: next.phase == Phase::Deregister || seen.left && (!cleared || seen.sent),
         forced: seen.forced || next.forced,
+        drain_again: seen.drain_again && phase != Phase::Drain,
         command: if cut_off { Some(CommandState::Failed) } else { seen.command },
         going_down: match event {
             Event::Restarted { .. } => false,

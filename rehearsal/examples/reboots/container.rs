@@ -14,6 +14,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::cgroup::ControlGroups;
+
 /// The exit code of systemd-nspawn when the container reboots.
 const REBOOT: i32 = 133;
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
@@ -125,10 +127,7 @@ impl Drop for Container {
 /// Runs the machine, and starts it again after each reboot.
 async fn keep_running(root: PathBuf, power: watch::Sender<Power>) {
     loop {
-        let ended = match boot(&root) {
-            Ok(mut nspawn) => run(&mut nspawn, &power).await,
-            Err(error) => Err(error),
-        };
+        let ended = one_boot(&root, &power).await;
         match ended {
             Ok(Some(REBOOT)) => {
                 power.send_replace(Power::Booting);
@@ -141,6 +140,18 @@ async fn keep_running(root: PathBuf, power: watch::Sender<Power>) {
         }
     }
     power.send_replace(Power::Off);
+}
+
+/// Runs the machine until it goes down. Returns the exit code of systemd-nspawn.
+async fn one_boot(root: &Path, power: &watch::Sender<Power>) -> std::io::Result<Option<i32>> {
+    let groups = ControlGroups::create(&machine(root))?;
+    run(&mut boot(root, &groups)?, power).await
+}
+
+/// Its name on the host.
+fn machine(root: &Path) -> String {
+    let name = root.file_name().and_then(OsStr::to_str).unwrap_or("node");
+    format!("{name}-{}", std::process::id())
 }
 
 async fn run(nspawn: &mut Child, power: &watch::Sender<Power>) -> std::io::Result<Option<i32>> {
@@ -164,20 +175,21 @@ fn log(root: &Path) -> PathBuf {
     root.with_extension("log")
 }
 
-fn boot(root: &Path) -> std::io::Result<Child> {
+fn boot(root: &Path, groups: &ControlGroups) -> std::io::Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log(root))?;
     // The machines end with this program, however it ends: systemd-nspawn gets SIGTERM, and kills the machine. A SIGKILL of
     // systemd-nspawn itself would leave the machine running.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "systemd-nspawn", "--kill-signal=SIGKILL"]);
+    command.args(["--pdeathsig", "TERM"]).args(groups.enter());
+    command.args(["systemd-nspawn", "--kill-signal=SIGKILL"]);
     command.args(["--quiet", "--boot", "--register=no"]);
     command.args(["--console=pipe".as_ref(), "--directory".as_ref(), root.as_os_str()]);
-    if !Path::new("/run/systemd/system").exists() {
+    if groups.exist() {
         // On a host without systemd, no scope can be created for the container.
         command.arg("--keep-unit");
     }
+    command.arg(format!("--machine={}", machine(root)));
     let name = root.file_name().and_then(OsStr::to_str).unwrap_or("node");
-    command.arg(format!("--machine={name}-{}", std::process::id()));
     command.arg(format!("--hostname={name}"));
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }

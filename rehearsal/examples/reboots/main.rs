@@ -7,6 +7,7 @@
 //! The machines share the host's network. Each service has its own loopback address.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the results are its output")]
 
+mod cgroup;
 mod chapters;
 mod container;
 mod estate;

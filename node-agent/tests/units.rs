@@ -12,8 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Our units, and the exposure that each may have at the most, in tenths (0: none, 100: all).
-const UNITS: [(&str, u32); 3] =
-    [("node-agent.service", 96), ("node-agent-guard.service", 20), ("hello-service.service", 15)];
+const UNITS: [(&str, u32); 4] = [
+    ("node-agent.service", 96),
+    ("node-agent-guard.service", 20),
+    ("node-agent-reboot.service", 45),
+    ("hello-service.service", 15),
+];
+
+/// Our units that are no services: they have no processes.
+const OTHERS: [&str; 1] = ["node-agent-reboot.timer"];
 
 fn source(unit: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd").join(unit)
@@ -33,14 +40,15 @@ fn systemd_analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
 #[test]
 fn systemd_understands_every_line_of_our_units() {
     let dir = tempfile::tempdir().unwrap();
-    for (unit, _) in UNITS {
+    let units = || UNITS.map(|(unit, _)| unit).into_iter().chain(OTHERS);
+    for unit in units() {
         // The binaries are where the package puts them, not here.
         let text = std::fs::read_to_string(source(unit)).unwrap();
         let text =
             text.replace("/usr/bin/node-agent", "/bin/true").replace("/usr/bin/hello-service", "/bin/true");
         std::fs::write(dir.path().join(unit), text).unwrap();
     }
-    for (unit, _) in UNITS {
+    for unit in units() {
         let Some(verified) = systemd_analyze(&["verify", "--man=no"], &dir.path().join(unit)) else { return };
         let said = String::from_utf8_lossy(&verified.stderr);
         // It also looks at what our units depend on; other packages' units are not ours to correct.

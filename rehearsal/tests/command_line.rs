@@ -82,6 +82,30 @@ async fn nothing_to_do_is_wrong_usage() {
     estate.is_untouched();
 }
 
+#[tokio::test]
+async fn without_a_command_a_node_that_needs_no_reboot_stays_in_service() {
+    if ["/run/reboot-required", "/var/run/reboot-required"]
+        .iter()
+        .any(|path| std::path::Path::new(path).exists())
+    {
+        eprintln!("skipped: this machine requires a reboot");
+        return;
+    }
+    for (needs_restarting, code, says) in
+        [(0, 0, "nothing to do: the system requires no reboot"), (1, 1, "reboot")]
+    {
+        let mut estate = estate().await;
+        let dnf = estate.dir.path().join("dnf");
+        std::fs::write(&dnf, format!("#!/bin/sh\nexit {needs_restarting}\n")).unwrap();
+        std::fs::set_permissions(&dnf, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        estate.environment.insert("PATH", format!("{}:/usr/bin:/bin", estate.dir.path().display()));
+        // The reboot command of this machine fails.
+        estate.agent(&["maintain", "--reboot=if-required"]).await.says(code, &[says]);
+        let left = estate.alb.calls().iter().any(|call| call.action == "DeregisterTargets");
+        assert_eq!(left, needs_restarting == 1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_group_is_named_and_nothing_changes() {
     let estate = estate().await;

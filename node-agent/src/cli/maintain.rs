@@ -41,11 +41,26 @@ pub(super) async fn maintain(
     if args.dry_run {
         return dry_run(&request).await;
     }
+    let request = under_ssm(request);
+    if !is_needed(&request).await? {
+        say("nothing to do: the system requires no reboot\n");
+        return Ok(exit::DONE);
+    }
     begin(request, progress).await
 }
 
+/// Whether there is anything to do: a node does not leave service for a reboot that it does not need. What is on record
+/// already has its own verdict.
+async fn is_needed(request: &Request) -> Result<bool, Complaint> {
+    if request.reboot != RebootWhen::IfRequired || !request.command.is_empty() {
+        return Ok(true);
+    }
+    Ok(follow::is_on_record(request)? || gather::machine(&request.settings).reboot_required().await)
+}
+
 pub(super) async fn drain(settings: Settings, progress: &Progress, args: DrainArgs) -> Result<u8, Complaint> {
-    begin(Request { stay_out: true, not_after: args.not_after, ..request(settings) }, progress).await
+    let request = Request { stay_out: true, not_after: args.not_after, ..request(settings) };
+    begin(under_ssm(request), progress).await
 }
 
 /// A request with a random ID. The verb adds what to do.
@@ -66,7 +81,7 @@ fn under_ssm(request: Request) -> Request {
 
 /// Runs the maintenance, in the driver or in this process, and prints the result.
 async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
-    Ok(report::tell(&end_of(under_ssm(request), progress).await?))
+    Ok(report::tell(&end_of(request, progress).await?))
 }
 
 async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint> {

@@ -11,6 +11,7 @@ use crate::node::{Node, expect};
 use crate::order;
 use crate::patience::until;
 
+const NIGHTLY: &str = "node-agent-reboot.service";
 /// The command below runs until this file exists.
 const GO_ON: &str = "/run/go-on";
 const UNTIL_GO_ON: [&str; 4] = ["--", "sh", "-c", "while [ ! -e /run/go-on ]; do sleep 0.1; done"];
@@ -28,6 +29,7 @@ impl Story<'_> {
         println!("{:<58} {:>6} {:>7} {:>5} {:>5}", "", "sent", "failed", "out", "s");
         self.chapter("maintain --reboot on all nodes at once", self.roll(one, two, three)).await?;
         self.chapter("systemctl reboot", self.plain_reboot(two)).await?;
+        self.chapter("the nightly timer: one of two requires a reboot", self.nightly(one, two)).await?;
         self.chapter("systemctl poweroff and power on", self.power_off(one)).await?;
         self.chapter("maintain -- apt-get install, with a newer node-agent", self.upgrade(two)).await?;
         self.chapter("SIGKILL of the driver in run_command", self.killed_in_command(three)).await?;
@@ -72,6 +74,22 @@ impl Story<'_> {
         node.succeeded(count)?;
         order::at_boot(&node.machine).await?;
         order::at_shutdown(&node.machine, &before).await
+    }
+
+    /// The unit of the timer on two nodes. Only the one that requires a reboot leaves service.
+    async fn nightly(&self, requires: &Node, stays: &Node) -> anyhow::Result<()> {
+        let before = requires.machine.boot_id().await?;
+        let counts = [requires.finished().len(), stays.finished().len()];
+        requires.machine.said(&["touch", "/run/reboot-required"]).await?;
+        stays.machine.said(&["systemctl", "start", NIGHTLY]).await?;
+        requires.machine.said(&["systemctl", "start", "--no-block", NIGHTLY]).await?;
+        requires.rebooted(&before).await?;
+        requires.has_finished(counts[0] + 1).await?;
+        requires.succeeded(counts[0])?;
+        ensure!(stays.finished().len() == counts[1], "a node that requires no reboot left service");
+        let enabled = stays.machine.inside(&["systemctl", "is-enabled", "node-agent-reboot.timer"]).await?;
+        ensure!(!enabled.status.success(), "the package enabled the timer");
+        Ok(())
     }
 
     async fn power_off(&self, node: &mut Node) -> anyhow::Result<()> {

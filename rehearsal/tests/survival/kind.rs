@@ -1,6 +1,7 @@
 //! The kinds of maintenance that are played.
 
 use crate::fleet::{Fleet, Node, fleet};
+use crate::trouble::ANOTHER_ADDRESS;
 use node_agent::record::{RebootWhen, Request};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ impl Kind {
             _ => two,
         };
         let fleet = fleet.start().await;
+        fleet.answers_at(0, ANOTHER_ADDRESS);
         let code = if self == Kind::CommandAsksForReboot { 194 } else { 0 };
         *fleet.nodes[0].machine.command.lock().unwrap() = (Duration::from_secs(10), code);
         fleet

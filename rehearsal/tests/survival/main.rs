@@ -19,6 +19,7 @@ mod crash_points;
 mod full_disk;
 mod kind;
 mod lost_record;
+mod phases;
 mod play;
 mod points;
 mod rollback;

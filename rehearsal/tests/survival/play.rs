@@ -3,9 +3,10 @@
 use crate::fleet::{Fleet, Told};
 use crate::kind::Kind;
 use crate::points::{Point, PointDisk, Points, until_stopped};
+use crate::trouble::{ANOTHER_ADDRESS, Trouble};
 use crate::verdict::Before;
 use crate::wire::Wire;
-use local_alb::Faults;
+use local_alb::{Faults, LocalAlb, TargetHealth};
 use node_agent::maintenance::context::{Driver, End};
 use node_agent::record::Finished;
 use std::pin::pin;
@@ -39,6 +40,8 @@ pub struct Play {
     pub points: Points,
     pub before: Before,
     pub death: Death,
+    /// What happens after the first stop, before the driver goes on.
+    pub while_stopped: Option<Trouble>,
 }
 
 impl Play {
@@ -52,11 +55,16 @@ impl Play {
             target: fleet.nodes[0].target_id.clone(),
             state_dir: fleet.nodes[0].settings.state_dir.clone(),
         };
-        let told = points.clone();
+        let (told, alb, arns) = (points.clone(), fleet.alb.clone(), fleet.arns.clone());
         let node = &mut fleet.nodes[0];
+        let id = node.target_id.clone();
         node.http = Some(wire.client());
         node.disk = Arc::new(PointDisk(points.clone()));
         let listen = move |event| {
+            let disturbs = matches!(event, Told::CommandBegun | Told::BeforeReboot);
+            if disturbs && told.could_see_registered() && is_registered(&alb, &arns, &id) {
+                told.wrong(format!("{event:?} while the node is registered"));
+            }
             told.pass(match event {
                 Told::CommandBegun => Point::CommandBegun,
                 Told::CommandEnded => Point::CommandEnded,
@@ -66,13 +74,58 @@ impl Play {
         };
         *node.machine.told.lock().unwrap() = Some(Arc::new(listen));
         let before = Before::of(&fleet);
-        Play { kind, fleet, points, before, death }
+        Play { kind, fleet, points, before, death, while_stopped: None }
     }
 
     /// Runs the maintenance, and `resume` after every stop, to the end.
     pub async fn to_the_end(&self) -> Ended {
         let node = &self.fleet.nodes[0];
         self.drive(node.driver(self.kind.request(node))).await
+    }
+
+    /// Runs the maintenance until it is stopped.
+    pub async fn until_stopped(&self) {
+        let node = &self.fleet.nodes[0];
+        let mut driver = node.driver(self.kind.request(node));
+        loop {
+            let end = tokio::select! {
+                end = until_stopped(driver.drive()) => end,
+                () = node.machine.down.notified() => {
+                    drop(driver);
+                    node.boot().await;
+                    driver = node.restarted();
+                    continue;
+                }
+            };
+            match end {
+                Err(_) => return,
+                Ok(Ok(End::Drained)) => {
+                    drop(driver);
+                    driver = node.wanted_back();
+                }
+                Ok(Ok(End::RebootMe)) => {
+                    drop(driver);
+                    node.boot().await;
+                    driver = node.restarted();
+                }
+                Ok(other) => panic!("not stopped: {other:?}"),
+            }
+        }
+    }
+
+    /// Goes on from the record after a boot, and as a person's `rejoin` does where the node is drained.
+    pub async fn resumed(&self) -> Ended {
+        let record = self.fleet.nodes[0].journal().record;
+        match (record.operation, record.finished.last()) {
+            (Some(_), _) => self.drive(self.fleet.nodes[0].restarted()).await,
+            (None, Some(finished)) => Ended::Finished(finished.clone()),
+            (None, None) => Ended::NotBegun,
+        }
+    }
+
+    /// Whether requests may reach the node.
+    pub fn is_registered(&self) -> bool {
+        is_registered(&self.fleet.alb, &self.fleet.arns, &self.fleet.nodes[0].target_id)
     }
 
     /// Goes on from the record, as an operator's `resume` does.
@@ -98,10 +151,10 @@ impl Play {
         ended
     }
 
-    /// A machine that was booted while in service gets its first health checks.
+    /// A machine that was booted while in service gets its first health checks, and so does a late registration.
     pub async fn settle(&self) {
         for _ in 0..60 {
-            if self.is_in_service() {
+            if self.is_in_service() && self.is_added_back() {
                 return;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -126,6 +179,9 @@ impl Play {
                 Some(Ok(Ok(End::Drained))) => (),
                 Some(Ok(Ok(End::RebootMe | End::GoingDown))) | None => node.boot().await,
                 Some(Err(_)) => {
+                    if let Some(trouble) = self.while_stopped.filter(|_| !self.points.is_meddled()) {
+                        trouble.now(self);
+                    }
                     // Stopped, while the machine was going down, perhaps.
                     let going_down = futures_now(down.as_mut()).await;
                     if going_down || self.death == Death::PowerCut {
@@ -144,6 +200,14 @@ impl Play {
             };
         }
     }
+}
+
+/// Whether requests may reach the node with any port or address.
+fn is_registered(alb: &LocalAlb, arns: &[String], id: &str) -> bool {
+    let targets = arns.iter().flat_map(|arn| alb.targets(arn));
+    let own = targets.filter(|target| target.id == id || target.id == ANOTHER_ADDRESS);
+    own.map(|target| target.state)
+        .any(|state| !matches!(state, TargetHealth::Draining | TargetHealth::NotRegistered))
 }
 
 /// Whether a future is ready now.

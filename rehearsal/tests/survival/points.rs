@@ -5,7 +5,9 @@
 
 use crate::trouble::{STALENESS, Trouble};
 use local_alb::LocalAlb;
+use node_agent::record::Record;
 use node_agent::record::disk::{Disk, LocalDisk};
+use node_agent::record::phase::Phase;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -46,11 +48,14 @@ pub type Meddle = Box<dyn FnOnce(&LocalAlb, &str) + Send>;
 #[derive(Default)]
 struct State {
     passed: Vec<Point>,
+    /// The first point at which each phase was on record.
+    phases: Vec<(Phase, usize)>,
     /// Stop at these, counted over the whole run, in this order.
     stops: Vec<usize>,
     calls: Vec<(String, Instant)>,
     meddles: Vec<(usize, Meddle)>,
     deregistered: Vec<usize>,
+    registered: Vec<usize>,
     happened: Vec<Trouble>,
     /// The first write that fails, counted from 0.
     full_from: Option<usize>,
@@ -147,6 +152,23 @@ impl Points {
         self.state().passed.clone()
     }
 
+    /// Every phase that was on record, with the first point at which it was.
+    pub fn phases(&self) -> Vec<(Phase, usize)> {
+        self.state().phases.clone()
+    }
+
+    fn note_phase(&self, record: &[u8]) {
+        let record: Option<Record> = serde_json::from_slice(record).ok();
+        let Some(phase) = record.and_then(|record| record.operation).map(|operation| operation.phase) else {
+            return;
+        };
+        let mut state = self.state();
+        if !state.phases.iter().any(|(known, _)| *known == phase) {
+            let point = state.passed.len();
+            state.phases.push((phase, point));
+        }
+    }
+
     /// The calls so far.
     pub fn calls(&self) -> Vec<String> {
         self.state().calls.iter().map(|(action, _)| action.clone()).collect()
@@ -160,9 +182,12 @@ impl Points {
     pub fn happens(&self, trouble: Trouble) {
         let mut state = self.state();
         state.happened.push(trouble);
+        let call = state.calls.len().saturating_sub(1);
         if trouble == Trouble::Deregistered {
-            let call = state.calls.len().saturating_sub(1);
             state.deregistered.push(call);
+        }
+        if trouble.is_registration() {
+            state.registered.push(call);
         }
     }
 
@@ -181,6 +206,14 @@ impl Points {
         let state = self.state();
         let before = &state.calls[..state.deregistered.first().copied().unwrap_or(0)];
         before.iter().any(|(call, _)| call == "DeregisterTargets")
+    }
+
+    /// Since somebody else registered the node, it has looked at target health and could see it.
+    pub fn could_see_registered(&self) -> bool {
+        let state = self.state();
+        let Some(first) = state.registered.first() else { return false };
+        let looked = state.calls.iter().skip(*first).any(|(call, _)| call == "DescribeTargetHealth");
+        looked && !state.happened.contains(&Trouble::Stale)
     }
 
     /// Since then, it has looked at target health and could see it.
@@ -214,6 +247,7 @@ impl Disk for PointDisk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         LocalDisk.replace(path, content)?;
+        self.0.note_phase(content);
         self.0.pass(Point::Wrote);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What goes wrong with the API, or what others do to it, at one call of a run.
 
+use crate::kind::Kind;
 use crate::play::Play;
 use crate::points::Meddle;
 use local_alb::{Fault, LocalAlb};
@@ -31,12 +32,49 @@ pub enum Trouble {
     Deregistered,
     /// Somebody else registers it.
     Registered,
+    /// Somebody registers another port of the node.
+    RegisteredOnAnotherPort,
+    /// Somebody registers another address of the node, in a group of type `ip`; elsewhere as above.
+    RegisteredByAnotherAddress,
     /// Somebody removes our lease tag.
     TagWiped,
+    /// Somebody turns our lease tag into another one.
+    TagTurned(Turned),
 }
 
+/// What a lease tag is turned into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    Waiting,
+    Failed,
+    /// With a nonce that is not ours.
+    Held,
+    /// With a nonce that is not ours.
+    Halted,
+    Broken,
+    Unreadable,
+}
+
+impl Turned {
+    pub fn value(self) -> &'static str {
+        match self {
+            Turned::Waiting => "v1 p=waiting e=other t=3 s=1",
+            Turned::Failed => "v1 p=failed e=other",
+            Turned::Held => "v1 p=held e=other k=1",
+            Turned::Halted => "v1 p=halted e=other k=1",
+            Turned::Broken => "v1 p=broken e=other k=1",
+            Turned::Unreadable => "v9 what?",
+        }
+    }
+}
+
+/// Another port of the node.
+pub const ANOTHER_PORT: u16 = 7070;
+/// Another address of the node.
+pub const ANOTHER_ADDRESS: &str = "10.0.9.1";
+
 impl Trouble {
-    pub const ALL: [Trouble; 11] = [
+    pub const ALL: [Trouble; 19] = [
         Trouble::Throttled,
         Trouble::ServerErrors,
         Trouble::Refused,
@@ -47,7 +85,29 @@ impl Trouble {
         Trouble::GroupDeleted,
         Trouble::Deregistered,
         Trouble::Registered,
+        Trouble::RegisteredOnAnotherPort,
+        Trouble::RegisteredByAnotherAddress,
         Trouble::TagWiped,
+        Trouble::TagTurned(Turned::Waiting),
+        Trouble::TagTurned(Turned::Failed),
+        Trouble::TagTurned(Turned::Held),
+        Trouble::TagTurned(Turned::Halted),
+        Trouble::TagTurned(Turned::Broken),
+        Trouble::TagTurned(Turned::Unreadable),
+    ];
+
+    /// What others do to a registration or a tag of the node, in any phase.
+    pub const BY_OTHERS: [Trouble; 10] = [
+        Trouble::Registered,
+        Trouble::RegisteredOnAnotherPort,
+        Trouble::RegisteredByAnotherAddress,
+        Trouble::TagWiped,
+        Trouble::TagTurned(Turned::Waiting),
+        Trouble::TagTurned(Turned::Failed),
+        Trouble::TagTurned(Turned::Held),
+        Trouble::TagTurned(Turned::Halted),
+        Trouble::TagTurned(Turned::Broken),
+        Trouble::TagTurned(Turned::Unreadable),
     ];
 
     /// Makes it happen at a call of this play.
@@ -57,10 +117,18 @@ impl Trouble {
 
     /// Not a fault of the API: somebody else changes what is ours.
     pub fn is_foreign_hand(self) -> bool {
-        matches!(
-            self,
-            Trouble::GroupDeleted | Trouble::Deregistered | Trouble::Registered | Trouble::TagWiped
-        )
+        matches!(self, Trouble::GroupDeleted | Trouble::Deregistered) || Trouble::BY_OTHERS.contains(&self)
+    }
+
+    /// Something of the node is registered.
+    pub fn is_registration(self) -> bool {
+        use Trouble::{Registered, RegisteredByAnotherAddress, RegisteredOnAnotherPort};
+        matches!(self, Registered | RegisteredOnAnotherPort | RegisteredByAnotherAddress)
+    }
+
+    /// Makes it happen now.
+    pub fn now(self, play: &Play) {
+        self.meddle(play)(&play.fleet.alb, "");
     }
 
     fn meddle(self, play: &Play) -> Meddle {
@@ -69,7 +137,11 @@ impl Trouble {
         let port = play.fleet.pairs(0)[0].0;
         let key = format!("node-agent/lease/{}", node.identity.instance_id);
         let points = play.points.clone();
+        let (by_address, instance) = (play.kind == Kind::ByAddress, node.identity.instance_id.clone());
         Box::new(move |alb, action| {
+            if matches!(self, Trouble::TagTurned(_)) && !alb.tags(&arn).contains_key(&key) {
+                return;
+            }
             points.happens(self);
             match self {
                 Trouble::Throttled => alb.script(action, Fault::Throttled, 20),
@@ -87,7 +159,15 @@ impl Trouble {
                 Trouble::GroupDeleted => alb.delete_target_group(&arn),
                 Trouble::Deregistered => alb.deregister(&arn, &id, port),
                 Trouble::Registered => alb.register(&arn, &id, port),
+                Trouble::RegisteredByAnotherAddress if by_address => {
+                    alb.assign_address(&instance, ANOTHER_ADDRESS.parse().unwrap());
+                    alb.register(&arn, ANOTHER_ADDRESS, port);
+                }
+                Trouble::RegisteredOnAnotherPort | Trouble::RegisteredByAnotherAddress => {
+                    alb.register(&arn, &id, ANOTHER_PORT);
+                }
                 Trouble::TagWiped => alb.remove_tag(&arn, &key),
+                Trouble::TagTurned(turned) => alb.set_tag(&arn, &key, turned.value()),
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::fleet::Fleet;
 use crate::play::{Ended, Play};
-use crate::trouble::Trouble;
+use crate::trouble::{ANOTHER_ADDRESS, ANOTHER_PORT, Trouble};
 use local_alb::TargetHealth;
 use node_agent::record::Verdict;
 use std::collections::BTreeSet;
@@ -18,10 +18,12 @@ impl Before {
     }
 }
 
+/// The registrations of the node, without those that somebody else added.
 fn registered(fleet: &Fleet) -> Vec<(String, u16, TargetHealth)> {
     let id = &fleet.nodes[0].target_id;
     let of = |arn: &String| {
-        let own = fleet.alb.targets(arn).into_iter().filter(|target| target.id == *id);
+        let own = fleet.alb.targets(arn).into_iter();
+        let own = own.filter(|target| target.id == *id && target.port != ANOTHER_PORT);
         let own = own.filter(|target| target.state != TargetHealth::NotRegistered);
         own.map(|target| (arn.clone(), target.port, target.state)).collect::<Vec<_>>()
     };
@@ -34,6 +36,14 @@ impl Play {
         let now = registered(&self.fleet);
         let healthy = now.iter().all(|(.., state)| *state == TargetHealth::Healthy);
         healthy && Before(now.into_iter().map(|(arn, port, _)| (arn, port)).collect()) == self.before
+    }
+
+    /// What somebody else added is healthy, too.
+    pub fn is_added_back(&self) -> bool {
+        let added = |id: &str, port| id == ANOTHER_ADDRESS || port == ANOTHER_PORT;
+        let targets = self.fleet.arns.iter().flat_map(|arn| self.fleet.alb.targets(arn));
+        let added: Vec<_> = targets.filter(|target| added(&target.id, target.port)).collect();
+        added.iter().all(|target| target.state == TargetHealth::Healthy)
     }
 
     /// The node's lease tags that are left.
@@ -92,6 +102,7 @@ impl Play {
             }
             Ended::Finished(finished) => {
                 must(self.is_back(ended), "finished, and not in service with its own ports");
+                must(self.is_added_back(), "finished, and a registration that joined is not in service");
                 let failed_only = leases.iter().all(|lease| lease.contains("p=failed"));
                 match finished.verdict {
                     Verdict::NothingChanged => {

@@ -5,13 +5,17 @@ documents-command-ssm-plugin-reference, send-commands-reboot) and from the SSM a
 5 to 172800 silently becomes 3600, patterns are checked by Java at the API and by Go's regexp on the node.
 """
 
+import itertools
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 import yaml
 
 PARAMETER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 REBOOT = 194
+RUNS = itertools.count(1)
 
 
 class Invalid(ValueError):
@@ -81,12 +85,17 @@ def script_of(document, **values):
 
 def send_command(document, env, reboot_node, as_hook=False, **values):
     """Runs a document as the SSM agent does, from the top after each reboot that it asks for. Returns the last run."""
-    script = script_of(document, **values)
-    # The SSM agent gives up after 15 runs.
-    for _ in range(15):
-        done = subprocess.run(["sh", "-c", script], env={**env, "SSM_COMMAND_ID": "11111111-2222-3333-4444-555555555555"}, capture_output=True, text=True)
-        if done.returncode != REBOOT:
-            return done
-        need(not as_hook, "a hook asked for a reboot, which aws:runDocument refuses")
-        reboot_node()
+    with tempfile.TemporaryDirectory() as folder:
+        # Its path is new for each run of an association, and the same after a reboot.
+        script = Path(folder) / "orchestration/11111111-2222-3333-4444-555555555555" / str(next(RUNS)) / "step/_script.sh"
+        script.parent.mkdir(parents=True)
+        script.write_text(script_of(document, **values))
+        script.chmod(0o700)
+        # The SSM agent gives up after 15 runs.
+        for _ in range(15):
+            done = subprocess.run(["sh", "-c", str(script)], env={**env, "SSM_COMMAND_ID": "11111111-2222-3333-4444-555555555555"}, capture_output=True, text=True)
+            if done.returncode != REBOOT:
+                return done
+            need(not as_hook, "a hook asked for a reboot")
+            reboot_node()
     raise Invalid("never ends")

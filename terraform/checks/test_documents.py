@@ -80,9 +80,20 @@ class Documents(unittest.TestCase):
         code, calls = self.send("maintain", command=command)
         self.assertEqual((code, self.reboots, len(calls)), (0, 1, 2))
         for (arguments, ssm) in calls:
-            self.assertEqual(arguments[:2], ["maintain", "--reboot=always"])
-            self.assertEqual(arguments[4:], ["--", "/bin/sh", "-c", command])
+            self.assertEqual([arguments[0], arguments[3]], ["maintain", "--reboot=always"])
+            self.assertEqual(arguments[6:], ["--", "/bin/sh", "-c", command])
             self.assertEqual(ssm, "11111111-2222-3333-4444-555555555555")
+
+    def test_a_run_is_told_from_the_others_and_not_from_the_one_before_its_reboot(self):
+        for what in ("maintain", "drain"):
+            runs = set()
+            for _ in range(2):
+                _, calls = self.send(what)
+                (run,) = {tuple(arguments[1:3]) for (arguments, _) in calls}
+                self.assertEqual(run[0], "--run")
+                self.assertTrue(run[1].endswith("/_script.sh"), run)
+                runs.add(run)
+            self.assertEqual(len(runs), 2, runs)
 
     def test_a_node_leaves_half_an_hour_before_the_end_or_not_at_all(self):
         for what in ("maintain", "drain"):

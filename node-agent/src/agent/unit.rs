@@ -25,8 +25,14 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
     let stop = signals::listen()?.stop;
     let progress = Progress::written_to(&settings.state_dir);
-    let (mut journal, identity) = open(&settings).await?;
     let requests = Requests::beside(&settings.state_dir);
+    let (mut journal, identity) = match open(&settings).await {
+        Ok(opened) => opened,
+        Err(complaint) => {
+            refuse_all(&requests, &settings, &complaint);
+            return Err(complaint);
+        }
+    };
     requests.forget_stop();
     let mut to_drive = match journal.record.operation.take() {
         Some(operation) => Some(taken_up(operation, &settings)?),
@@ -95,6 +101,19 @@ async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             opened => return opened,
+        }
+    }
+}
+
+/// Tells those who ask for a new maintenance why this driver cannot work. One on record waits for a driver that can.
+fn refuse_all(requests: &Requests, settings: &Settings, complaint: &Complaint) {
+    if complaint.is_locked() || !matches!(open::on_record(settings), Ok(None)) {
+        return;
+    }
+    let refused = Refused { exit_code: complaint.exit_code, reason: format!("{:#}", complaint.error) };
+    for ask in requests.take() {
+        if let Ask::Begin(request) = ask {
+            requests.refuse(&request.id, &refused);
         }
     }
 }

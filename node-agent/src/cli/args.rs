@@ -105,6 +105,9 @@ pub(super) struct MaintainArgs {
     /// Give up if the node has not left service by this UTC time, such as 2026-11-24T04:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(super) not_after: Option<Timestamp>,
+    /// Path of the calling script, which the SSM agent makes new for each run: `--run "$0"`
+    #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]
+    pub(super) run: Option<String>,
     /// Show the plan and whether it could start now; change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -118,6 +121,9 @@ pub(super) struct DrainArgs {
     /// Give up if the node has not left service by this UTC time, such as 2026-11-24T04:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(super) not_after: Option<Timestamp>,
+    /// Path of the calling script, which the SSM agent makes new for each run: `--run "$0"`
+    #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]
+    pub(super) run: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,8 @@ use crate::cli::say::say;
 use crate::client::drives::Drives;
 use crate::client::end::{self, End};
 use crate::client::follow;
+use crate::client::reboot_answer;
+use crate::client::script;
 use crate::exit;
 use crate::machine::program::shown;
 use crate::maintenance::progress::Progress;
@@ -41,12 +43,7 @@ pub(super) async fn maintain(
     if args.dry_run {
         return dry_run(&request).await;
     }
-    let request = under_ssm(request);
-    if !is_needed(&request).await? {
-        say("nothing to do: the system requires no reboot\n");
-        return Ok(exit::DONE);
-    }
-    begin(request, progress).await
+    begin(request, args.run.as_deref(), progress).await
 }
 
 /// Whether there is anything to do: a node does not leave service for a reboot that it does not need. What is on record
@@ -60,7 +57,7 @@ async fn is_needed(request: &Request) -> Result<bool, Complaint> {
 
 pub(super) async fn drain(settings: Settings, progress: &Progress, args: DrainArgs) -> Result<u8, Complaint> {
     let request = Request { stay_out: true, not_after: args.not_after, ..request(settings) };
-    begin(under_ssm(request), progress).await
+    begin(request, args.run.as_deref(), progress).await
 }
 
 /// A request with a random ID. The verb adds what to do.
@@ -68,19 +65,13 @@ fn request(settings: Settings) -> Request {
     Request::new(format!("{:016x}", rand::random::<u64>()), settings)
 }
 
-/// SSM runs a command again after the reboot. Its ID and a hash of the work identify both runs as one maintenance; one
-/// SSM command can ask for several.
-fn under_ssm(request: Request) -> Request {
-    match env::var("SSM_COMMAND_ID") {
-        Ok(id) if !id.is_empty() => {
-            Request { id: format!("{id}.{:08x}", request.work_hash()), under_ssm: true, ..request }
-        }
-        _ => request,
-    }
-}
-
 /// Runs the maintenance, in the driver or in this process, and prints the result.
-async fn begin(request: Request, progress: &Progress) -> Result<u8, Complaint> {
+async fn begin(request: Request, run: Option<&str>, progress: &Progress) -> Result<u8, Complaint> {
+    let request = script::meant(request, env::var("SSM_COMMAND_ID").ok(), run)?;
+    if !is_needed(&request).await? {
+        say("nothing to do: the system requires no reboot\n");
+        return Ok(exit::DONE);
+    }
     Ok(report::tell(&end_of(request, progress).await?))
 }
 
@@ -89,15 +80,11 @@ async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint>
         if let Some(end) = follow::already(&request)? {
             return Ok(end);
         }
+        // A wrong configuration is the driver's to find, with the environment of its unit: a script has another.
         let start = match Drives::decided(&request.settings)? {
             Drives::ThisProcess(opened) => return drive(*opened, request, progress).await,
             Drives::Another { start } => start,
         };
-        if start.is_some() && !follow::is_on_record(&request)? {
-            // Report a wrong configuration here and not only in the driver's log. Work on record needs no network, which
-            // may be missing right after a boot.
-            gather::node(&request.settings).await?;
-        }
         if let Some(end) = follow::begin(&request, start.as_deref(), progress).await? {
             return Ok(end);
         }
@@ -105,6 +92,7 @@ async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint>
 }
 
 async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<End, Complaint> {
+    let (id, settings) = (request.id.clone(), request.settings.clone());
     let node = gather::node(&request.settings).await?;
     let mut journal =
         opened.for_instance(&node.identity.instance_id, &node.region).map_err(open::journal_complaint)?;
@@ -127,7 +115,14 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
         Some(unfinished) => return Err(follow::in_the_way(&unfinished, false)),
     };
     let driver = gather::driver(journal, operation, node.identity, node.load_balancer, progress)?;
-    end::drive(driver).await
+    let boot_id = driver.operation.phase_began.boot_id.clone();
+    match end::drive(driver).await? {
+        End::RebootAsked => {
+            let operation = open::on_record(&settings)?;
+            reboot_answer::asks(&settings.state_dir, operation.as_ref(), &boot_id, &id)
+        }
+        end => Ok(end),
+    }
 }
 
 async fn dry_run(request: &Request) -> Result<u8, Complaint> {

@@ -3,18 +3,20 @@
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
 use crate::agent::open;
-use crate::agent::signals;
-use crate::agent::signals::{Asked, Heard};
+use crate::agent::signals::Asked;
 use crate::client::driven::stays_driven;
 use crate::client::end::End;
+use crate::client::listening::Listening;
+use crate::client::reboot_answer;
 use crate::client::start;
 use crate::exit;
+use crate::machine::systemd;
 use crate::maintenance::context::DriveError;
 use crate::maintenance::progress::{self, Progress};
 use crate::record::journal::{self, Journal, JournalError};
 use crate::record::mailbox::{Ask, Requests, Waits};
 use crate::record::phase::Phase;
-use crate::record::{Operation, Request};
+use crate::record::{Finished, Operation, Record, Request, Verdict};
 use crate::settings::Settings;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -43,8 +45,10 @@ struct Followed<'a> {
     id: String,
     /// Start of the current phase. A halt or drain that began then is not the end to wait for.
     begun_in: Option<Timestamp>,
-    /// Under the SSM agent, if no process has answered with 194 in this boot.
-    answers_reboot: bool,
+    /// The SSM agent runs this process: it reboots the machine on exit code 194.
+    under_ssm: bool,
+    /// Asked for the node to stay out.
+    stays_out: bool,
     boot_id: String,
 }
 
@@ -52,7 +56,7 @@ struct Followed<'a> {
 pub(crate) fn already(request: &Request) -> Result<Option<End>, Complaint> {
     let Some(record) = read(&request.settings)? else { return Ok(None) };
     if let Some(finished) = record.answer(&request.id) {
-        return Ok(Some(End::Finished(finished.clone())));
+        return over(finished, request.stay_out).map(Some);
     }
     let drained = record.operation.filter(|operation| operation.phase == Phase::Drained && request.stay_out);
     Ok(drained.map(|operation| End::DrainedAlready(Box::new(operation))))
@@ -73,8 +77,6 @@ pub(crate) async fn begin(
         let still = read(settings)?.and_then(|record| record.operation);
         return still.map_or(Ok(None), |operation| Err(in_the_way(&operation, driven)));
     }
-    let boot_id = boot_id(settings)?;
-    let asked = operation.as_ref().and_then(|operation| operation.reboot.as_ref());
     let followed = Followed {
         settings,
         start,
@@ -83,15 +85,20 @@ pub(crate) async fn begin(
         counts: true,
         id: request.id.clone(),
         begun_in: None,
-        answers_reboot: request.under_ssm && asked.is_none_or(|asked| asked.at.boot_id != boot_id),
-        boot_id,
+        under_ssm: request.under_ssm,
+        stays_out: request.stay_out,
+        boot_id: boot_id(settings)?,
     };
     followed.to_the_end(progress).await
 }
 
-/// Whether the request is in progress or has ended.
-pub(crate) fn is_on_record(request: &Request) -> Result<bool, Complaint> {
-    Ok(read(&request.settings)?.is_some_and(|record| record.knows(&request.id)))
+/// The end of a maintenance that is over. Whoever asked for a drain goes on only if the node is out.
+fn over(finished: &Finished, stays_out: bool) -> Result<End, Complaint> {
+    if stays_out && finished.verdict == Verdict::Succeeded {
+        let why = "the node was drained, and is back in service; run `node-agent drain` again";
+        return Err(Complaint::new(exit::NOTHING_CHANGED, anyhow::anyhow!(why)));
+    }
+    Ok(End::Finished(finished.clone()))
 }
 
 /// The refusal because of another maintenance.
@@ -117,17 +124,20 @@ pub(crate) async fn go_on(
         counts: false,
         id: operation.request.id.clone(),
         begun_in: Some(operation.phase_entered),
-        answers_reboot: false,
+        under_ssm: false,
+        stays_out: false,
         boot_id: boot_id(settings)?,
     };
     followed.to_the_end(progress).await
 }
 
-fn read(settings: &Settings) -> Result<Option<crate::record::Record>, Complaint> {
+/// The record of this node.
+pub(super) fn read(settings: &Settings) -> Result<Option<Record>, Complaint> {
     journal::read(&settings.state_dir).map_err(open::journal_complaint)
 }
 
-fn boot_id(settings: &Settings) -> Result<String, Complaint> {
+/// The boot that this is.
+pub(super) fn boot_id(settings: &Settings) -> Result<String, Complaint> {
     let id = gather::machine(settings).boot_id();
     id.map_err(|error| Complaint::new(exit::USAGE, DriveError::from(error)))
 }
@@ -135,11 +145,13 @@ fn boot_id(settings: &Settings) -> Result<String, Complaint> {
 impl Followed<'_> {
     async fn to_the_end(&self, progress: &Progress) -> Result<Option<End>, Complaint> {
         // Listen before leaving the request: a signal has to take it back.
-        let mut listening = Listening { heard: signals::listen()?, passed_on: Asked::Nothing };
+        let mut listening = Listening::begin()?;
         for _ in 0..STARTS {
             let mut waits = self.leave()?;
-            if let Some(argv) = self.start {
-                self.start(argv).await?;
+            if let Some(argv) = self.start
+                && let Some(end) = self.start(argv).await?
+            {
+                return Ok(Some(end));
             }
             let end = self.until_it_ends_or_dies(&mut waits, &mut listening, progress).await?;
             if end.is_some() || self.start.is_none() {
@@ -206,7 +218,8 @@ impl Followed<'_> {
         }
     }
 
-    async fn start(&self, argv: &[String]) -> Result<(), Complaint> {
+    /// Starts the driver. Returns the end, if the machine is going down and starts nothing any more.
+    async fn start(&self, argv: &[String]) -> Result<Option<End>, Complaint> {
         // Report an unusable record here and not only in the driver's log.
         match Journal::open(&self.settings.state_dir) {
             Ok(_) | Err(JournalError::Locked) => (),
@@ -215,7 +228,14 @@ impl Followed<'_> {
                 return Err(open::journal_complaint(error));
             }
         }
-        start::start(argv).await.map_err(|failed| self.give_up(&failed, SEE_ITS_LOG))
+        let Err(failed) = start::start(argv).await else { return Ok(None) };
+        let Some(how) = systemd::going_down().await else { return Err(self.give_up(&failed, SEE_ITS_LOG)) };
+        self.take_back();
+        let operation = read(self.settings)?.and_then(|record| record.operation);
+        let operation = operation.filter(|operation| operation.answers(&self.id));
+        let script = self.under_ssm.then_some(self.id.as_str());
+        reboot_answer::goes_down(how, &self.settings.state_dir, operation.as_ref(), &self.boot_id, script)
+            .map(Some)
     }
 
     /// `None`: the driver has gone before the end.
@@ -283,7 +303,7 @@ impl Followed<'_> {
         }
         let Some(record) = read(self.settings)? else { return Ok(None) };
         if let Some(finished) = record.answer(&self.id) {
-            let end = End::Finished(finished.clone());
+            let end = over(finished, self.stays_out)?;
             return Ok(Some(if self.wants_it_back() { end.of_rejoin() } else { end }));
         }
         let Some(operation) = record.operation.filter(|operation| operation.answers(&self.id)) else {
@@ -301,8 +321,9 @@ impl Followed<'_> {
             Phase::Drained if anew && !self.wants_it_back() => {
                 return Ok(Some(End::Drained(Box::new(operation))));
             }
-            Phase::Reboot if self.answers_reboot && self.is_asked_for(&operation) => {
-                return Ok(Some(End::RebootAsked));
+            Phase::Reboot if self.under_ssm && self.is_asked_for(&operation) => {
+                let state_dir = &self.settings.state_dir;
+                return reboot_answer::asks(state_dir, Some(&operation), &self.boot_id, &self.id).map(Some);
             }
             _ => (),
         }
@@ -315,28 +336,9 @@ impl Followed<'_> {
         Ok(None)
     }
 
-    /// The SSM agent has to reboot the machine and was not told before.
+    /// The SSM agent has to reboot the machine. Asked again before the machine is down, it makes one reboot; and a process
+    /// that waits cannot start the next driver.
     fn is_asked_for(&self, operation: &Operation) -> bool {
         operation.reboot.as_ref().is_some_and(|asked| asked.at.boot_id == self.boot_id && asked.times == 1)
-    }
-}
-
-/// Passes each request of the signals on once.
-struct Listening {
-    heard: Heard,
-    passed_on: Asked,
-}
-
-impl Listening {
-    /// Waits for a request that has not been passed on.
-    async fn more(&mut self) -> Asked {
-        match self.heard.asked.wait_for(|asked| *asked > self.passed_on).await {
-            Ok(asked) => {
-                self.passed_on = *asked;
-                *asked
-            }
-            // The listening thread never ends before the process.
-            Err(_) => std::future::pending().await,
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! How a maintenance and each of its phases ended.
 
 use super::phase::{Outcome, Phase};
+use super::reboot_asked::RebootAsked;
 use super::turned_back::TurnedBack;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,11 +71,19 @@ pub struct Finished {
     pub phases: Vec<PhaseRun>,
     /// How many boots happened during it.
     pub boots: u32,
+    /// The reboot that it requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<RebootAsked>,
 }
 
 impl Finished {
     /// Whether this maintenance is the result of a request.
     pub fn answers(&self, id: &str) -> bool {
-        self.id == id || self.also.iter().any(|also| also == id)
+        self.ids().any(|own| own == id)
+    }
+
+    /// The ids of all requests that ended with this maintenance.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.id).chain(&self.also).map(String::as_str)
     }
 }

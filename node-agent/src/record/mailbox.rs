@@ -223,7 +223,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
 
 /// An id as part of a file name: it must not lead to another directory.
 pub(crate) fn file_name(id: &str) -> String {
-    id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
+    id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(128).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The record of a node, how it is written to disk, and the state machine that it is for.
 
+pub mod answered;
 pub mod command;
 pub mod disk;
 pub mod finished;
@@ -10,6 +11,8 @@ pub mod mailbox;
 pub mod node_record;
 pub mod operation;
 pub mod phase;
+pub mod reboot_asked;
+pub mod repeated;
 pub mod request;
 pub mod turned_back;
 
@@ -23,11 +26,14 @@ fn eventually(mut holds: impl FnMut() -> bool) {
     }
 }
 
+pub use answered::{Answered, Claim};
 pub use command::CommandState;
 pub use finished::{Finished, PhaseRun, Verdict};
 pub use group::{ClaimOnRecord, Group, TicketOnRecord};
 pub use in_doubt::{CallId, InDoubt};
 pub use node_record::{Record, VERSION};
-pub use operation::{Failure, Operation, RebootAsked, Standby};
+pub use operation::{Failure, Operation, Standby};
+pub use reboot_asked::RebootAsked;
+pub use repeated::ScriptId;
 pub use request::{RebootWhen, Request};
 pub use turned_back::TurnedBack;

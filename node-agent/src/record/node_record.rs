@@ -40,11 +40,6 @@ impl Record {
         self.finished.iter().rev().find(|finished| finished.answers(id))
     }
 
-    /// Whether the maintenance of a request is under way or finished.
-    pub fn knows(&self, id: &str) -> bool {
-        self.answer(id).is_some() || self.operation.as_ref().is_some_and(|operation| operation.answers(id))
-    }
-
     /// The record of a node that has done nothing yet.
     pub fn new(instance_id: &str, region: &str) -> Record {
         Record {
@@ -70,6 +65,7 @@ impl Record {
             turned_back: operation.failure.as_ref().and_then(|failure| failure.turned_back),
             phases: operation.history.clone(),
             boots: operation.boots,
+            reboot: operation.reboot.clone(),
         };
         self.finished.push(finished.clone());
         let surplus = self.finished.len().saturating_sub(KEPT);

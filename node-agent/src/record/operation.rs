@@ -6,6 +6,7 @@ use super::command::CommandState;
 use super::finished::{PhaseRun, Verdict};
 use super::group::Group;
 use super::in_doubt::InDoubt;
+use super::reboot_asked::RebootAsked;
 use super::request::{RebootWhen, Request};
 use super::turned_back::TurnedBack;
 use crate::machine::systemd::GoingDown;
@@ -93,15 +94,6 @@ pub struct Failure {
     pub turned_back: Option<TurnedBack>,
 }
 
-/// A reboot that was requested.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RebootAsked {
-    /// When, with the boot in which it was requested.
-    pub at: Moment,
-    /// How many times it was requested.
-    pub times: u32,
-}
-
 impl Operation {
     /// An operation that has not begun.
     pub fn new(request: Request, now: Moment) -> Operation {
@@ -131,7 +123,12 @@ impl Operation {
 
     /// Whether this operation carries out a request.
     pub fn answers(&self, id: &str) -> bool {
-        self.request.id == id || self.also.iter().any(|also| also == id)
+        self.ids().any(|own| own == id)
+    }
+
+    /// The ids of all requests that end with this operation.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.request.id).chain(&self.also).map(String::as_str)
     }
 
     /// Applies an event: changes the phase, and notes why. The caller writes the record.
@@ -159,6 +156,9 @@ impl Operation {
         if booted {
             // The time limit restarts: the boot itself does not count.
             self.phase_began = now.clone();
+            if let Some(asked) = &mut self.reboot {
+                asked.next_boot.get_or_insert_with(|| now.boot_id.clone());
+            }
         }
         if let Some(why) = next.why {
             self.note(why, next.phase, now);

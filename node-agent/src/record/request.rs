@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A request for a maintenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// SSM_COMMAND_ID, which a second run of a script has as well, or a random id.
+    /// A random id, or the id of a script under the SSM agent, which its second run has as well.
     pub id: String,
     /// Stay out after the drain, until `rejoin`.
     pub stay_out: bool,
@@ -56,6 +56,21 @@ impl Request {
         let bytes = words.flat_map(|word| word.bytes().chain([0]));
         bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
+
+    /// The id of this work in a script under the SSM agent: of the command or the association, of the work, because one
+    /// script can ask for several, and of the run, because an association has one id for ever. Never changes from version to
+    /// version: the second run may be made by a newer one.
+    pub fn script_id(&self, command_id: &str, run: Option<&str>) -> String {
+        let run = run.map(|run| format!(".{:016x}", run_hash(run))).unwrap_or_default();
+        format!("{command_id}.{:08x}{run}", self.work_hash())
+    }
+}
+
+/// A short name for one run of a script (FNV-1a).
+fn run_hash(run: &str) -> u64 {
+    run.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// When to reboot.
@@ -90,6 +105,20 @@ mod tests {
                 hash(false, RebootWhen::Never, &["a", "b"]),
             ],
             ["387b0f61", "3737d02f", "b928dccc", "3d69c015", "dff4bc75"]
+        );
+        let empty = Request::new("one".to_owned(), Settings::default());
+        let drain = Request { stay_out: true, ..empty };
+        let id = |run| drain.script_id("11111111-2222-3333-4444-555555555555", run);
+        let path = "/var/lib/amazon/ssm/i-0123456789abcdef0/document/orchestration/\
+                    11111111-2222-3333-4444-555555555555/2026-11-24T02-00-00.000Z/drain/_script.sh";
+        assert_eq!(
+            [id(None), id(Some("")), id(Some("a")), id(Some(path))],
+            [
+                "11111111-2222-3333-4444-555555555555.387b0f61",
+                "11111111-2222-3333-4444-555555555555.387b0f61.cbf29ce484222325",
+                "11111111-2222-3333-4444-555555555555.387b0f61.af63dc4c8601ec8c",
+                "11111111-2222-3333-4444-555555555555.387b0f61.1218061bbc487262",
+            ]
         );
     }
 }

@@ -1,23 +1,52 @@
 //! A machine with a stand-in for systemd: one driver unit, in a session of its own, restarted when it fails.
 
 use crate::estate::{Estate, NODE, Run, estate, until};
+use crate::ssm::SsmAgent;
 use node_agent::record::journal;
 use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Operation, Record};
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 /// One node on which node-agent is installed.
 pub(crate) struct Machine {
     pub(crate) estate: Estate,
+    pub(crate) ssm: SsmAgent,
     boots: AtomicU32,
 }
 
-/// What `systemctl start` is here: it returns at once, and a driver that runs is left alone.
-const START: &str = "#!/bin/sh\nsetsid -f sh \"$(dirname \"$0\")/unit\" >/dev/null 2>&1\n";
+/// What `systemctl start` is here: it returns at once, and a driver that runs is left alone. While the machine goes down,
+/// nothing can be started. The unit has the environment of its file, and nothing of whoever starts it.
+const START: &str = r#"#!/bin/sh
+dir=$(dirname "$0")
+if [ -e "$dir/going-down" ]; then
+  echo "Transaction for node-agent.service/start is destructive" >&2
+  exit 1
+fi
+exec env -i $(cat "$dir/environment") setsid -f sh "$dir/unit" >/dev/null 2>&1
+"#;
+
+/// Knows whether the machine goes down, and how.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+how=$(cat "$(dirname "$0")/../going-down" 2>/dev/null) || { echo running; exit; }
+case $1 in
+is-system-running) echo stopping; exit 1 ;;
+list-jobs) echo "121 $how.target start waiting" ;;
+esac
+"#;
+
+/// `shutdown -r +1`, with a short minute. Called again, it replaces the time. The test makes the reboot when it is due.
+const SHUTDOWN: &str = r#"#!/bin/sh
+[ "$*" = "-r +1" ] || exit 2
+cd "$(dirname "$0")/.." || exit 1
+echo $(($(date +%s%N) / 1000000 + $(cat minute))) >reboot-at.new && mv reboot-at.new reboot-at
+"#;
 
 /// `Restart=on-failure`. The lock makes it one unit, and its number names the session.
 fn unit(program: &str) -> String {
@@ -38,11 +67,42 @@ pub(crate) async fn machine_with(change: impl FnOnce(Estate) -> Estate) -> Machi
     let dir = estate.dir.path().to_owned();
     std::fs::write(dir.join("start"), START).unwrap();
     std::fs::write(dir.join("unit"), unit(env!("CARGO_BIN_EXE_rehearsal"))).unwrap();
+    std::fs::write(dir.join("minute"), "700\n").unwrap();
+    std::fs::create_dir(dir.join("bin")).unwrap();
+    // Installed: found in PATH, with its configuration where it looks for it.
+    let config = dir.join("config.toml");
+    let installed = format!(
+        "#!/bin/sh\nNODE_AGENT_CONFIG={} exec {} node-agent \"$@\"\n",
+        config.display(),
+        env!("CARGO_BIN_EXE_rehearsal")
+    );
+    for (name, script) in [("systemctl", SYSTEMCTL), ("shutdown", SHUTDOWN), ("node-agent", &installed)] {
+        let file = dir.join("bin").join(name);
+        std::fs::write(&file, script).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.join("bin").display());
     let start = format!("start_driver = [\"sh\", {:?}]", dir.join("start"));
-    Machine { estate: change(estate.configured(&start)), boots: AtomicU32::new(1) }
+    let estate = change(estate.configured(&start)).with("PATH", &path);
+    let machine = Machine { ssm: SsmAgent::on(&dir, &path), estate, boots: AtomicU32::new(0) };
+    machine.write_environment();
+    machine
 }
 
 impl Machine {
+    /// Sets a variable of people's shells, and of the unit.
+    pub(crate) fn set(&mut self, name: &'static str, value: String) {
+        self.estate.environment.insert(name, value);
+        self.write_environment();
+    }
+
+    /// The environment file of the unit.
+    fn write_environment(&self) {
+        let lines: String =
+            self.estate.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        std::fs::write(self.file("environment"), lines).unwrap();
+    }
+
     /// The program, as somebody calls it, in a process group of its own.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
@@ -90,27 +150,66 @@ impl Machine {
     pub(crate) fn kill_driver(&self) {
         let killed = std::process::Command::new("pkill")
             .args(["-KILL", "-f", "node-agent resume --stay", "-g"])
-            .arg(self.unit_group().as_raw_nonzero().to_string())
+            .arg(self.unit_group().unwrap().as_raw_nonzero().to_string())
             .status();
         assert!(killed.unwrap().success());
     }
 
-    fn unit_group(&self) -> Pid {
-        let id = std::fs::read_to_string(self.file("unit.pid")).unwrap();
-        Pid::from_raw(id.trim().parse().unwrap()).unwrap()
+    fn unit_group(&self) -> Option<Pid> {
+        let id = std::fs::read_to_string(self.file("unit.pid")).ok()?;
+        Pid::from_raw(id.trim().parse().ok()?)
     }
 
-    /// All of its processes die, the boot id is new, and the unit is started at boot.
-    pub(crate) async fn reboot(&self) {
-        // Whoever follows may start the unit once more before the machine is down.
+    /// The machine begins to go down, to `reboot` or to `poweroff`: the driver ends, and nothing can be started any more.
+    pub(crate) async fn goes_down(&self, how: &str) {
+        std::fs::write(self.file("going-down"), how).unwrap();
+        // A driver may have been about to start.
         until(|| {
-            let _ = kill_process_group(self.unit_group(), Signal::KILL);
+            if let Some(group) = self.unit_group() {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
             !journal::is_driven(&self.file("state"))
         })
         .await;
-        let boot = self.boots.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of its processes die, the boot id is new, and what is started at boot is started.
+    pub(crate) async fn reboot(&self) {
+        self.goes_down("reboot").await;
+        let agent_runs = self.ssm.dies().await;
+        let boot = self.boots.fetch_add(1, Ordering::Relaxed) + 1;
         std::fs::write(self.file("boot_id"), format!("boot-{boot}\n")).unwrap();
+        // A schedule of logind does not outlive the boot.
+        let _ = std::fs::remove_file(self.file("reboot-at"));
+        std::fs::remove_file(self.file("going-down")).unwrap();
         self.start_unit().await;
+        if let Some(delivery) = agent_runs {
+            self.ssm.start(delivery).await;
+        }
+    }
+
+    /// How often it was booted.
+    pub(crate) fn boots(&self) -> u32 {
+        self.boots.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody has scheduled a reboot.
+    pub(crate) fn is_to_reboot(&self) -> bool {
+        self.file("reboot-at").exists()
+    }
+
+    /// Waits for a condition, and makes the scheduled reboots meanwhile.
+    pub(crate) async fn until(&self, condition: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < Duration::from_secs(90), "never came to hold: {}", self.log());
+            let at = std::fs::read_to_string(self.file("reboot-at")).unwrap_or_default();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+            if at.trim().parse::<u128>().is_ok_and(|at| at <= now) {
+                self.reboot().await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// As at boot.
@@ -147,8 +246,8 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        if self.file("unit.pid").exists() {
-            let _ = kill_process_group(self.unit_group(), Signal::KILL);
+        if let Some(group) = self.unit_group() {
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

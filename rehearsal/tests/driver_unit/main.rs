@@ -9,10 +9,14 @@
 
 #[path = "../estate/mod.rs"]
 mod estate;
+#[path = "../ssm_agent/mod.rs"]
+mod ssm_agent;
 
+mod associations;
+mod going_down;
 mod joined;
 mod machine;
 mod people;
 mod requests;
 mod run_command;
-mod ssm_agent;
+mod ssm;

@@ -128,7 +128,7 @@ async fn interrupted_while_the_driver_finds_out_who_it_is_nothing_is_begun() {
         async move { if late { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await } }
     };
     let metadata = serve(machine.estate.alb.imds(NODE).layer(from_fn(in_time))).await;
-    machine.estate.environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
+    machine.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
     let mut run = machine.command(&["maintain", "--", "true"]).stdout(Stdio::null()).spawn().unwrap();
     until(|| late.exists() && catches(&run, Signal::INT)).await;
     signal(&run, Signal::INT);

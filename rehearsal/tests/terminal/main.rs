@@ -13,6 +13,11 @@ mod estate;
 #[allow(dead_code, reason = "the tests of the driver as a unit use more of it")]
 #[path = "../driver_unit/machine.rs"]
 mod machine;
+#[allow(dead_code, reason = "the tests of the driver as a unit use more of it")]
+#[path = "../driver_unit/ssm.rs"]
+mod ssm;
+#[path = "../ssm_agent/mod.rs"]
+mod ssm_agent;
 
 mod every_phase;
 mod gate;

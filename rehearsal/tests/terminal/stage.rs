@@ -65,7 +65,7 @@ impl Stage {
             configure(&machine, "start_driver = []");
         }
         let api = serve(gate.before(machine.estate.alb.api())).await;
-        machine.estate.environment.insert("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", api);
+        machine.set("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", api);
         let stage = Stage { machine, drives, at, gate };
         stage.block().await;
         stage
@@ -121,20 +121,24 @@ impl Stage {
         self.gate.open();
         match (self.drives, self.at) {
             (Drives::Unit, Phase::RunCommand) => self.let_the_command_end(),
-            (Drives::Unit, Phase::Reboot) => self.machine.reboot().await,
-            (Drives::ThisProcess, Phase::Reboot) => return self.reboot(program).await,
+            (_, Phase::Reboot) => return self.reboot(program).await,
             _ => (),
         }
         program.child.wait().await.unwrap().code()
     }
 
-    /// The machine goes down with the process that drives, and a person goes on afterwards.
+    /// The machine goes down with the process on the terminal. The unit continues by itself, or else a person does.
     async fn reboot(&self, program: &mut OnTerminal) -> Option<i32> {
         program.child.kill().await.unwrap();
         let status = program.child.wait().await.unwrap();
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "it was there until the machine went down");
-        std::fs::write(self.machine.file("boot_id"), "second\n").unwrap();
-        self.machine.agent(&["resume"]).await.code
+        if self.drives == Drives::ThisProcess {
+            std::fs::write(self.machine.file("boot_id"), "second\n").unwrap();
+            return self.machine.agent(&["resume"]).await.code;
+        }
+        self.machine.reboot().await;
+        self.machine.until_finished(1).await;
+        Some(i32::from(self.machine.finished()[0].exit_code))
     }
 
     /// How many lines the command or the reboot has left.

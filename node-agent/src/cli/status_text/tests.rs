@@ -79,6 +79,7 @@ impl Status {
             turned_back: None,
             phases: Vec::new(),
             boots: 1,
+            reboot: None,
         };
         Status { last: Some(last), ..self }
     }

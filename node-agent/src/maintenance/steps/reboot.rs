@@ -27,7 +27,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
     check_before_request(driver).await?;
     // Read the clock again: the check above may have taken minutes.
-    let asked = RebootAsked { at: driver.now()?, times: 1 };
+    let asked = RebootAsked { at: driver.now()?, times: 1, next_boot: None };
     driver.operation.reboot = Some(asked.clone());
     driver.save()?;
     match driver.operation.request.under_ssm {

@@ -62,6 +62,48 @@ async fn a_reboot_that_the_ssm_agent_does_not_make_is_made_after_three_minutes_o
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_slow_ssm_agent_that_has_scheduled_its_reboot_makes_it() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = driven(node, under_ssm(node));
+    until(|| node.operation().is_some_and(|operation| operation.reboot.is_some())).await;
+    sleep(Duration::from_secs(170)).await;
+    node.schedule_shutdown(Duration::from_secs(60));
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 0, "the driver leaves it to the agent");
+    running.abort();
+    let _ = running.await;
+    node.boot().await;
+    assert_eq!(finished(node.resume().await).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_ssm_agent_that_was_stopped_makes_its_reboot_before_the_node_returns() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = driven(node, under_ssm(node));
+    until(|| node.operation().is_some_and(|operation| operation.reboot.is_some())).await;
+    node.machine.down.notified().await;
+    running.abort();
+    let _ = running.await;
+    node.boot().await;
+    // The agent is started, reads its 194, and runs `shutdown -r +1`.
+    let resumed = node.clone();
+    let resumed = tokio::task::spawn_local(async move { resumed.restarted().drive().await });
+    node.schedule_shutdown(Duration::from_secs(60));
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!((node.phase(), fleet.calls("RegisterTargets").len()), (Some(Phase::CheckHealth), 0));
+    resumed.abort();
+    let _ = resumed.await;
+    node.boot().await;
+    let finished = finished(node.resume().await);
+    assert_eq!((finished.verdict, finished.boots), (Verdict::Succeeded, 2));
+    assert_eq!(fleet.calls("RegisterTargets").len(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_machine_that_never_goes_down_halts_after_fifteen_minutes() {
     let fleet = fleet().settings(|s| s.notify_command = vec!["tell".into()]).start().await;
     let node = &fleet.nodes[0];

@@ -2,6 +2,7 @@
 
 use crate::machine::ports::{CommandEnd, Machine, MachineError, Stop};
 use crate::machine::program::{self, NotEnded, shown};
+use crate::machine::systemd;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
@@ -81,6 +82,10 @@ impl Machine for Linux {
             Err(NotEnded::NotRun(cause)) => cause.kind() != io::ErrorKind::NotFound,
             Err(NotEnded::TooLong(_)) => true,
         }
+    }
+
+    fn scheduled_shutdown(&self) -> Option<Timestamp> {
+        systemd::scheduled_shutdown()
     }
 }
 

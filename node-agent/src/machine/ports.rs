@@ -2,7 +2,7 @@
 
 use crate::machine::time::Moment;
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -38,7 +38,15 @@ pub trait Machine: Send + Sync {
 
     /// Whether the operating system requires a reboot.
     async fn reboot_required(&self) -> bool;
+
+    /// When the machine is to go down, if that is scheduled.
+    fn scheduled_shutdown(&self) -> Option<Timestamp>;
 }
+
+/// A shutdown that is scheduled later than this may still be cancelled or moved.
+const SOON: SignedDuration = SignedDuration::from_mins(5);
+/// A shutdown that is overdue by more than this does not come.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(1);
 
 impl dyn Machine {
     /// This moment.
@@ -48,6 +56,13 @@ impl dyn Machine {
     pub fn now(&self) -> io::Result<Moment> {
         let uptime_ms = u64::try_from(self.uptime().as_millis()).unwrap_or(u64::MAX);
         Ok(Moment { boot_id: self.boot_id()?, uptime_ms, utc: self.utc() })
+    }
+
+    /// When the machine is to go down, if that is scheduled and within the next 5 minutes.
+    pub fn shuts_down_soon(&self) -> Option<Timestamp> {
+        let at = self.scheduled_shutdown()?;
+        let left = at.duration_since(self.utc());
+        (-OVERDUE <= left && left <= SOON).then_some(at)
     }
 }
 

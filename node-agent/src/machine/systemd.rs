@@ -1,6 +1,7 @@
-//! Asks systemd whether the machine is going down, and how.
+//! Asks systemd whether the machine is going down, how, and when it will.
 
 use crate::machine::program;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::process::Stdio;
 use std::time::Duration;
@@ -47,6 +48,23 @@ async fn ask(argv: &[&str]) -> Option<String> {
     None
 }
 
+/// Where logind keeps what `shutdown` has scheduled.
+const SCHEDULE: &str = "/run/systemd/shutdown/scheduled";
+
+/// When the machine is to go down, if that is scheduled.
+pub fn scheduled_shutdown() -> Option<Timestamp> {
+    scheduled_in(&std::fs::read_to_string(SCHEDULE).ok()?)
+}
+
+/// Reads `USEC=` (microseconds since 1970) unless `MODE=` says that it is a drill (`shutdown -k`).
+fn scheduled_in(schedule: &str) -> Option<Timestamp> {
+    let field = |name: &str| schedule.lines().find_map(|line| line.strip_prefix(name));
+    if field("MODE=").is_none_or(|mode| mode.starts_with("dry-")) {
+        return None;
+    }
+    Timestamp::from_microsecond(field("USEC=")?.trim().parse().ok()?).ok()
+}
+
 /// Decides from systemd's jobs. Anything that is not a kind of reboot counts as power-off.
 fn which_way(jobs: &str) -> GoingDown {
     let starts = |line: &str| {
@@ -74,6 +92,23 @@ mod tests {
         assert_eq!(which_way(&jobs("poweroff.target")), GoingDown::PowerOff);
         assert_eq!(which_way(&jobs("halt.target")), GoingDown::PowerOff);
         assert_eq!(which_way(""), GoingDown::PowerOff);
+    }
+
+    #[test]
+    fn a_scheduled_shutdown_is_read_and_a_drill_is_not() {
+        let scheduled = |mode| {
+            let text = format!("USEC=1795680000000000\nWARN_WALL=1\nMODE={mode}\nUID=0\nTTY=pts/0\n");
+            scheduled_in(&text).map(|at| at.to_string())
+        };
+        for mode in ["reboot", "poweroff", "halt", "kexec"] {
+            assert_eq!(scheduled(mode).as_deref(), Some("2026-11-26T08:00:00Z"), "{mode}");
+        }
+        assert_eq!(scheduled("dry-reboot"), None);
+        for damaged in
+            ["", "MODE=reboot", "USEC=1795680000000000", "USEC=x\nMODE=reboot", "USEC=-\nMODE=reboot"]
+        {
+            assert_eq!(scheduled_in(damaged), None, "{damaged}");
+        }
     }
 
     #[tokio::test]

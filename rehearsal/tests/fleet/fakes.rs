@@ -40,6 +40,8 @@ pub struct FakeMachine {
     /// The commands that were begun.
     pub ran: Mutex<Vec<String>>,
     pub reboot_required: AtomicBool,
+    /// When logind is to shut it down.
+    pub scheduled: Mutex<Option<Timestamp>>,
     /// What people were told.
     pub notified: Mutex<Vec<String>>,
     /// Called at everything that it is told.
@@ -67,6 +69,7 @@ impl Default for FakeMachine {
             command: Mutex::new((Duration::from_secs(30), 0)),
             ran: Mutex::default(),
             reboot_required: false.into(),
+            scheduled: Mutex::default(),
             notified: Mutex::default(),
             told: Mutex::default(),
         }
@@ -132,6 +135,10 @@ impl Machine for FakeMachine {
 
     async fn reboot_required(&self) -> bool {
         self.reboot_required.load(Ordering::Relaxed)
+    }
+
+    fn scheduled_shutdown(&self) -> Option<Timestamp> {
+        *self.scheduled.lock().unwrap()
     }
 }
 

@@ -255,8 +255,19 @@ impl Node {
         self.service.set(None);
         tokio::time::sleep(Duration::from_secs(30)).await;
         self.machine.boot.fetch_add(1, Ordering::Relaxed);
+        *self.machine.scheduled.lock().unwrap() = None;
         *self.machine.booted.lock().unwrap() = Instant::now();
         self.service.set(Some(200));
+    }
+
+    /// Somebody runs `shutdown -r`: the machine is to go down after this long.
+    pub fn schedule_shutdown(&self, after: Duration) {
+        *self.machine.scheduled.lock().unwrap() = Some(self.machine.utc() + after);
+    }
+
+    /// Somebody runs `shutdown -c`.
+    pub fn cancel_shutdown(&self) {
+        *self.machine.scheduled.lock().unwrap() = None;
     }
 
     /// Asks the agent to stop, as SIGTERM does.

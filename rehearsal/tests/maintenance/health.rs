@@ -82,3 +82,53 @@ async fn a_node_that_is_sick_itself_leaves_only_to_be_repaired() {
     node.service.set(Some(200));
     assert_eq!(running.await.unwrap().verdict, Verdict::Succeeded);
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn while_a_shutdown_is_scheduled_a_healthy_node_does_not_return() {
+    for on_unhealthy in [OnUnhealthy::Halt, OnUnhealthy::Register] {
+        let fleet = fleet().settings(|s| s.on_unhealthy = on_unhealthy).start().await;
+        let node = &fleet.nodes[0];
+        let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
+        node.schedule_shutdown(Duration::from_secs(290));
+        sleep(Duration::from_secs(280)).await;
+        assert_eq!(node.phase(), Some(Phase::CheckHealth));
+        assert_eq!(fleet.calls("RegisterTargets").len(), 0);
+        node.cancel_shutdown();
+        let cancelled = Instant::now();
+        until(|| !fleet.calls("RegisterTargets").is_empty()).await;
+        assert!(cancelled.elapsed() <= Duration::from_secs(2), "{:?}", cancelled.elapsed());
+        assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+        fleet.assert_restored();
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_shutdown_that_is_far_away_or_does_not_come_keeps_no_node_out() {
+    for (after, longest) in [(400, 30), (290, 390)] {
+        let fleet = fleet().start().await;
+        let node = &fleet.nodes[0];
+        let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
+        node.schedule_shutdown(Duration::from_secs(after));
+        let began = Instant::now();
+        assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+        let passed = began.elapsed().as_secs();
+        assert!(passed <= longest && (passed > after) == (after < 300), "{after} s: {passed} s");
+        fleet.assert_restored();
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn shutdowns_scheduled_again_and_again_keep_no_node_out_for_ever() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
+    let began = Instant::now();
+    while !running.is_finished() {
+        node.schedule_shutdown(Duration::from_secs(200));
+        sleep(Duration::from_secs(30)).await;
+        assert!(began.elapsed() < Duration::from_secs(600), "still out");
+    }
+    assert!(began.elapsed() > Duration::from_secs(360), "{:?}", began.elapsed());
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}

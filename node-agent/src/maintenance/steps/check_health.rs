@@ -8,6 +8,11 @@ use crate::maintenance::context::{Driver, Step, StepError};
 use crate::settings::OnUnhealthy;
 use std::time::Duration;
 
+/// The longest wait for a scheduled shutdown: one that is five minutes away, and the minute in which it must begin.
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60);
+/// How often to look whether it was cancelled.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let settings = driver.operation.request.settings.clone();
     driver.join_registered_meanwhile().await?;
@@ -17,7 +22,8 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             Ok(without_answer) => {
                 in_a_row += 1;
                 if in_a_row >= settings.health_passes {
-                    return drop_old(driver, &without_answer);
+                    drop_old(driver, &without_answer)?;
+                    return outlast_scheduled_shutdown(driver).await;
                 }
                 format!(
                     "for the service to pass {} checks in a row ({in_a_row} so far)",
@@ -33,7 +39,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             Err(error @ StepError::Failed(_)) if settings.on_unhealthy == OnUnhealthy::Register => {
                 tracing::warn!("{error}; registering it unhealthy (--on-unhealthy register)");
                 driver.fail(driver.operation.phase, &error);
-                return Ok(());
+                return outlast_scheduled_shutdown(driver).await;
             }
             Err(StepError::Failed(error)) => {
                 return Err(StepError::Failed(format!(
@@ -43,6 +49,23 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             other => other?,
         }
     }
+}
+
+/// Waits while the machine is about to go down: an SSM agent that was stopped when the maintenance asked for its reboot
+/// makes it once it is started again. Ends when the schedule is gone, or after a while: a node does not stay out because
+/// somebody keeps scheduling reboots.
+async fn outlast_scheduled_shutdown(driver: &mut Driver) -> Step {
+    let began = driver.now()?;
+    while let Some(at) = driver.machine.shuts_down_soon() {
+        if began.at_least_until(&driver.now()?) >= LONGEST_WAIT {
+            tracing::warn!(
+                "a shutdown was scheduled for {at:.0}, and the machine is still up: returning to service"
+            );
+            break;
+        }
+        driver.prove(LOOK_EVERY, &format!("for the shutdown scheduled for {at:.0}")).await?;
+    }
+    Ok(())
 }
 
 /// Checks each of our targets once, as the load balancer does. Returns the old targets that did not answer in groups with

@@ -83,7 +83,9 @@ async fn ask(driver: &Driver) -> Step {
 /// The machine goes down while the driver waits here. The driver after the boot finds a new boot id.
 async fn wait_for_it(driver: &mut Driver, mut asked: RebootAsked) -> Step {
     loop {
-        if asked.times == 1 && asked.at.at_least_until(&driver.now()?) >= ASK_AGAIN_AFTER {
+        let overdue = asked.times == 1 && asked.at.at_least_until(&driver.now()?) >= ASK_AGAIN_AFTER;
+        // A slow SSM agent has scheduled its reboot. Another one would make it reboot once more.
+        if overdue && driver.machine.shuts_down_soon().is_none() {
             check_before_request(driver).await?;
             tracing::warn!("the machine did not reboot: requesting the reboot once more");
             asked.times += 1;

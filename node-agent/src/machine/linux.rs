@@ -1,6 +1,7 @@
 //! The real machine.
 
-use crate::machine::ports::{CommandEnd, Machine, MachineError, Stop};
+use crate::machine::output::Output;
+use crate::machine::ports::{CommandEnd, CommandEnded, Machine, MachineError, Stop};
 use crate::machine::program::{self, NotEnded, shown};
 use crate::machine::systemd;
 use async_trait::async_trait;
@@ -55,15 +56,26 @@ impl Machine for Linux {
         limit: Duration,
         grace: Duration,
         stop: Stop,
-    ) -> Result<CommandEnd, MachineError> {
-        let mut child = program::command(argv).spawn().map_err(|cause| error("run", argv, cause))?;
-        let why = tokio::select! {
-            status = child.wait() => return ended(argv, status),
+    ) -> Result<CommandEnded, MachineError> {
+        let failed = |cause| error("run", argv, cause);
+        let mut command = program::command(argv);
+        let output = Output::of(&mut command).map_err(failed)?;
+        let mut child = command.spawn().map_err(failed)?;
+        // It holds the output open.
+        drop(command);
+        let how = tokio::select! {
+            status = child.wait() => ended(argv, status)?,
             () = tokio::time::sleep(limit) => CommandEnd::TimedOut,
             () = stop.cancelled() => CommandEnd::Stopped,
         };
-        program::stop(&mut child, grace).await;
-        Ok(why)
+        if matches!(how, CommandEnd::TimedOut | CommandEnd::Stopped) {
+            program::stop(&mut child, grace).await;
+        }
+        let last_lines = match output {
+            Some(output) => output.last_lines().await,
+            None => String::new(),
+        };
+        Ok(CommandEnded { how, last_lines })
     }
 
     async fn tell(&self, argv: &[String], message: &str, limit: Duration) -> Result<(), MachineError> {

@@ -3,6 +3,7 @@
 pub mod causes;
 pub mod linux;
 pub mod local_service;
+mod output;
 pub mod ports;
 pub mod program;
 pub mod systemd;

@@ -31,7 +31,7 @@ pub trait Machine: Send + Sync {
         limit: Duration,
         grace: Duration,
         stop: Stop,
-    ) -> Result<CommandEnd, MachineError>;
+    ) -> Result<CommandEnded, MachineError>;
 
     /// Runs a command with a message on standard input, and stops it after `limit`.
     async fn tell(&self, command: &[String], message: &str, limit: Duration) -> Result<(), MachineError>;
@@ -64,6 +64,15 @@ impl dyn Machine {
         let left = at.duration_since(self.utc());
         (-OVERDUE <= left && left <= SOON).then_some(at)
     }
+}
+
+/// A command that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandEnded {
+    /// How.
+    pub how: CommandEnd,
+    /// The last lines of its output; empty if it wrote none, or wrote to a terminal.
+    pub last_lines: String,
 }
 
 /// How a command ended.

@@ -141,12 +141,44 @@ async fn a_request_for_something_else_has_to_wait_for_its_turn() {
     machine.assert_restored();
 }
 
+/// A command with more output than Run Command shows.
+const LOUD: &str = "seq 1 6000; echo E: Could not get lock /var/lib/dpkg/lock-frontend >&2; exit";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_patch_is_told_and_marked() {
+async fn a_failed_patch_is_told_with_its_last_lines_and_marked() {
     let machine = managed(Delivery::Mgs).await;
-    let failed = send(&machine, "c-1", "exec node-agent maintain -- false");
+    let failed = send(&machine, "c-1", &format!("exec node-agent maintain -- sh -c '{LOUD} 100'"));
     assert_eq!(codes(&machine, [&failed]).await, [[1]], "{}", machine.log());
     assert!(machine.estate.lease_of(1).unwrap().contains("p=failed"));
+    let told = failed.stdout();
+    let last = "the command exited with 100; the end of its output (`journalctl -u node-agent` has all of it):\n5992\n";
+    assert!(
+        told.contains(last) && told.contains("\n6000\nE: Could not get lock /var/lib/dpkg/lock-frontend\n"),
+        "{told}"
+    );
+    assert!(told.chars().count() <= 2000, "{}", told.len());
+    assert!(!failed.stderr().contains("6000"), "the rest is in the log of the unit: {}", failed.stderr());
+    assert!(machine.log().contains("\n1\n2\n3\n") && machine.log().contains("\n6000\n"));
+    assert_eq!(machine.finished()[0].reason.as_ref().unwrap().lines().count(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn much_output_before_the_reboot_does_not_hide_the_verdict() {
+    let machine = managed(Delivery::Mgs).await;
+    let patch =
+        machine.ssm.send("c-1", "run", &Document::Maintain.script(&[("command", &format!("{LOUD} 0"))]));
+    assert_eq!(codes(&machine, [&patch]).await, [[194, 0]], "{}", machine.log());
+    let told = patch.stdout();
+    assert!(told.chars().count() <= 2000 && told.ends_with("\nsucceeded\n"), "{told}");
+    assert!(patch.stderr().contains("the driver is in phase drain"), "{}", patch.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_unit_the_output_of_the_command_is_on_standard_error() {
+    let estate = crate::estate::estate().await;
+    let run = estate.agent(&["maintain", "--", "sh", "-c", &format!("{LOUD} 7")]).await;
+    run.says(1, &["the command exited with 7; the end of its output:\n", "E: Could not get lock"]);
+    assert!(run.err.contains("\n1\n2\n3\n") && run.out.chars().count() <= 2000, "{}", run.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use axum::http::Uri;
 use jiff::Timestamp;
-use node_agent::machine::ports::{CommandEnd, Machine, MachineError, Service, ServiceError, Stop};
+use node_agent::machine::ports::{
+    CommandEnd, CommandEnded, Machine, MachineError, Service, ServiceError, Stop,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -112,20 +114,21 @@ impl Machine for FakeMachine {
         limit: Duration,
         grace: Duration,
         stop: Stop,
-    ) -> Result<CommandEnd, MachineError> {
+    ) -> Result<CommandEnded, MachineError> {
+        let ended = |how| Ok(CommandEnded { how, last_lines: String::new() });
         self.ran.lock().unwrap().push(command.join(" "));
         self.tell(Told::CommandBegun);
         let (takes, code) = *self.command.lock().unwrap();
         tokio::select! {
             () = tokio::time::sleep(takes) => {
                 self.tell(Told::CommandEnded);
-                return Ok(CommandEnd::Exited(code));
+                return ended(CommandEnd::Exited(code));
             }
-            () = tokio::time::sleep(limit) => return Ok(CommandEnd::TimedOut),
+            () = tokio::time::sleep(limit) => return ended(CommandEnd::TimedOut),
             () = stop.cancelled() => (),
         }
         tokio::time::sleep(grace).await;
-        Ok(CommandEnd::Stopped)
+        ended(CommandEnd::Stopped)
     }
 
     async fn tell(&self, _: &[String], message: &str, _: Duration) -> Result<(), MachineError> {

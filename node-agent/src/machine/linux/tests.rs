@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_command_ends_with_its_code_or_signal() {
-    let run = async |script| linux().run(&sh(script), LONG, LONG, Stop::new()).await.unwrap();
+    let run = async |script| linux().run(&sh(script), LONG, LONG, Stop::new()).await.unwrap().how;
     assert_eq!(run("exit 7").await, CommandEnd::Exited(7));
     assert_eq!(run("kill -9 $$").await, CommandEnd::Killed(9));
 }
@@ -40,7 +40,7 @@ async fn stopped(script: &str, grace: Duration) -> String {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     ask.cancel();
-    assert_eq!(running.await.unwrap().unwrap(), CommandEnd::Stopped);
+    assert_eq!(running.await.unwrap().unwrap().how, CommandEnd::Stopped);
     std::fs::read_to_string(mark).unwrap()
 }
 
@@ -78,7 +78,7 @@ async fn a_stopped_command_has_a_grace_period_to_clean_up() {
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_stopped() {
     let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, Stop::new()).await.unwrap();
-    assert_eq!(end, CommandEnd::TimedOut);
+    assert_eq!(end.how, CommandEnd::TimedOut);
 }
 
 async fn asked_to_reboot(script: &str, limit: Duration) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! run_command: run the command, once.
 
-use crate::machine::ports::CommandEnd;
+use crate::machine::ports::{CommandEnd, CommandEnded};
 use crate::machine::program::shown;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::until_next_check;
@@ -25,18 +25,28 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     driver.operation.command = CommandState::Running;
     driver.save()?;
     let ended = run_to_its_end(driver).await?;
-    driver.operation.command = match ended {
+    driver.operation.command = match ended.how {
         CommandEnd::Exited(0) => CommandState::Succeeded,
         CommandEnd::Exited(code) if code == i32::from(crate::exit::REBOOT) => CommandState::RebootNeeded,
         _ => CommandState::Failed,
     };
     match driver.operation.command {
-        CommandState::Failed => Err(StepError::Failed(format!("the command {ended}"))),
+        CommandState::Failed => Err(StepError::Failed(why(&ended, driver.stays))),
         _ => Ok(()),
     }
 }
 
-async fn run_to_its_end(driver: &mut Driver) -> Step<CommandEnd> {
+/// Why the command failed, for whoever sees nothing else of it. The output of the unit is in the journal.
+fn why(ended: &CommandEnded, in_the_unit: bool) -> String {
+    let how = format!("the command {}", ended.how);
+    let place = if in_the_unit { " (`journalctl -u node-agent` has all of it)" } else { "" };
+    match ended.last_lines.as_str() {
+        "" => how,
+        lines => format!("{how}; the end of its output{place}:\n{lines}"),
+    }
+}
+
+async fn run_to_its_end(driver: &mut Driver) -> Step<CommandEnded> {
     // Cancelled by a signal as the driver is, and by a request taken here.
     let (machine, stop) = (driver.machine.clone(), driver.stop.child_token());
     let request = driver.operation.request.clone();

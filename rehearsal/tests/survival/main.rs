@@ -22,6 +22,7 @@ mod lost_record;
 mod phases;
 mod play;
 mod points;
+mod repeated_ids;
 mod rollback;
 mod trouble;
 mod verdict;

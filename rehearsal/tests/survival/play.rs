@@ -8,7 +8,7 @@ use crate::verdict::Before;
 use crate::wire::Wire;
 use local_alb::{Faults, LocalAlb, TargetHealth};
 use node_agent::maintenance::context::{Driver, End};
-use node_agent::record::Finished;
+use node_agent::record::{Finished, Request};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,18 @@ pub enum Ended {
     NotBegun,
 }
 
+/// What happens between two drivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    /// The driver has asked the SSM agent for the reboot.
+    RebootAsked,
+    /// The next driver is about to start.
+    Continues,
+}
+
+/// Who is told of it.
+pub type Bystander = Box<dyn Fn(&Play, Between)>;
+
 /// A node about to be maintained, with everything counted.
 pub struct Play {
     pub kind: Kind,
@@ -42,6 +54,8 @@ pub struct Play {
     pub death: Death,
     /// What happens after the first stop, before the driver goes on.
     pub while_stopped: Option<Trouble>,
+    /// Whoever else uses the record.
+    pub bystander: Option<Bystander>,
 }
 
 impl Play {
@@ -74,13 +88,23 @@ impl Play {
         };
         *node.machine.told.lock().unwrap() = Some(Arc::new(listen));
         let before = Before::of(&fleet);
-        Play { kind, fleet, points, before, death, while_stopped: None }
+        Play { kind, fleet, points, before, death, while_stopped: None, bystander: None }
     }
 
     /// Runs the maintenance, and `resume` after every stop, to the end.
     pub async fn to_the_end(&self) -> Ended {
-        let node = &self.fleet.nodes[0];
-        self.drive(node.driver(self.kind.request(node))).await
+        self.begun(self.kind.request(&self.fleet.nodes[0])).await
+    }
+
+    /// Runs the maintenance of this request, and `resume` after every stop, to the end.
+    pub async fn begun(&self, request: Request) -> Ended {
+        self.drive(self.fleet.nodes[0].driver(request)).await
+    }
+
+    fn tell(&self, what: Between) {
+        if let Some(bystander) = &self.bystander {
+            bystander(self, what);
+        }
     }
 
     /// Runs the maintenance until it is stopped.
@@ -177,7 +201,11 @@ impl Play {
                 Some(Ok(Err(error))) => return Ended::Stuck(error.to_string()),
                 // Somebody runs `rejoin`.
                 Some(Ok(Ok(End::Drained))) => (),
-                Some(Ok(Ok(End::RebootMe | End::GoingDown))) | None => node.boot().await,
+                Some(Ok(Ok(End::RebootMe))) => {
+                    self.tell(Between::RebootAsked);
+                    node.boot().await;
+                }
+                Some(Ok(Ok(End::GoingDown))) | None => node.boot().await,
                 Some(Err(_)) => {
                     if let Some(trouble) = self.while_stopped.filter(|_| !self.points.is_meddled()) {
                         trouble.now(self);
@@ -191,6 +219,7 @@ impl Play {
                     }
                 }
             }
+            self.tell(Between::Continues);
             let record = node.journal().record;
             driver = match (record.operation, record.finished.last()) {
                 (Some(_), _) if drained => node.wanted_back(),

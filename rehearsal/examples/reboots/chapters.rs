@@ -10,6 +10,8 @@ use crate::estate::Estate;
 use crate::node::{Node, expect};
 use crate::order;
 use crate::patience::until;
+use crate::ssm::{self, reboot_by_the_ssm_agent};
+use crate::ssm_agent::Delivery;
 
 const NIGHTLY: &str = "node-agent-reboot.service";
 /// The command below runs until this file exists.
@@ -28,6 +30,13 @@ impl Story<'_> {
         self.estate.all_in_service().await?;
         println!("{:<58} {:>6} {:>7} {:>5} {:>5}", "", "sent", "failed", "out", "s");
         self.chapter("maintain --reboot on all nodes at once", self.roll(one, two, three)).await?;
+        self.chapter("an association: maintain, and drain as a hook, three weeks", ssm::weeks(one, two))
+            .await?;
+        let at_once =
+            async { tokio::try_join!(ssm::at_once(one, Delivery::Mgs), ssm::at_once(two, Delivery::Mds)) };
+        self.chapter("two commands at once, by MGS and by MDS", async { at_once.await.map(drop) }).await?;
+        self.chapter("the SSM agent restarted in the minute after 194", ssm::restarted(three)).await?;
+        self.chapter("shutdown -r +1 and -c while the node returns", self.scheduled(one)).await?;
         self.chapter("systemctl reboot", self.plain_reboot(two)).await?;
         self.chapter("the nightly timer: one of two requires a reboot", self.nightly(one, two)).await?;
         self.chapter("systemctl poweroff and power on", self.power_off(one)).await?;
@@ -57,7 +66,7 @@ impl Story<'_> {
     }
 
     async fn roll(&self, one: &Node, two: &Node, three: &Node) -> anyhow::Result<()> {
-        tokio::try_join!(reboot_by_itself(one), reboot_by_itself(two), reboot_by_ssm(three))?;
+        tokio::try_join!(reboot_by_itself(one), reboot_by_itself(two), reboot_by_the_ssm_agent(three))?;
         for node in [one, two, three] {
             order::at_boot(&node.machine).await?;
         }
@@ -90,6 +99,31 @@ impl Story<'_> {
         let enabled = stays.machine.inside(&["systemctl", "is-enabled", "node-agent-reboot.timer"]).await?;
         ensure!(!enabled.status.success(), "the package enabled the timer");
         Ok(())
+    }
+
+    /// A healthy node does not return while logind is about to shut the machine down.
+    async fn scheduled(&self, node: &Node) -> anyhow::Result<()> {
+        let count = node.finished().len();
+        let scheduled = async {
+            node.at(Phase::RunCommand).await?;
+            node.machine.said(&["/sbin/shutdown", "-r", "+1"]).await?;
+            node.machine.said(&["touch", GO_ON]).await?;
+            let progress = node.machine.root.join("var/lib/node-agent/progress");
+            until("the node waits for the shutdown", || {
+                std::fs::read_to_string(&progress)
+                    .is_ok_and(|text| text.contains("for the shutdown scheduled for"))
+            })
+            .await?;
+            let out = self.estate.alb.instances_out(&self.estate.group);
+            ensure!(out == 1, "{out} nodes are out while one waits for its shutdown");
+            node.machine.said(&["/sbin/shutdown", "-c"]).await?;
+            node.machine.said(&["rm", GO_ON]).await.map(drop)
+        };
+        let arguments = [&["maintain"][..], &UNTIL_GO_ON[..]].concat();
+        let (ended, scheduled) = tokio::join!(node.agent(&arguments), scheduled);
+        scheduled?;
+        expect(ended?, 0)?;
+        node.succeeded(count)
     }
 
     async fn power_off(&self, node: &mut Node) -> anyhow::Result<()> {
@@ -138,7 +172,7 @@ impl Story<'_> {
             self.kill_driver(node).await
         };
         let arguments = [&["maintain"][..], &UNTIL_GO_ON[..]].concat();
-        let (ended, killed) = tokio::join!(node.agent(&arguments, None), killed);
+        let (ended, killed) = tokio::join!(node.agent(&arguments), killed);
         killed?;
         expect(ended?, 1)?;
         node.has_finished(count + 1).await?;
@@ -146,7 +180,7 @@ impl Story<'_> {
         ensure!(verdict == Some(Verdict::FailedButRestored), "{verdict:?} on record");
         // A failed node stops the roll. This failure was deliberate, so it is cleared.
         let me = node.address.instance_id.clone();
-        expect(node.agent(&["lease", "clear", &me], None).await?, 0)
+        expect(node.agent(&["lease", "clear", &me]).await?, 0)
     }
 
     async fn killed_in_drain(&self, node: &Node) -> anyhow::Result<()> {
@@ -156,7 +190,7 @@ impl Story<'_> {
             self.kill_driver(node).await
         };
         let once = ["maintain", "--", "sh", "-c", "echo once >> /run/runs"];
-        let (ended, killed) = tokio::join!(node.agent(&once, None), killed);
+        let (ended, killed) = tokio::join!(node.agent(&once), killed);
         killed?;
         expect(ended?, 0)?;
         node.succeeded(count)?;
@@ -253,23 +287,11 @@ async fn reboot_by_itself(node: &Node) -> anyhow::Result<()> {
     let before = node.machine.boot_id().await?;
     let count = node.finished().len();
     // The reboot kills it, so its exit code says nothing.
-    let (asked, back) = tokio::join!(node.agent(&["maintain", "--reboot"], None), async {
+    let (asked, back) = tokio::join!(node.agent(&["maintain", "--reboot"]), async {
         node.rebooted(&before).await?;
         node.has_finished(count + 1).await
     });
     let asked = asked?;
     back.with_context(|| format!("{}: {asked:?}", node.address.instance_id))?;
-    node.succeeded(count)
-}
-
-/// Plays the SSM agent: exit code 194 asks it to reboot, and it runs the command again afterwards.
-async fn reboot_by_ssm(node: &Node) -> anyhow::Result<()> {
-    let before = node.machine.boot_id().await?;
-    let count = node.finished().len();
-    let id = Some("5a5a5a5a-0000-4000-8000-000000000001");
-    expect(node.agent(&["maintain", "--reboot"], id).await?, 194)?;
-    node.systemctl("reboot").await;
-    node.rebooted(&before).await?;
-    expect(node.agent(&["maintain", "--reboot"], id).await?, 0)?;
     node.succeeded(count)
 }

@@ -14,6 +14,7 @@ mod estate;
 mod node;
 mod order;
 mod patience;
+mod ssm;
 
 // The load generator of the rehearsal.
 #[allow(dead_code, reason = "the rehearsal uses more of it")]
@@ -22,6 +23,11 @@ mod clock;
 #[allow(dead_code, reason = "the rehearsal uses more of it")]
 #[path = "../../src/load.rs"]
 mod load;
+
+// The stand-in for the SSM agent of the tests.
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the tests use more of it")]
+#[path = "../../tests/ssm_agent/mod.rs"]
+mod ssm_agent;
 
 // The terminal of the tests.
 #[allow(

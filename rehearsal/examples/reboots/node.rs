@@ -18,7 +18,7 @@ pub(crate) struct Node {
     pub(crate) address: Address,
 }
 
-/// Runs a command as the SSM agent does: in its own unit, with the environment of node-agent's units.
+/// Runs a command in a unit of its own, with the environment of node-agent's units.
 const AS_A_UNIT: [&str; 6] = [
     "systemd-run",
     "--quiet",
@@ -70,7 +70,8 @@ health_interval = "300ms"
 fleet_rate = 20.0
 "#
         );
-        write(root, "etc/node-agent/config.toml", &settings)
+        write(root, "etc/node-agent/config.toml", &settings)?;
+        crate::ssm::install(&self.machine).await
     }
 
     /// Copies a package into the machine. Returns its path there.
@@ -81,12 +82,10 @@ fleet_rate = 20.0
         Ok(format!("/root/{name}"))
     }
 
-    /// Runs `node-agent ARGUMENTS`, with a command id if the SSM agent runs it.
-    pub(crate) async fn agent(&self, arguments: &[&str], ssm: Option<&str>) -> anyhow::Result<Output> {
-        let id = ssm.map(|id| format!("--setenv=SSM_COMMAND_ID={id}"));
+    /// Runs `node-agent ARGUMENTS`.
+    pub(crate) async fn agent(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let argv: Vec<&str> = AS_A_UNIT
             .into_iter()
-            .chain(id.as_deref())
             .chain(["--", "/usr/bin/node-agent"])
             .chain(arguments.iter().copied())
             .collect();
@@ -103,7 +102,7 @@ fleet_rate = 20.0
     /// Runs a maintenance that must succeed.
     pub(crate) async fn maintain(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let before = self.finished().len();
-        let output = self.agent(&[&["maintain"], arguments].concat(), None).await?;
+        let output = self.agent(&[&["maintain"], arguments].concat()).await?;
         expect(output, 0)?;
         self.succeeded(before)
     }
@@ -176,7 +175,7 @@ fleet_rate = 20.0
     }
 }
 
-fn write(root: &Path, file: &str, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write(root: &Path, file: &str, text: &str) -> anyhow::Result<()> {
     let path = root.join(file);
     std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
 }

@@ -52,7 +52,10 @@ async fn is_needed(request: &Request) -> Result<bool, Complaint> {
     if request.reboot != RebootWhen::IfRequired || !request.command.is_empty() {
         return Ok(true);
     }
-    Ok(follow::is_on_record(request)? || gather::machine(&request.settings).reboot_required().await)
+    let under_way =
+        open::on_record(&request.settings)?.is_some_and(|operation| operation.answers(&request.id));
+    let is_known = under_way || follow::already(request)?.is_some();
+    Ok(is_known || gather::machine(&request.settings).reboot_required().await)
 }
 
 pub(super) async fn drain(settings: Settings, progress: &Progress, args: DrainArgs) -> Result<u8, Complaint> {

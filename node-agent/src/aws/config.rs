@@ -1,12 +1,13 @@
 //! Region and credentials, found in the SDK's usual places, but with our own client for the metadata service: the SDK's
 //! client waits half a minute for an answer and reads an answer of any length.
 
-use crate::aws::instance_metadata;
+use crate::aws::{http_client, instance_metadata};
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -22,12 +23,16 @@ pub(crate) async fn config(region: Option<String>, api_timeout: Duration) -> Sdk
         None => look_for_region().await,
     };
     let metadata = instance_metadata::metadata().build();
-    let credentials = DefaultCredentialsChain::builder().imds_client(metadata).region(region.clone());
+    let http_client = http_client::client();
+    let provider = ProviderConfig::without_region().with_http_client(http_client.clone());
+    let credentials = DefaultCredentialsChain::builder().configure(provider);
+    let credentials = credentials.imds_client(metadata).region(region.clone());
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(api_timeout)
         .build();
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
         .credentials_provider(credentials.build().await)
         .region(region)
         .retry_config(RetryConfig::disabled())

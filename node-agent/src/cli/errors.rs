@@ -3,6 +3,7 @@
 use crate::agent::lost_record::LostRecordError;
 use crate::aws::auto_scaling::{Member, ScalingGroup, undecided};
 use crate::aws::ec2::Ec2Error;
+use crate::aws::http_client::NoCertificates;
 use crate::aws::instance_metadata::IdentityError;
 use crate::aws::load_balancer::{CallError, CallErrorKind, Unsupported};
 use crate::aws::own_groups::MembershipError;
@@ -96,6 +97,7 @@ fn call_errors() -> Messages {
             &failed("DescribeTags", CallErrorKind::Throttled("ThrottlingException".to_owned())),
             &failed("DescribeTags", unknown()),
             &failed("EnterStandby", unknown()),
+            &failed("DescribeTags", CallErrorKind::NoCertificates),
             &failed("DescribeTargetGroups", rejected("TargetGroupNotFound")),
             &failed("DeregisterTargets", rejected("AccessDenied")),
             &failed("EnterStandby", rejected("ValidationError")),
@@ -121,6 +123,7 @@ fn aws() -> Vec<Messages> {
                 &MembershipError::NoneManaged,
             ],
         ),
+        of("NoCertificates", &[&NoCertificates]),
         of("Unsupported", &[&unsupported]),
         of("IdentityError", &[&IdentityError::Metadata("connection refused".to_owned())]),
         of(

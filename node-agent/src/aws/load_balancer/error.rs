@@ -1,5 +1,6 @@
 //! How a call failed, and whether the change may still have been applied.
 
+use crate::aws::http_client::NoCertificates;
 use crate::machine::causes::causes;
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_elasticloadbalancingv2::operation::RequestId;
@@ -31,6 +32,9 @@ pub enum CallErrorKind {
         /// The message that came with it, and the request id.
         message: String,
     },
+    /// Not sent, because no server can be trusted.
+    #[error("this machine has no CA certificates")]
+    NoCertificates,
     /// No answer, or a 5xx: it may have been applied, or may still be.
     #[error("{0}")]
     Unknown(String),
@@ -57,11 +61,15 @@ impl CallError {
         matches!(self.kind, CallErrorKind::Throttled(_))
     }
 
-    /// A retry cannot help: the request or the permissions are wrong. Expired credentials are not final: the SDK gets new
+    /// A retry cannot help: the request, the permissions or this machine are wrong. Expired credentials are not final: the SDK gets new
     /// ones.
     pub fn is_final(&self) -> bool {
         let passing = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidTarget"];
-        matches!(self.kind, CallErrorKind::Rejected { .. }) && !self.has_code(&passing)
+        match self.kind {
+            CallErrorKind::Rejected { .. } => !self.has_code(&passing),
+            CallErrorKind::NoCertificates => true,
+            CallErrorKind::Throttled(_) | CallErrorKind::Unknown(_) => false,
+        }
     }
 
     fn has_code(&self, codes: &[&str]) -> bool {
@@ -75,6 +83,7 @@ impl CallError {
     /// What a person can do about it, where that is known.
     fn advice(&self) -> &'static str {
         match &self.kind {
+            CallErrorKind::NoCertificates => "install the package ca-certificates, or set SSL_CERT_FILE",
             CallErrorKind::Throttled(_) => "wait, or find out what else calls the API this often",
             CallErrorKind::Unknown(_) if self.is_of_auto_scaling() => {
                 "check the network, the region and AWS_ENDPOINT_URL_AUTO_SCALING"
@@ -104,7 +113,7 @@ impl CallError {
 pub(crate) fn failed<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
     SdkError<E, R>: HttpStatus,
 {
     move |error| {
@@ -127,6 +136,7 @@ where
                 let code = printable(service.err().code().unwrap_or("a server error"));
                 CallErrorKind::Unknown(format!("{code}{status}"))
             }
+            _ if NoCertificates::is_cause_of(&error) => CallErrorKind::NoCertificates,
             _ => CallErrorKind::Unknown(printable(&causes(&error))),
         };
         CallError { call, kind }

@@ -19,6 +19,7 @@ use crate::settings::Settings;
 pub(crate) fn journal_complaint(error: JournalError) -> Complaint {
     let code = match error {
         JournalError::Locked => exit::NOTHING_CHANGED,
+        JournalError::Denied { .. } => exit::USAGE,
         JournalError::Corrupt { .. }
         | JournalError::Older { .. }
         | JournalError::Newer { .. }

@@ -7,6 +7,7 @@ use crate::agent::who;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::target_group::TargetType;
 use crate::cli::args::StatusArgs;
 use crate::cli::operator;
 use crate::cli::say::say;
@@ -40,6 +41,7 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
     let mut status = Status {
         at: Timestamp::now(),
         instance_id: None,
+        record_problem: None,
         operation: None,
         driven: journal::is_driven(&settings.state_dir),
         doing: None,
@@ -56,7 +58,7 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
             status.doing = progress::written(&settings.state_dir).filter(|_| status.driven);
         }
         Ok(None) => (),
-        Err(error) => status.problems.push(error.to_string()),
+        Err(error) => status.record_problem = Some(error.to_string()),
     }
     // A node in trouble may have neither metadata service nor credentials. Its record still tells who it is.
     let identity = identify(settings).await.ok().or(remembered);
@@ -72,8 +74,10 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
     let is_node =
         status.operation.is_some() || status.groups.iter().any(|group| !group.own_targets.is_empty());
     let is_node = is_node || settings.instance_id.is_some() || status.last.is_some();
+    let is_node = is_node || status.record_problem.is_some();
     status.instance_id = identity.map(|identity| identity.instance_id).filter(|_| is_node);
-    let told_nothing = status.groups.is_empty() && status.operation.is_none() && !status.problems.is_empty();
+    let problems = status.record_problem.is_some() || !status.problems.is_empty();
+    let told_nothing = status.groups.is_empty() && status.operation.is_none() && problems;
     (status, if told_nothing { exit_code } else { exit::DONE })
 }
 
@@ -83,13 +87,13 @@ async fn add_groups(
     identity: Option<&Identity>,
     settings: &Settings,
 ) {
-    let me = identity.map(|identity| identity.instance_id.as_str());
     let groups = groups(load_balancer, identity, settings, status.operation.as_ref()).await;
     let groups = groups.unwrap_or_else(|problem| {
         status.problems.push(problem);
         Vec::new()
     });
-    for (arn, name) in groups {
+    for (arn, name, kind) in groups {
+        let me = identity.map(|identity| identity.target_id(kind));
         match read_group::read(load_balancer, &arn).await {
             Ok(reading) => status.groups.push(GroupStatus::of(me, name, arn, &reading, status.at)),
             Err(error) => status.problems.push(error.to_string()),
@@ -97,15 +101,16 @@ async fn add_groups(
     }
 }
 
-/// The groups of this node by record or membership, or all groups if it is in none. As (ARN, name).
+/// The groups of this node by record or membership, or all groups if it is in none. As (ARN, name, type of its targets).
 async fn groups(
     load_balancer: &LoadBalancer,
     identity: Option<&Identity>,
     settings: &Settings,
     operation: Option<&Operation>,
-) -> Result<Vec<(String, String)>, String> {
+) -> Result<Vec<(String, String, TargetType)>, String> {
     let on_record = operation.into_iter().flat_map(Operation::live_groups);
-    let on_record: Vec<_> = on_record.map(|group| (group.arn.clone(), group.name.clone())).collect();
+    let on_record = on_record.map(|group| (group.arn.clone(), group.name.clone(), group.target_type));
+    let on_record: Vec<_> = on_record.collect();
     if !on_record.is_empty() {
         return Ok(on_record);
     }
@@ -121,5 +126,5 @@ async fn groups(
         let ours = found.filter(|m| !m.pairs().is_empty()).map(|m| m.group).collect::<Vec<_>>();
         groups = if ours.is_empty() { groups } else { ours };
     }
-    Ok(groups.into_iter().map(|group| (group.arn, group.name)).collect())
+    Ok(groups.into_iter().map(|group| (group.arn, group.name, group.target_type)).collect())
 }

@@ -17,6 +17,8 @@ pub(super) struct Status {
     pub(super) at: Timestamp,
     /// `None`: this machine is not a node.
     pub(super) instance_id: Option<String>,
+    /// Why the record could not be read: what this node does is unknown.
+    pub(super) record_problem: Option<String>,
     pub(super) operation: Option<Operation>,
     /// A driver is running.
     pub(super) driven: bool,
@@ -72,7 +74,7 @@ pub(super) struct LeaseStatus {
 }
 
 impl GroupStatus {
-    /// The group as a snapshot shows it. `me`: the target of this node.
+    /// The group as a snapshot shows it. `me`: how the group calls this node.
     pub(super) fn of(
         me: Option<&str>,
         name: String,

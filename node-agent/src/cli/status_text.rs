@@ -8,6 +8,9 @@ use std::fmt::Write;
 
 pub(super) fn text(status: &Status) -> String {
     let mut out = String::new();
+    if let Some(problem) = &status.record_problem {
+        let _ = writeln!(out, "problem   {problem}");
+    }
     node(&mut out, status);
     for group in &status.groups {
         if !out.is_empty() {
@@ -45,6 +48,9 @@ fn node(out: &mut String, status: &Status) {
             if let Some(failure) = &operation.failure {
                 let _ = writeln!(out, "reason    {}", failure.reason);
             }
+        }
+        None if status.record_problem.is_some() => {
+            out.push_str("phase     unknown: the record of this node could not be read\n");
         }
         None => out.push_str("phase     none: no maintenance in progress\n"),
     }

@@ -12,6 +12,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod error;
+
+pub use error::JournalError;
+use error::io_error;
+
 const RECORD: &str = "record.json";
 const LOCK: &str = "lock";
 /// The longest record that is read, in bytes.
@@ -28,59 +33,6 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     /// Not empty once a record has been written beside it, so that a lost record is noticed.
     lock: File,
-}
-
-/// Why the record cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Another process drives this node.
-    #[error("another node-agent is working on this node; run `node-agent status` to see what it does")]
-    Locked,
-    /// Not JSON, or not a record.
-    #[error(
-        "failed to read the record {path}: {cause}; nothing was done. Check with `node-agent status` and at the load \
-         balancer whether this node is in service, bring it back by hand if it is not, then move the file away"
-    )]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: serde_json::Error,
-    },
-    /// Written before the first release, during a maintenance.
-    #[error(
-        "failed to read the record {path}: it was written before the first release, during a maintenance; nothing was \
-         done. Bring this node back with the node-agent that wrote it, or by hand, then move the file away"
-    )]
-    Older {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Written by a newer version of this program.
-    #[error(
-        "failed to read the record {path}: it has version {found}, and this program supports versions up to {VERSION}; \
-         nothing was done. Install the newer node-agent again"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// The disk failed.
-    #[error("failed to {what} {path}: {cause}; free or repair the disk, then run `node-agent resume`")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        cause: io::Error,
-    },
-}
-
-fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + 'a {
-    move |cause| JournalError::Io { what, path: path.to_owned(), cause }
 }
 
 /// Reads the record without locking it, for `status`.

@@ -16,6 +16,8 @@ pub(crate) const NODE: &str = "i-0a000000000000001";
 pub(crate) struct Estate {
     pub(crate) alb: LocalAlb,
     pub(crate) arn: String,
+    /// Port of the service of the node with the agent.
+    pub(crate) port: u16,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) environment: BTreeMap<&'static str, String>,
     pub(crate) services: Vec<tokio::task::JoinHandle<()>>,
@@ -59,6 +61,7 @@ pub(crate) async fn estate() -> Estate {
         targets.push((node(number), port));
         services.push(service);
     }
+    let port = targets[0].1;
     let arn = alb.create_target_group(quick_group("web", targets)).unwrap();
     until(|| alb.instances_out(&arn) == 0).await;
     let dir = tempfile::tempdir().unwrap();
@@ -78,7 +81,7 @@ pub(crate) async fn estate() -> Estate {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(alb.imds(NODE)).await),
         ("NODE_AGENT_CONFIG", dir.path().join("config.toml").display().to_string()),
     ]);
-    Estate { alb, arn, dir, environment, services }
+    Estate { alb, arn, port, dir, environment, services }
 }
 
 /// The instance id of a node, from 1.

@@ -11,3 +11,4 @@
 mod estate;
 
 mod certificates;
+mod status;

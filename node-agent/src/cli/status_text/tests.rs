@@ -5,6 +5,7 @@ use crate::aws::load_balancer::{CallError, CallErrorKind};
 use crate::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
 use crate::lease::snapshot::GroupSnapshot;
 use crate::machine::time::Moment;
+use crate::record::journal::JournalError;
 use crate::record::phase::Phase::{AcquireLease, Drain, Drained, Halted, RunCommand};
 use crate::record::{Failure, Finished, Operation, Request, Verdict};
 use crate::settings::Settings;
@@ -24,6 +25,7 @@ fn node() -> Status {
     Status {
         at: at("02:00:00"),
         instance_id: Some(ME.to_owned()),
+        record_problem: None,
         operation: None,
         driven: false,
         doing: None,
@@ -228,6 +230,20 @@ fn situations() -> Vec<(&'static str, Status)> {
                 .maintained_at(Drain, "01:59:00")
                 .waiting_for("waiting for the drain to end")
                 .with_a_problem(&refused),
+        ),
+        (
+            "a node whose record is not for this user",
+            Status {
+                record_problem: Some(
+                    JournalError::Denied {
+                        what: "read the record",
+                        path: "/var/lib/node-agent/record.json".into(),
+                        cause: std::io::Error::from_raw_os_error(13),
+                    }
+                    .to_string(),
+                ),
+                ..node().with(group("web"))
+            },
         ),
         (
             "a machine without credentials",

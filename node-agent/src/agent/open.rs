@@ -3,7 +3,7 @@
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
 use crate::agent::who;
-use crate::aws::instance_metadata::Identity;
+use crate::aws::instance_metadata::{Identity, reported_id};
 use crate::exit;
 use crate::machine::time::Moment;
 use crate::maintenance::context::DriveError;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 pub(crate) fn journal_complaint(error: JournalError) -> Complaint {
     let code = match error {
         JournalError::Locked => exit::NOTHING_CHANGED,
-        JournalError::Denied { .. } => exit::USAGE,
+        JournalError::Foreign { .. } | JournalError::Denied { .. } => exit::USAGE,
         JournalError::Corrupt { .. }
         | JournalError::Older { .. }
         | JournalError::Newer { .. }
@@ -57,8 +57,23 @@ pub(crate) async fn identified(
 ) -> Result<(Journal, Identity), Complaint> {
     let identity = who::who(settings, opened.found.as_ref(), &moment(settings)?).await?;
     let region = opened.found.as_ref().map(|found| found.region.clone()).unwrap_or_default();
-    let journal = opened.for_instance(&identity.instance_id, &region).map_err(journal_complaint)?;
+    let journal = journal_of(opened, &identity, &region).await?;
     Ok((journal, identity))
+}
+
+/// The journal of this instance. The record of another one is set aside only if the metadata service says that this is not
+/// that instance: a person may mistype an ID, and the record is the only way back for a node that is out.
+pub(crate) async fn journal_of(
+    opened: Opened,
+    identity: &Identity,
+    region: &str,
+) -> Result<Journal, Complaint> {
+    if let Some(foreign) = opened.foreign_to(&identity.instance_id)
+        && reported_id().await.as_ref() != Some(&identity.instance_id)
+    {
+        return Err(journal_complaint(foreign));
+    }
+    opened.for_instance(&identity.instance_id, region).map_err(journal_complaint)
 }
 
 /// The current moment.

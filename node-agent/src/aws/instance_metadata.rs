@@ -81,3 +81,8 @@ pub async fn identify_by(
         auto_scaling: ask(&AUTO_SCALING).await?,
     })
 }
+
+/// The instance ID that the metadata service reports, whatever the settings say.
+pub(crate) async fn reported_id() -> Option<String> {
+    identify(&Settings::default()).await.ok().map(|identity| identity.instance_id)
+}

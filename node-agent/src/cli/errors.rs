@@ -75,6 +75,7 @@ fn journal() -> Messages {
             &JournalError::Corrupt { path: path(), cause: no_json() },
             &JournalError::Older { path: path() },
             &JournalError::Newer { path: path(), found: 9 },
+            &JournalError::Foreign { path: path(), of: OTHER.to_owned(), asked: ME.to_owned() },
             &JournalError::Denied {
                 what: "read the record",
                 path: path(),

@@ -97,8 +97,7 @@ async fn end_of(request: Request, progress: &Progress) -> Result<End, Complaint>
 async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<End, Complaint> {
     let (id, settings) = (request.id.clone(), request.settings.clone());
     let node = gather::node(&request.settings).await?;
-    let mut journal =
-        opened.for_instance(&node.identity.instance_id, &node.region).map_err(open::journal_complaint)?;
+    let mut journal = open::journal_of(opened, &node.identity, &node.region).await?;
     let machine = gather::machine(&request.settings);
     let now = machine
         .now()

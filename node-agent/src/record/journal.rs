@@ -163,8 +163,15 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// The error if the record belongs to another instance than this one.
+    pub fn foreign_to(&self, instance_id: &str) -> Option<JournalError> {
+        let record = self.found.as_ref().filter(|record| record.instance_id != instance_id)?;
+        let (of, asked) = (record.instance_id.clone(), instance_id.to_owned());
+        Some(JournalError::Foreign { path: self.dir.join(RECORD), of, asked })
+    }
+
     /// Makes it the journal of this instance. Another instance's record is set aside and not used: an image may have been
-    /// made from a node in maintenance.
+    /// made from a node in maintenance. The caller must know for certain which instance this is.
     ///
     /// # Errors
     /// [`JournalError::Io`] when it cannot be set aside.

@@ -11,4 +11,5 @@
 mod estate;
 
 mod certificates;
+mod instance_id;
 mod status;

@@ -41,6 +41,20 @@ pub enum JournalError {
         /// Its version.
         found: u32,
     },
+    /// Of another instance, as far as anybody but a person says.
+    #[error(
+        "failed to use the record {path}: it belongs to {of}, and the instance metadata service does not confirm that \
+         this machine is {asked}; nothing was done. Correct --instance-id; if the machine was launched from an image of \
+         {of}, move the file away"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The instance that it belongs to.
+        of: String,
+        /// The instance that this machine is said to be.
+        asked: String,
+    },
     /// Not for this user.
     #[error("failed to {what} {path}: {cause}; only root may do this: run it as root, such as with sudo")]
     Denied {

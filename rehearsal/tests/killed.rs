@@ -193,7 +193,9 @@ impl Stage {
                 assert_eq!((began, ended, &lease), (1, 1, &None));
                 assert_eq!(reboots, usize::from(self.kind == Kind::CommandAndReboot));
             }
-            Verdict::FailedButRestored => assert!(finished.reason.is_some() && code == 1, "{finished:?}"),
+            Verdict::FailedButRestored | Verdict::GroupsDeleted => {
+                assert!(finished.reason.is_some() && code == 1, "{finished:?}")
+            }
             Verdict::NothingChanged => assert_eq!((began, reboots, &lease), (0, 0, &None)),
         }
         if self.trap.point == Point::InTheCommand {

@@ -153,7 +153,7 @@ async fn halted_it_keeps_its_tag_and_tells_people_every_hour_until_somebody_want
     sleep(Duration::from_secs(600)).await;
     assert_eq!(node.phase(), Some(Phase::Halted), "nothing is retried by itself");
     requests(node).leave(&Ask::ComeBack).unwrap();
-    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::FailedButRestored);
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();
 }
 

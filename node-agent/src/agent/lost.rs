@@ -47,6 +47,7 @@ async fn look(
     crate::agent::lost_record::find(&load_balancer, known).await.map_err(|error| {
         let code = match error {
             LostRecordError::PortsUnknown(_) => exit::HALTED,
+            LostRecordError::Membership(ref error) if error.is_final() => exit::USAGE,
             LostRecordError::Membership(_) => exit::NOTHING_CHANGED,
         };
         Complaint::new(code, error)

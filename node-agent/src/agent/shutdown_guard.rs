@@ -28,7 +28,8 @@ pub(crate) async fn run(settings: Settings, progress: &Progress) -> Result<u8, C
         return Ok(exit::DONE);
     };
     let left = tokio::time::timeout(SHUTDOWN_GUARD, leave(&settings, how, progress)).await;
-    left.unwrap_or_else(|_| {
+    let not_drained = |complaint| Complaint { exit_code: exit::FAILED, ..complaint };
+    left.map(|left| left.map_err(not_drained)).unwrap_or_else(|_| {
         let why = "failed to drain before the shutdown: not finished after 20 minutes; systemd forces the machine down soon";
         Err(Complaint::new(exit::FAILED, anyhow::anyhow!(why)))
     })

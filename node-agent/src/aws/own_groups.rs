@@ -75,6 +75,16 @@ pub enum MembershipError {
     NoneManaged,
 }
 
+impl MembershipError {
+    /// A retry cannot help: a person has to change the name, the tags or the permissions.
+    pub fn is_final(&self) -> bool {
+        match self {
+            MembershipError::Call(error) => error.is_final(),
+            _ => true,
+        }
+    }
+}
+
 /// Finds the named groups, or those that are tagged as managed and contain us, in the order of their ARNs: two nodes
 /// in the same groups then never wait for each other.
 ///

@@ -1,24 +1,15 @@
 //! The command line: verbs, arguments and their help.
 
+use crate::exit;
 use crate::record::RebootWhen;
 use crate::settings::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::path::PathBuf;
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0    success; for check: yes
-  1    the maintenance failed and the node is back in service; for check: no
-  2    refused: change the arguments, configuration or target group; nothing was changed
-  3    halted: the node keeps its lease and needs an operator (node-agent status shows the reason)
-  75   nothing was changed; try again later
-  194  requests a reboot from the SSM agent
-";
-
 /// Takes this node out of its load balancer, patches or reboots it, and brings it back.
 #[derive(Debug, Parser)]
-#[command(name = "node-agent", version, after_help = AFTER_HELP)]
+#[command(name = "node-agent", version, after_help = exit::help())]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,

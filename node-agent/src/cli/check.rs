@@ -6,10 +6,8 @@ use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{TargetState, TargetType};
 use crate::cli::args::CheckArgs;
 use crate::cli::check_start;
-use crate::cli::findings::Findings;
-use crate::cli::findings::GroupFindings;
-use crate::cli::findings::answer;
-use crate::cli::findings::cannot_tell;
+use crate::cli::findings::{Against, Findings, GroupFindings, answer};
+use crate::exit;
 use crate::lease::Leases;
 use crate::lease::policy::Policy;
 use crate::record::journal;
@@ -23,33 +21,32 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<u8, Complaint> {
     if args.start {
-        return start(settings, args.json).await;
+        return answer(&start(settings).await, args.json, exit::FAILED);
     }
-    answer(&within(may_go_down(settings)).await, args.json)
+    answer(&within(may_go_down(settings)).await, args.json, exit::FAILED)
 }
 
 /// Whether `maintain` could start now.
-pub(super) async fn start(settings: &Settings, json: bool) -> Result<u8, Complaint> {
-    answer(&within(check_start::may_start(settings)).await, json)
+pub(super) async fn start(settings: &Settings) -> Findings {
+    within(check_start::may_start(settings)).await
 }
 
-async fn within(asking: impl Future<Output = Result<Findings, String>>) -> Findings {
+async fn within(asking: impl Future<Output = Result<Findings, Against>>) -> Findings {
     let too_long = || {
         format!(
             "cannot tell: no answer within {} s; check the network to the API and to the instance metadata service",
             ANSWER_WITHIN.as_secs()
         )
     };
-    let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(too_long()));
-    answer.unwrap_or_else(|cannot_tell| Findings { reasons: vec![cannot_tell], ..Findings::default() })
+    let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(too_long().into()));
+    answer.unwrap_or_else(Findings::from)
 }
 
 /// The reasons against a shutdown now.
-async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
+async fn may_go_down(settings: &Settings) -> Result<Findings, Against> {
     let record = journal::read(&settings.state_dir).map_err(|error| format!("cannot tell: {error}"))?;
     let operation = record.and_then(|record| record.operation);
-    let node =
-        gather::node(settings).await.map_err(|complaint| format!("cannot tell: {:#}", complaint.error))?;
+    let node = gather::node(settings).await?;
     let mut findings = Findings {
         phase: operation.as_ref().map(|operation| operation.phase),
         requests_in_flight: in_flight(settings).await,
@@ -65,10 +62,10 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, String> {
         let health = match node.load_balancer.target_health(&arn).await {
             // The node left it before it was deleted, and no request comes through it.
             Err(error) if has_left && error.is_group_gone() => continue,
-            health => health.map_err(|error| cannot_tell(&error))?,
+            health => health.map_err(|error| Against::from(&error))?,
         };
         let tags = node.load_balancer.tags(std::slice::from_ref(&arn)).await;
-        let tags = tags.map_err(|error| cannot_tell(&error))?.remove(&arn).unwrap_or_default();
+        let tags = tags.map_err(|error| Against::from(&error))?.remove(&arn).unwrap_or_default();
         // With any port: somebody may have registered another one while the node was out.
         let us = node.identity.own_ids(kind);
         let own: Vec<_> = health.iter().filter(|state| us.include(&state.target.id)).collect();
@@ -110,17 +107,17 @@ async fn own_groups(
     node: &gather::Node,
     settings: &Settings,
     operation: Option<&Operation>,
-) -> Result<Vec<(String, String, TargetType)>, String> {
+) -> Result<Vec<(String, String, TargetType)>, Against> {
     if let Some(operation) = operation.filter(|operation| !operation.groups.is_empty()) {
         let live = operation.live_groups();
         return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect());
     }
     let groups = match own_groups::groups(&node.load_balancer, &settings.target_groups).await {
-        Err(MembershipError::Call(error)) => return Err(cannot_tell(&error)),
+        Err(MembershipError::Call(error)) => return Err(Against::from(&error)),
         groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
     };
     let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
-    let found = found.map_err(|error| cannot_tell(&error))?.into_iter();
+    let found = found.map_err(|error| Against::from(&error))?.into_iter();
     let named = !settings.target_groups.is_empty();
     let ours = found.filter(|membership| named || !membership.own.is_empty());
     let ours = ours.map(|Membership { group, .. }| (group.arn, group.name, group.target_type));

@@ -4,7 +4,7 @@ use crate::agent::gather::{self, Node};
 use crate::aws::auto_scaling::{Member, NoStandby, ScalingGroup, undecided};
 use crate::aws::load_balancer::CallError;
 use crate::aws::own_groups::Membership;
-use crate::cli::findings::cannot_tell;
+use crate::cli::findings::Against;
 use crate::settings::{AutoScaling, Settings};
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// Why `maintain` would not start, or why that is unknown.
-pub(super) async fn ask(node: &Node, settings: &Settings) -> Result<Option<(Member, ScalingGroup)>, String> {
+pub(super) async fn ask(node: &Node, settings: &Settings) -> Result<Option<(Member, ScalingGroup)>, Against> {
     match (settings.asg, &node.identity.auto_scaling) {
         (AutoScaling::Standby, _) => (),
-        (AutoScaling::Refuse, Some(state)) => return Err(undecided(state)),
+        (AutoScaling::Refuse, Some(state)) => return Err(Against::lasting(undecided(state))),
         (AutoScaling::Refuse | AutoScaling::Ignore, _) => return Ok(None),
     }
     let too_long = || {
@@ -29,9 +29,9 @@ pub(super) async fn ask(node: &Node, settings: &Settings) -> Result<Option<(Memb
         )
     };
     let answer = tokio::time::timeout(ANSWER_WITHIN, member_and_group(node, settings)).await;
-    match answer.map_err(|_| too_long())?.map_err(|error| cannot_tell(&error))? {
+    match answer.map_err(|_| too_long())?.map_err(|error| Against::from(&error))? {
         Some((member, None)) => {
-            Err(format!("the Auto Scaling group {} is not listed yet; try again", member.group))
+            Err(format!("the Auto Scaling group {} is not listed yet; try again", member.group).into())
         }
         Some((member, Some(group))) => Ok(Some((member, group))),
         None => Ok(None),
@@ -50,9 +50,9 @@ async fn member_and_group(
 
 /// Why `maintain` would not take this node out of these target groups now.
 pub(super) fn reason(
-    asked: Result<Option<(Member, ScalingGroup)>, String>,
+    asked: Result<Option<(Member, ScalingGroup)>, Against>,
     found: &[Membership],
-) -> Option<String> {
+) -> Option<Against> {
     let (member, group) = match asked {
         Ok(asked) => asked?,
         Err(why) => return Some(why),
@@ -64,7 +64,7 @@ pub(super) fn reason(
     });
     match spared {
         Ok(()) => None,
-        Err(NoStandby::NotNow(why)) => Some(format!("{why}; `maintain` would wait")),
-        Err(NoStandby::Never(why)) => Some(why),
+        Err(NoStandby::NotNow(why)) => Some(format!("{why}; `maintain` would wait").into()),
+        Err(NoStandby::Never(why)) => Some(Against::lasting(why)),
     }
 }

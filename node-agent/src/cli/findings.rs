@@ -17,6 +17,60 @@ pub(super) struct Findings {
     /// As counted by the service, if it counts them.
     pub(super) requests_in_flight: Option<u64>,
     pub(super) groups: Vec<GroupFindings>,
+    /// With a reason against: the exit code with which `maintain` would end now.
+    #[serde(skip)]
+    pub(super) maintain_ends: Option<u8>,
+}
+
+/// A reason against, which may be the only finding.
+#[derive(Debug)]
+pub(super) struct Against {
+    why: String,
+    maintain_ends: Option<u8>,
+}
+
+impl Against {
+    /// A reason that lasts until a person changes something.
+    pub(super) fn lasting(why: impl Into<String>) -> Against {
+        Against { why: why.into(), maintain_ends: Some(exit::USAGE) }
+    }
+}
+
+impl From<String> for Against {
+    fn from(why: String) -> Against {
+        Against { why, maintain_ends: None }
+    }
+}
+
+impl From<&CallError> for Against {
+    fn from(error: &CallError) -> Against {
+        let why = format!("cannot tell: {error}");
+        if error.is_final() { Against::lasting(why) } else { why.into() }
+    }
+}
+
+impl From<Complaint> for Against {
+    fn from(complaint: Complaint) -> Against {
+        let maintain_ends = Some(complaint.exit_code);
+        Against { why: format!("cannot tell: {:#}", complaint.error), maintain_ends }
+    }
+}
+
+impl From<Against> for Findings {
+    fn from(against: Against) -> Findings {
+        let mut findings = Findings::default();
+        findings.add(against);
+        findings
+    }
+}
+
+impl Findings {
+    /// Adds a reason against.
+    pub(super) fn add(&mut self, against: impl Into<Against>) {
+        let Against { why, maintain_ends } = against.into();
+        self.reasons.push(why);
+        self.maintain_ends = self.maintain_ends.or(maintain_ends);
+    }
 }
 
 /// This node in one target group.
@@ -38,9 +92,9 @@ struct Answer<'a> {
     findings: &'a Findings,
 }
 
-/// Prints the answer, and returns its exit code.
-pub(super) fn answer(findings: &Findings, as_json: bool) -> Result<u8, Complaint> {
-    let (word, code) = if findings.reasons.is_empty() { ("yes", exit::DONE) } else { ("no", exit::FAILED) };
+/// Prints the answer, and returns its exit code: that of a no, or 0.
+pub(super) fn answer(findings: &Findings, as_json: bool, no: u8) -> Result<u8, Complaint> {
+    let (word, code) = if findings.reasons.is_empty() { ("yes", exit::DONE) } else { ("no", no) };
     if as_json {
         let answer = Answer { answer: word, findings };
         let text = serde_json::to_string_pretty(&answer).map_err(|e| Complaint::new(exit::FAILED, e))?;
@@ -67,9 +121,4 @@ fn text(findings: &Findings) -> String {
         let _ = writeln!(out, "group     {}: {targets}{lease}{paused}", group.name);
     }
     out
-}
-
-/// The finding for a failed call.
-pub(super) fn cannot_tell(error: &CallError) -> String {
-    format!("cannot tell: {error}")
 }

@@ -4,6 +4,7 @@ use crate::agent::failure::Complaint;
 use crate::aws::target_group::TargetGroup;
 use crate::cli::operator::{Operator, Sent};
 use crate::cli::say::say;
+use crate::cli::tally::Tally;
 use crate::exit;
 use crate::lease::operator::{self as decide, Broken, Found, Refused};
 use crate::settings::Settings;
@@ -15,34 +16,49 @@ struct Planned {
 }
 
 pub(super) async fn run(settings: &Settings, id: &str) -> Result<u8, Complaint> {
+    let what = format!("break every lease of {id}");
     let operator = Operator::new(settings).await?;
-    let planned = plan(&operator, id).await?;
+    let mut tally = Tally::default();
+    let Some(planned) = plan(&operator, id, &mut tally).await? else {
+        if tally.is_clean() {
+            say(&format!("nothing to do: {id} has no lease in {}\n", operator.names()));
+        }
+        return tally.end(&what);
+    };
     if planned.is_empty() {
-        say(&format!("nothing to do: the lease of {id} is already broken in {}\n", operator.names()));
-        return Ok(exit::DONE);
+        if tally.is_clean() {
+            say(&format!("nothing to do: the lease of {id} is already broken in {}\n", operator.names()));
+        }
+        return tally.end(&what);
     }
-    let mut sent = Sent::Acknowledged;
-    for Planned { group, lease } in &planned {
-        let value = decide::broken(&lease.reading).to_string();
-        if operator.change(async |lb| lb.add_tag(&group.arn, &lease.key, &value).await).await?
-            == Sent::Unknown
-        {
-            sent = Sent::Unknown;
+    let mut written = Vec::new();
+    for one in planned {
+        let value = decide::broken(&one.lease.reading).to_string();
+        let sent = operator.change(async |lb| lb.add_tag(&one.group.arn, &one.lease.key, &value).await).await;
+        if let Some(sent) = tally.take(&one.group.name, sent) {
+            written.push((one, sent));
         }
     }
-    operator.settle().await;
-    for one in &planned {
-        look_back(&operator, id, one, &planned, sent).await?;
+    if !written.is_empty() {
+        operator.settle().await;
     }
-    say(&next_steps(id));
-    Ok(exit::DONE)
+    for (one, sent) in &written {
+        let looked = look_back(&operator, id, one, &written, *sent).await;
+        if tally.take(&one.group.name, looked?).is_some() {
+            tally.done();
+        }
+    }
+    if tally.is_clean() {
+        say(&next_steps(id));
+    }
+    tally.end(&what)
 }
 
-/// The leases to break. Nothing is written before every group has been checked.
-async fn plan(operator: &Operator, id: &str) -> Result<Vec<Planned>, Complaint> {
+/// The leases to break; `None`: there is no lease. Nothing is written before every group has been checked.
+async fn plan(operator: &Operator, id: &str, tally: &mut Tally) -> Result<Option<Vec<Planned>>, Complaint> {
     let (mut planned, mut refused, mut any) = (Vec::new(), None, false);
     for group in &operator.groups {
-        let tags = operator.tags(group).await?;
+        let Some(tags) = tally.take(&group.name, operator.tags(group).await) else { continue };
         any |= !decide::find(&tags, id).is_empty();
         match decide::may_break(&tags, id) {
             Ok(leases) => {
@@ -53,16 +69,10 @@ async fn plan(operator: &Operator, id: &str) -> Result<Vec<Planned>, Complaint> 
             Err(why) => refused = Some(why),
         }
     }
-    if !any {
-        let nothing = anyhow::anyhow!(
-            "failed to break the lease of {id}: it has no lease in {}; `node-agent status` lists all leases",
-            operator.names()
-        );
-        return Err(Complaint::new(exit::USAGE, nothing));
-    }
     match refused {
+        _ if !any => Ok(None),
         Some(why) if planned.is_empty() => Err(refusal(exit::USAGE, id, why)),
-        _ => Ok(planned),
+        _ => Ok(Some(planned)),
     }
 }
 
@@ -70,35 +80,39 @@ fn refusal(exit_code: u8, id: &str, why: Refused) -> Complaint {
     Complaint::new(exit_code, anyhow::Error::new(why).context(format!("failed to break the lease of {id}")))
 }
 
+/// Outer error: another lease was broken at the same time, and all of ours are put back.
 async fn look_back(
     operator: &Operator,
     id: &str,
     one: &Planned,
-    all: &[Planned],
+    all: &[(Planned, Sent)],
     sent: Sent,
-) -> Result<(), Complaint> {
+) -> Result<Result<(), Complaint>, Complaint> {
     let (name, before) = (&one.group.name, &one.lease.reading);
-    let tags = operator.tags(&one.group).await?;
+    let tags = match operator.tags(&one.group).await {
+        Ok(tags) => tags,
+        Err(complaint) => return Ok(Err(complaint)),
+    };
     match decide::look_back(&tags, id, &one.lease.key) {
         Broken::Stands => say(&format!("{name}: broke the lease of {id}, which was {}\n", before.word())),
         Broken::Gone => say(&format!("{name}: {id} has released its lease by itself\n")),
         Broken::OwnerLives(now) if now == *before && sent == Sent::Unknown => {
-            return Err(Complaint::new(
+            return Ok(Err(Complaint::new(
                 exit::NOTHING_CHANGED,
                 anyhow::anyhow!(
                     "failed to break the lease of {id} in {name}: the response was lost and the tag is unchanged; try again"
                 ),
-            ));
+            )));
         }
         Broken::OwnerLives(now) => {
-            return Err(Complaint::new(
+            return Ok(Err(Complaint::new(
                 exit::USAGE,
                 anyhow::anyhow!(
                     "failed to break the lease of {id} in {name}: its agent is running and has written the tag \
                      again ({}); let it finish, or run `systemctl stop node-agent` on that node first",
                     now.word()
                 ),
-            ));
+            )));
         }
         Broken::Another(other) => {
             put_back(operator, all).await?;
@@ -111,12 +125,12 @@ async fn look_back(
             ));
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
-async fn put_back(operator: &Operator, all: &[Planned]) -> Result<(), Complaint> {
+async fn put_back(operator: &Operator, all: &[(Planned, Sent)]) -> Result<(), Complaint> {
     let nonce = format!("{:016x}", rand::random::<u64>());
-    for Planned { group, lease } in all {
+    for (Planned { group, lease }, _) in all {
         let value = decide::put_back(&lease.reading, &nonce).to_string();
         operator.change(async |lb| lb.add_tag(&group.arn, &lease.key, &value).await).await?;
     }

@@ -5,12 +5,16 @@ use crate::aws::ec2::{self, Fate};
 use crate::aws::target_group::TargetGroup;
 use crate::cli::operator::Operator;
 use crate::cli::say::say;
+use crate::cli::tally::Tally;
 use crate::exit;
 use crate::lease::Leases;
 use crate::lease::operator::{self as decide, Found, Refused};
 use crate::settings::Settings;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+
+/// Continues "failed to".
+const LIST: &str = "list the leases of all target groups";
 
 pub(super) async fn run(settings: &Settings, ids: &[String]) -> Result<u8, Complaint> {
     let operator = Operator::new(settings).await?;
@@ -20,7 +24,8 @@ pub(super) async fn run(settings: &Settings, ids: &[String]) -> Result<u8, Compl
 /// Removes the leases of all instances that have been terminated long enough, according to EC2.
 pub(super) async fn ask_ec2(settings: &Settings) -> Result<u8, Complaint> {
     let operator = Operator::new(settings).await?;
-    let Some((text, ids)) = leases(&operator).await? else { return Ok(exit::DONE) };
+    let mut tally = Tally::default();
+    let Some((text, ids)) = leases(&operator, &mut tally).await else { return tally.end(LIST) };
     say(&text);
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let fates = ec2::fates(&operator.region, &ids, settings.quarantine.0).await.map_err(|error| {
@@ -38,29 +43,34 @@ pub(super) async fn ask_ec2(settings: &Settings) -> Result<u8, Complaint> {
             _ => say(&format!("kept: {id} is {fate}\n")),
         }
     }
-    if terminated.is_empty() { Ok(exit::DONE) } else { collect(&operator, &terminated).await }
+    // What cannot be read is told by either.
+    if terminated.is_empty() { tally.end(LIST) } else { collect(&operator, &terminated).await }
 }
 
 /// All leases, a line each, and their instance IDs. Prints a message if there are none.
-async fn leases(operator: &Operator) -> Result<Option<(String, BTreeSet<String>)>, Complaint> {
+async fn leases(operator: &Operator, tally: &mut Tally) -> Option<(String, BTreeSet<String>)> {
     let (mut text, mut ids) = (String::new(), BTreeSet::new());
     for group in &operator.groups {
-        let tags = operator.tags(group).await?;
+        let Some(tags) = tally.take(&group.name, operator.tags(group).await) else { continue };
         for (id, reading) in Leases::from_tags(&tags).iter() {
             let _ = writeln!(text, "{}: {id} {}", group.name, reading.word());
             ids.insert(id.to_owned());
         }
     }
     if ids.is_empty() {
-        say(&format!("no leases in {}\n", operator.names()));
-        return Ok(None);
+        if tally.is_clean() {
+            say(&format!("no leases in {}\n", operator.names()));
+        }
+        return None;
     }
-    Ok(Some((text, ids)))
+    tally.done();
+    Some((text, ids))
 }
 
 /// Prints all leases, and how to find those of terminated instances.
 async fn explain(operator: &Operator) -> Result<u8, Complaint> {
-    let Some((mut text, ids)) = leases(operator).await? else { return Ok(exit::DONE) };
+    let mut tally = Tally::default();
+    let Some((mut text, ids)) = leases(operator, &mut tally).await else { return tally.end(LIST) };
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let _ = write!(
         text,
@@ -76,27 +86,31 @@ EC2 does not list an instance that was terminated more than an hour ago. 15 minu
         ids.join(",")
     );
     say(&text);
-    Ok(exit::DONE)
+    tally.end(LIST)
 }
 
 async fn collect(operator: &Operator, ids: &[String]) -> Result<u8, Complaint> {
-    let mut seen = look(operator, ids).await?;
+    let mut tally = Tally::default();
+    let mut seen = look(operator, ids, &mut tally).await;
     if !seen.leases.is_empty() {
         // A stale read may miss an instance that was just registered, or a tag that was just written.
         operator.settle().await;
-        let first = std::mem::replace(&mut seen, look(operator, ids).await?);
+        tally = Tally::default();
+        let first = std::mem::replace(&mut seen, look(operator, ids, &mut tally).await);
         for (group, lease) in seen.leases.iter().filter(|lease| first.leases.contains(lease)) {
-            operator.remove(group, lease).await?;
+            let removed = operator.remove(group, lease).await;
+            if tally.take(&group.name, removed).is_some() {
+                tally.done();
+            }
         }
     }
-    for id in ids.iter().filter(|id| !seen.known.contains(*id)) {
+    for id in ids.iter().filter(|id| tally.is_clean() && !seen.known.contains(*id)) {
         say(&format!("nothing to do: {id} has no lease in {}\n", operator.names()));
     }
-    if seen.refused.is_empty() {
-        return Ok(exit::DONE);
+    for (group, why) in seen.refused {
+        tally.failed(&group, exit::USAGE, why);
     }
-    let lines: Vec<_> = seen.refused.iter().map(|(group, why)| format!("{group}: {why}")).collect();
-    Err(Complaint::new(exit::USAGE, anyhow::anyhow!("failed to remove all leases: {}", lines.join("\n  "))))
+    tally.end("remove all leases")
 }
 
 /// What one read of all groups showed.
@@ -107,11 +121,14 @@ struct Seen {
     known: BTreeSet<String>,
 }
 
-async fn look(operator: &Operator, ids: &[String]) -> Result<Seen, Complaint> {
+async fn look(operator: &Operator, ids: &[String], tally: &mut Tally) -> Seen {
     let mut seen = Seen::default();
     for group in &operator.groups {
-        let tags = operator.tags(group).await?;
-        let targets = operator.ask(async |lb| lb.target_health(&group.arn).await).await?;
+        let read = async {
+            let tags = operator.tags(group).await?;
+            Ok((tags, operator.ask(async |lb| lb.target_health(&group.arn).await).await?))
+        };
+        let Some((tags, targets)) = tally.take(&group.name, read.await) else { continue };
         for id in ids {
             match decide::may_collect(&tags, &targets, id) {
                 Ok(found) if found.is_empty() => continue,
@@ -125,5 +142,5 @@ async fn look(operator: &Operator, ids: &[String]) -> Result<Seen, Complaint> {
     let alive: BTreeSet<_> = seen.refused.iter().filter_map(|(_, why)| why.registered()).collect();
     seen.leases
         .retain(|(_, lease)| crate::lease::tag::owner(&lease.key).is_none_or(|owner| !alive.contains(owner)));
-    Ok(seen)
+    seen
 }

@@ -7,6 +7,7 @@ use crate::agent::open;
 use crate::cli::args::DrainArgs;
 use crate::cli::args::MaintainArgs;
 use crate::cli::check;
+use crate::cli::findings::answer;
 use crate::cli::report;
 use crate::cli::say::say;
 use crate::client::drives::Drives;
@@ -138,5 +139,6 @@ async fn dry_run(request: &Request) -> Result<u8, Complaint> {
         RebootWhen::Always => plan += ", reboot",
     }
     say(&format!("plan: {plan}, check_health, register, wait_in_service, release_lease\n"));
-    check::start(&request.settings, false).await
+    let findings = check::start(&request.settings).await;
+    answer(&findings, false, findings.maintain_ends.unwrap_or(exit::NOTHING_CHANGED))
 }

@@ -21,6 +21,7 @@ mod say;
 mod status;
 mod status_facts;
 mod status_text;
+mod tally;
 
 use crate::agent::failure::Complaint;
 use crate::agent::{open, shutdown_guard, unit};

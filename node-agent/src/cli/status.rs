@@ -9,7 +9,6 @@ use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, MembershipError};
 use crate::aws::target_group::TargetType;
 use crate::cli::args::StatusArgs;
-use crate::cli::operator;
 use crate::cli::say::say;
 use crate::cli::status_facts::{GroupStatus, Status};
 use crate::cli::status_text;
@@ -28,7 +27,8 @@ pub(super) async fn status(
 ) -> Result<u8, Complaint> {
     let (status, exit_code) = gather_status(settings, unusable).await;
     if args.json {
-        let text = serde_json::to_string_pretty(&status).map_err(|e| Complaint::new(exit::FAILED, e))?;
+        let text =
+            serde_json::to_string_pretty(&status).map_err(|e| Complaint::new(exit::NOTHING_CHANGED, e))?;
         say(&format!("{text}\n"));
     } else {
         say(&status_text::text(&status));
@@ -64,7 +64,11 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
     let identity = identify(settings).await.ok().or(remembered);
     let mut exit_code = exit::NOTHING_CHANGED;
     match gather::reach(settings).await {
-        Ok((load_balancer, _)) => add_groups(&mut status, &load_balancer, identity.as_ref(), settings).await,
+        Ok((load_balancer, _)) => {
+            if !add_groups(&mut status, &load_balancer, identity.as_ref(), settings).await {
+                exit_code = exit::USAGE;
+            }
+        }
         Err(complaint) => {
             exit_code = complaint.exit_code;
             status.problems.push(format!("{:#}", complaint.error));
@@ -81,17 +85,20 @@ async fn gather_status(settings: &Settings, unusable: Option<SettingsError>) -> 
     (status, if told_nothing { exit_code } else { exit::DONE })
 }
 
+/// False: the groups cannot be found until a person changes the arguments or the permissions.
 async fn add_groups(
     status: &mut Status,
     load_balancer: &LoadBalancer,
     identity: Option<&Identity>,
     settings: &Settings,
-) {
-    let groups = groups(load_balancer, identity, settings, status.operation.as_ref()).await;
-    let groups = groups.unwrap_or_else(|problem| {
-        status.problems.push(problem);
-        Vec::new()
-    });
+) -> bool {
+    let groups = match groups(load_balancer, identity, settings, status.operation.as_ref()).await {
+        Ok(groups) => groups,
+        Err(error) => {
+            status.problems.push(error.to_string());
+            return !error.is_final();
+        }
+    };
     for (arn, name, kind) in groups {
         let me = identity.map(|identity| identity.target_id(kind));
         match read_group::read(load_balancer, &arn).await {
@@ -99,6 +106,7 @@ async fn add_groups(
             Err(error) => status.problems.push(error.to_string()),
         }
     }
+    true
 }
 
 /// The groups of this node by record or membership, or all groups if it is in none. As (ARN, name, type of its targets).
@@ -107,7 +115,7 @@ async fn groups(
     identity: Option<&Identity>,
     settings: &Settings,
     operation: Option<&Operation>,
-) -> Result<Vec<(String, String, TargetType)>, String> {
+) -> Result<Vec<(String, String, TargetType)>, MembershipError> {
     let on_record = operation.into_iter().flat_map(Operation::live_groups);
     let on_record = on_record.map(|group| (group.arn.clone(), group.name.clone(), group.target_type));
     let on_record: Vec<_> = on_record.collect();
@@ -115,15 +123,10 @@ async fn groups(
         return Ok(on_record);
     }
     let named = &settings.target_groups;
-    let told = |error: MembershipError| match error {
-        MembershipError::Call(error) => format!("{:#}", operator::complaint(&error).error),
-        error => error.to_string(),
-    };
-    let mut groups = own_groups::at_least_one(load_balancer, named).await.map_err(told)?;
+    let mut groups = own_groups::at_least_one(load_balancer, named).await?;
     if let Some(identity) = identity.filter(|_| named.is_empty()) {
         let found = own_groups::memberships(load_balancer, identity, groups.clone()).await;
-        let found = found.map_err(|error| told(error.into()))?.into_iter();
-        let ours = found.filter(|m| !m.pairs().is_empty()).map(|m| m.group).collect::<Vec<_>>();
+        let ours = found?.into_iter().filter(|m| !m.pairs().is_empty()).map(|m| m.group).collect::<Vec<_>>();
         groups = if ours.is_empty() { groups } else { ours };
     }
     Ok(groups.into_iter().map(|group| (group.arn, group.name, group.target_type)).collect())

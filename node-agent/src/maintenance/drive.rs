@@ -83,7 +83,7 @@ impl Driver {
         let finished = self.journal.record.finish(&self.operation, self.machine.utc());
         self.journal.save()?;
         self.progress.end();
-        if finished.verdict == Verdict::FailedButRestored {
+        if matches!(finished.verdict, Verdict::FailedButRestored | Verdict::GroupsDeleted) {
             self.notify("failed", finished.reason.as_deref().unwrap_or_default()).await;
         }
         Ok(finished)

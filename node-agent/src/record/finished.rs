@@ -34,6 +34,8 @@ pub enum Verdict {
     Succeeded,
     /// Something failed, and the node is back in service.
     FailedButRestored,
+    /// All target groups of the node were deleted while it was out, so it is back in none.
+    GroupsDeleted,
     /// The node never left service.
     NothingChanged,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Verdict {
         f.pad(match self {
             Verdict::Succeeded => "succeeded",
             Verdict::FailedButRestored => "failed, but the node is back in service",
+            Verdict::GroupsDeleted => "not back in service: all target groups of the node were deleted",
             Verdict::NothingChanged => "nothing changed",
         })
     }

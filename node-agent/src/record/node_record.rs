@@ -61,7 +61,7 @@ impl Record {
             verdict: operation.verdict(),
             exit_code: operation.exit_code(),
             at,
-            reason: operation.failure.as_ref().map(|failure| failure.reason.clone()),
+            reason: operation.reason(),
             turned_back: operation.failure.as_ref().and_then(|failure| failure.turned_back),
             phases: operation.history.clone(),
             boots: operation.boots,

@@ -164,10 +164,23 @@ impl Operation {
             self.note(why, next.phase, now);
         }
         self.forced |= next.forced;
+        if self.phase == Phase::Halted && next.phase == Phase::CheckHealth {
+            self.forget_what_was_repaired();
+        }
         if next.phase != self.phase {
             self.enter(next.phase, now.clone());
         }
         Ok(())
+    }
+
+    /// A node that halted is checked again, after a repair. If it comes back, the way back has not failed. What failed before
+    /// that stays: a repair does not run the command.
+    fn forget_what_was_repaired(&mut self) {
+        let way_back = [Phase::CheckHealth, Phase::Register, Phase::WaitInService];
+        let repaired = |phase| way_back.contains(&phase) || (phase == Phase::Reboot && self.boots > 0);
+        if self.failure.as_ref().is_some_and(|failure| repaired(failure.phase)) {
+            self.failure = None;
+        }
     }
 
     /// Applies the restart of the driver, with or without a boot.
@@ -295,16 +308,26 @@ impl Operation {
     pub fn verdict(&self) -> Verdict {
         match (self.left.is_some(), &self.failure) {
             (false, _) => Verdict::NothingChanged,
+            (true, _) if !self.groups.is_empty() && self.live_groups().next().is_none() => {
+                Verdict::GroupsDeleted
+            }
             (true, None) => Verdict::Succeeded,
             (true, Some(_)) => Verdict::FailedButRestored,
         }
+    }
+
+    /// The reason that goes with the verdict.
+    pub fn reason(&self) -> Option<String> {
+        let failed = self.failure.as_ref().map(|failure| failure.reason.clone());
+        let by_hand = || "register this node in its new target group by hand".to_owned();
+        failed.or_else(|| (self.verdict() == Verdict::GroupsDeleted).then(by_hand))
     }
 
     /// The exit code that goes with the verdict.
     pub fn exit_code(&self) -> u8 {
         match self.verdict() {
             Verdict::Succeeded => crate::exit::DONE,
-            Verdict::FailedButRestored => crate::exit::FAILED,
+            Verdict::FailedButRestored | Verdict::GroupsDeleted => crate::exit::FAILED,
             Verdict::NothingChanged if self.failure.as_ref().is_some_and(|f| f.configuration) => {
                 crate::exit::USAGE
             }

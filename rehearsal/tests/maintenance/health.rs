@@ -24,7 +24,7 @@ async fn a_service_that_stays_down_halts_the_node_and_resume_brings_it_back() {
 
     node.service.set(Some(200));
     let back = finished(node.resume().await);
-    assert_eq!((back.verdict, back.exit_code), (Verdict::FailedButRestored, 1));
+    assert_eq!((back.verdict, back.exit_code), (Verdict::Succeeded, 0));
     fleet.assert_restored();
 }
 

@@ -116,7 +116,7 @@ impl Play {
                         let booted = self.fleet.nodes[0].machine.boot.load(Ordering::Relaxed) > 1;
                         must(booted || !self.kind.reboots(), "succeeded without its reboot");
                     }
-                    Verdict::FailedButRestored => {
+                    Verdict::FailedButRestored | Verdict::GroupsDeleted => {
                         must(finished.reason.is_some(), "failed without a reason");
                         must(failed_only, "back in service, and the lease is kept");
                     }

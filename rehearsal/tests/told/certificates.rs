@@ -17,7 +17,7 @@ async fn without_ca_certificates_each_verb_names_the_package() {
         (&["drain"], 2),
         (&["check"], 1),
         (&["check", "--start"], 1),
-        (&["status"], 75),
+        (&["status"], 2),
         (&["lease", "break", NODE], 2),
         (&["lease", "clear", NODE], 2),
         (&["lease", "gc", NODE], 2),

@@ -11,5 +11,6 @@
 mod estate;
 
 mod certificates;
+mod exit_codes;
 mod instance_id;
 mod status;

@@ -194,7 +194,7 @@ impl Stage {
                 assert_eq!(reboots, usize::from(self.kind == Kind::CommandAndReboot));
             }
             Verdict::FailedButRestored | Verdict::GroupsDeleted => {
-                assert!(finished.reason.is_some() && code == 1, "{finished:?}")
+                assert!(finished.reason.is_some() && code == 1, "{finished:?}");
             }
             Verdict::NothingChanged => assert_eq!((began, reboots, &lease), (0, 0, &None)),
         }

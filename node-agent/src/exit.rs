@@ -15,6 +15,8 @@ pub const USAGE: u8 = 2;
 pub const HALTED: u8 = 3;
 /// Nothing was changed; try again later.
 pub const NOTHING_CHANGED: u8 = 75;
+/// For the unit: the configuration cannot be used, and nothing is on record. systemd does not restart it.
+pub const CONFIG: u8 = 78;
 /// Requests a reboot from the SSM agent.
 pub const REBOOT: u8 = 194;
 

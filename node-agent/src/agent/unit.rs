@@ -6,6 +6,7 @@ use crate::agent::gather;
 use crate::agent::lost;
 use crate::agent::open;
 use crate::agent::signals;
+use crate::agent::stuck::Stuck;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
 use crate::exit;
@@ -24,19 +25,26 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
     let stop = signals::listen()?.stop;
-    let progress = Progress::written_to(&settings.state_dir);
-    let requests = Requests::beside(&settings.state_dir);
-    let (mut journal, identity) = match open(&settings).await {
-        Ok(opened) => opened,
-        Err(complaint) => {
-            refuse_all(&requests, &settings, &complaint);
+    let mut stuck = Stuck::default();
+    loop {
+        let complaint = match work(&settings, &stop).await {
+            Err(complaint) if !complaint.is_locked() => complaint,
+            ended => return ended,
+        };
+        if !stuck.wait(&complaint, &settings, &stop).await {
             return Err(complaint);
         }
-    };
+    }
+}
+
+async fn work(settings: &Settings, stop: &Stop) -> Result<u8, Complaint> {
+    let progress = Progress::written_to(&settings.state_dir);
+    let (mut journal, identity) = open(settings).await?;
+    let requests = Requests::beside(&settings.state_dir);
     requests.forget_stop();
     let mut to_drive = match journal.record.operation.take() {
-        Some(operation) => Some(taken_up(operation, &settings)?),
-        None => lost::find(&mut journal, &identity, &settings).await?,
+        Some(operation) => Some(taken_up(operation, settings)?),
+        None => lost::find(&mut journal, &identity, settings).await?,
     };
     loop {
         let (operation, identity, load_balancer) = match to_drive.take() {
@@ -51,7 +59,7 @@ pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
                 None => return Ok(exit::DONE),
             },
         };
-        journal = match drive(&stop, &progress, journal, operation, identity, load_balancer).await? {
+        journal = match drive(stop, &progress, journal, operation, identity, load_balancer).await? {
             Some(journal) => journal,
             None => return Ok(exit::DONE),
         };
@@ -101,19 +109,6 @@ async fn open(settings: &Settings) -> Result<(Journal, Identity), Complaint> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             opened => return opened,
-        }
-    }
-}
-
-/// Tells those who ask for a new maintenance why this driver cannot work. One on record waits for a driver that can.
-fn refuse_all(requests: &Requests, settings: &Settings, complaint: &Complaint) {
-    if complaint.is_locked() || !matches!(open::on_record(settings), Ok(None)) {
-        return;
-    }
-    let refused = Refused { exit_code: complaint.exit_code, reason: format!("{:#}", complaint.error) };
-    for ask in requests.take() {
-        if let Ask::Begin(request) = ask {
-            requests.refuse(&request.id, &refused);
         }
     }
 }

@@ -26,6 +26,7 @@ mod tally;
 use crate::agent::failure::Complaint;
 use crate::agent::{open, shutdown_guard, unit};
 use crate::exit;
+use crate::record::journal;
 use crate::settings::{Settings, SettingsError};
 use args::{Cli, LeaseVerb, Verb};
 use clap::{CommandFactory, FromArgMatches};
@@ -120,6 +121,10 @@ fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
     let without = Settings::without(file, &cli.flags).ok();
     let settings = match cli.verb {
         Verb::Status(_) | Verb::Idle => without,
+        // The unit ends only if nothing is on record. What it cannot read, it tries again to read.
+        Verb::Resume { stay: true } => without
+            .filter(|without| !journal::is_idle(&without.state_dir))
+            .map(|without| open::settings_on_record(&without).unwrap_or(without)),
         Verb::Resume { .. } | Verb::Rejoin => without.and_then(|without| open::settings_on_record(&without)),
         // The machine goes down either way. Without a record, the groups tagged as managed are used.
         Verb::ShutdownGuard => without.map(|without| open::settings_on_record(&without).unwrap_or(without)),
@@ -127,6 +132,9 @@ fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
     };
     match settings {
         Some(settings) => Ok((settings, Some(unusable))),
+        None if matches!(cli.verb, Verb::Resume { stay: true }) => {
+            Err(Complaint::new(exit::CONFIG, unusable))
+        }
         None => Err(Complaint::new(exit::USAGE, unusable)),
     }
 }

@@ -11,7 +11,7 @@ mod last_look;
 mod lease_claim;
 mod lease_writer;
 pub(crate) mod limits;
-mod notify;
+pub(crate) mod notify;
 mod parked;
 pub mod progress;
 pub mod read_group;

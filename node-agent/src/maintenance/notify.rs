@@ -1,6 +1,9 @@
 //! Notifies people that a node needs them, or that a maintenance failed.
 
+use crate::machine::ports::Machine;
 use crate::maintenance::context::Driver;
+use crate::record::Operation;
+use crate::settings::Settings;
 use serde_json::json;
 use std::time::Duration;
 
@@ -28,5 +31,31 @@ impl Driver {
             Ok(()) => tracing::info!("notified people: {event}"),
             Err(error) => tracing::warn!("{error}; correct notify_command"),
         }
+    }
+}
+
+/// Runs `notify_command` for a driver that cannot go on. A failure is only logged.
+pub(crate) async fn stuck(
+    machine: &dyn Machine,
+    settings: &Settings,
+    instance_id: Option<&str>,
+    operation: Option<&Operation>,
+    reason: &str,
+) {
+    if settings.notify_command.is_empty() {
+        return;
+    }
+    let message = json!({
+        "event": "stuck",
+        "instance_id": instance_id,
+        "target_groups": settings.target_groups,
+        "operation": operation.map(|operation| &operation.request.id),
+        "reason": reason,
+        "began": operation.map(|operation| operation.began.utc),
+        "at": machine.utc(),
+    });
+    match machine.tell(&settings.notify_command, &message.to_string(), LIMIT).await {
+        Ok(()) => tracing::info!("notified people: stuck"),
+        Err(error) => tracing::warn!("{error}; correct notify_command"),
     }
 }

@@ -80,6 +80,11 @@ fn before_the_first_release(text: &[u8], path: PathBuf) -> Result<Option<Record>
     }
 }
 
+/// Whether the record can be read, and no maintenance is on it.
+pub fn is_idle(dir: &Path) -> bool {
+    read(dir).is_ok_and(|record| record.is_none_or(|record| record.operation.is_none()))
+}
+
 /// Whether a process drives this node now.
 pub fn is_driven(dir: &Path) -> bool {
     let lock = File::open(dir.join(LOCK)).map(|lock| lock.try_lock_shared());
@@ -92,19 +97,27 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Locked`] without waiting, when another process holds the lock.
     pub fn open(dir: &Path) -> Result<Opened, JournalError> {
+        let lock = Journal::lock(dir)?;
+        let found = read(dir)?;
+        let has_been = lock.metadata().is_ok_and(|lock| lock.len() > 0);
+        Ok(Opened { is_lost: has_been && found.is_none(), found, dir: dir.to_owned(), lock })
+    }
+
+    /// The lock alone, for a driver that cannot read the record.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn lock(dir: &Path) -> Result<File, JournalError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(io_error("make the directory", dir))?;
         let path = dir.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let lock = lock.map_err(io_error("open the lock", &path))?;
         match lock.try_lock() {
-            Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked),
-            Err(TryLockError::Error(cause)) => return Err(io_error("lock", &path)(cause)),
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Locked),
+            Err(TryLockError::Error(cause)) => Err(io_error("lock", &path)(cause)),
         }
-        let found = read(dir)?;
-        let has_been = lock.metadata().is_ok_and(|lock| lock.len() > 0);
-        Ok(Opened { is_lost: has_been && found.is_none(), found, dir: dir.to_owned(), lock })
     }
 
     /// Whether there was no record of this instance.

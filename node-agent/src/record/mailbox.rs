@@ -164,6 +164,11 @@ impl Requests {
         }
     }
 
+    /// Whether a refusal of an operation has not been taken yet.
+    pub(crate) fn is_refused(&self, id: &str) -> bool {
+        self.dir.join(refusal(id)).exists()
+    }
+
     /// Takes the refusal of an operation, if there is one.
     pub fn refused(&self, id: &str) -> Option<Refused> {
         let path = self.dir.join(refusal(id));

@@ -20,3 +20,4 @@ mod people;
 mod requests;
 mod run_command;
 mod ssm;
+mod stuck;

@@ -45,7 +45,7 @@ pub(crate) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String),
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         return Err(usage(anyhow::anyhow!(
             "failed to find the AWS region: it is not in AWS_REGION, the profile or the instance metadata service; set \
-             AWS_REGION or --region"
+             AWS_REGION or --region, and in a container check that the hop limit of IMDS is at least 2"
         )));
     };
     if let Some(provider) = config.credentials_provider() {
@@ -55,7 +55,8 @@ pub(crate) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String),
             let cause = cause.trim_end_matches(". Attempted:");
             usage(anyhow::anyhow!(
                 "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set \
-                 AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                 AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; in a container, check that the hop limit of \
+                 IMDS is at least 2"
             ))
         })?;
     }

@@ -40,7 +40,7 @@ pub enum IdentityError {
     /// The metadata service does not answer as it should.
     #[error(
         "failed to get the instance id from the instance metadata service: {0}; on EC2 check that IMDS is enabled, \
-         elsewhere set --instance-id"
+         and in a container that its hop limit is at least 2; elsewhere set --instance-id"
     )]
     Metadata(String),
 }

@@ -96,7 +96,8 @@ pub async fn find(
     named: &[String],
 ) -> Result<Vec<Membership>, MembershipError> {
     let node = || identity.instance_id.clone();
-    let mut found = memberships(load_balancer, identity, groups(load_balancer, named).await?).await?;
+    let mut found =
+        memberships(load_balancer, identity, groups_around(load_balancer, identity, named).await?).await?;
     let elsewhere = found.iter().find(|membership| membership.pairs().is_empty());
     if let Some(Membership { group, .. }) = elsewhere.filter(|_| !named.is_empty()) {
         return Err(MembershipError::NotAMember { node: node(), group: group.name.clone() });
@@ -170,20 +171,61 @@ pub async fn memberships(
 }
 
 /// The named groups, or all that are tagged as managed, with or without this node, in the order of their ARNs. Empty: no
-/// group has the tag.
+/// group has the tag. A group of an unsupported kind that was not named is left out: it may be another team's.
 ///
 /// # Errors
-/// [`MembershipError`], also when one of them is of an unsupported kind.
+/// [`MembershipError`], also when a named group is of an unsupported kind.
 pub async fn groups(
     load_balancer: &LoadBalancer,
     named: &[String],
 ) -> Result<Vec<TargetGroup>, MembershipError> {
+    let (supported, others) = known(load_balancer, named).await?;
+    for other in others {
+        tracing::warn!("left out: {other}");
+    }
+    Ok(supported)
+}
+
+/// The groups that this program works with, and those of other kinds, which are an error if they were named.
+async fn known(
+    load_balancer: &LoadBalancer,
+    named: &[String],
+) -> Result<(Vec<TargetGroup>, Vec<Unsupported>), MembershipError> {
     let described = described(load_balancer, named).await?;
     let missing = named.iter().find(|name| !described.iter().any(|group| is_called(group, name)));
     if let Some(name) = missing {
         return Err(MembershipError::NoSuchGroup(name.clone()));
     }
-    Ok(described.into_iter().collect::<Result<_, _>>()?)
+    let (mut supported, mut others) = (Vec::new(), Vec::new());
+    for group in described {
+        match group {
+            Ok(group) => supported.push(group),
+            Err(other) if named.is_empty() => others.push(other),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok((supported, others))
+}
+
+/// Like [`groups`], for a node: a group of an unsupported kind that is tagged as managed and contains this node is an error.
+/// Requests would still reach the node through it.
+///
+/// # Errors
+/// As [`groups`].
+pub async fn groups_around(
+    load_balancer: &LoadBalancer,
+    identity: &Identity,
+    named: &[String],
+) -> Result<Vec<TargetGroup>, MembershipError> {
+    let (supported, others) = known(load_balancer, named).await?;
+    let ours = [TargetType::Instance, TargetType::Ip].map(|kind| identity.target_id(kind));
+    for other in others {
+        let targets = load_balancer.target_health(&other.arn).await?;
+        if targets.iter().any(|state| ours.contains(&state.target.id.as_str())) {
+            return Err(other.into());
+        }
+    }
+    Ok(supported)
 }
 
 /// Like [`groups`], for a caller that needs at least one.

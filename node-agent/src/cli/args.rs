@@ -29,6 +29,14 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// A time with its zone: a bare `04:00` could be yesterday's, or another zone's.
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        "it needs a date, a time and a zone, such as 2026-11-24T04:00:00Z or 2026-11-24T04:00:00+01:00"
+            .to_owned()
+    })
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Take this node out of service, run a command, reboot, and bring it back
@@ -94,7 +102,7 @@ pub(super) struct MaintainArgs {
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "always", default_value = "never")]
     pub(super) reboot: RebootWhen,
     /// Give up if the node has not left service by this UTC time, such as 2026-11-24T04:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) not_after: Option<Timestamp>,
     /// Path of the calling script, which the SSM agent makes new for each run: `--run "$0"`
     #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]
@@ -110,7 +118,7 @@ pub(super) struct MaintainArgs {
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
     /// Give up if the node has not left service by this UTC time, such as 2026-11-24T04:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) not_after: Option<Timestamp>,
     /// Path of the calling script, which the SSM agent makes new for each run: `--run "$0"`
     #[arg(long, value_name = "SCRIPT", allow_hyphen_values = true)]

@@ -112,10 +112,11 @@ async fn own_groups(
         let live = operation.live_groups();
         return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect());
     }
-    let groups = match own_groups::groups(&node.load_balancer, &settings.target_groups).await {
-        Err(MembershipError::Call(error)) => return Err(Against::from(&error)),
-        groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
-    };
+    let groups =
+        match own_groups::groups_around(&node.load_balancer, &node.identity, &settings.target_groups).await {
+            Err(MembershipError::Call(error)) => return Err(Against::from(&error)),
+            groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
+        };
     let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
     let found = found.map_err(|error| Against::from(&error))?.into_iter();
     let named = !settings.target_groups.is_empty();

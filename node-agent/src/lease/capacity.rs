@@ -129,6 +129,8 @@ struct Member<'a> {
     /// The zonal shift that keeps it from traffic.
     shifted: Option<String>,
     holds: bool,
+    /// The state and reason of a target that is no capacity.
+    state: Option<String>,
 }
 
 impl<'a> Members<'a> {
@@ -150,6 +152,7 @@ impl<'a> Members<'a> {
                 in_service: !pairs.is_empty() && pairs.iter().all(|pair| pair.is_capacity()),
                 shifted: pairs.iter().find_map(|pair| pair.administrative_override.clone()),
                 holds: holders.contains(id),
+                state: pairs.iter().find(|pair| !pair.is_capacity()).map(ToString::to_string),
             }
         };
         let others: Vec<_> = others.into_iter().map(member).collect();
@@ -234,7 +237,9 @@ impl<'a> Members<'a> {
             .map(|m| match &m.shifted {
                 Some(shift) => format!("{} ({shift})", m.id),
                 None if m.holds => format!("{} (holds a lease)", m.id),
-                None => m.id.to_owned(),
+                None => {
+                    m.state.as_ref().map_or_else(|| m.id.to_owned(), |state| format!("{} is {state}", m.id))
+                }
             })
             .collect();
         if ids.is_empty() { "none of the registered nodes".to_owned() } else { ids.join(", ") }

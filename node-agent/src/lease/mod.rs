@@ -47,8 +47,7 @@ pub enum Stopped {
     Paused(String),
     /// Maintenance failed on other nodes.
     #[error(
-        "{} failed maintenance and at most {limit} may (node-agent/max-failures): {nodes}; repair them, then run \
-         `node-agent resume` on a halted node and `node-agent maintain` on a failed one",
+        "{} failed maintenance and at most {limit} may (node-agent/max-failures): {nodes}; repair them, then {advice}",
         if *count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
     )]
     Failures {
@@ -58,6 +57,8 @@ pub enum Stopped {
         limit: u32,
         /// Which, and how.
         nodes: String,
+        /// What helps these nodes.
+        advice: String,
     },
 }
 
@@ -129,7 +130,8 @@ impl Leases {
         if failures.len() <= policy.max_failures as usize {
             return Ok(());
         }
-        Err(Stopped::Failures { count: failures.len(), limit: policy.max_failures, nodes: list(&failures) })
+        let (count, nodes, advice) = (failures.len(), list(&failures), after_repair(&failures));
+        Err(Stopped::Failures { count, limit: policy.max_failures, nodes, advice })
     }
 
     /// Whether a slot is free for us.
@@ -153,6 +155,18 @@ impl Leases {
             }
             _ => Claim::NotVisible,
         }
+    }
+}
+
+/// What helps a failed node does not help a halted or a broken one.
+fn after_repair(failures: &[(&str, &Reading)]) -> String {
+    let is = |state| failures.iter().any(|(_, reading)| reading.state() == Some(state));
+    let halted = "run `node-agent resume` on a halted node, or on one whose lease was broken";
+    let failed = "run `node-agent maintain` on a failed node, or `node-agent lease clear` with its ID";
+    match (is(LeaseState::Halted) || is(LeaseState::Broken), is(LeaseState::Failed)) {
+        (true, true) => format!("{halted}; {failed}"),
+        (false, true) => failed.to_owned(),
+        _ => halted.to_owned(),
     }
 }
 

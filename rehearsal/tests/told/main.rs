@@ -13,4 +13,5 @@ mod estate;
 mod certificates;
 mod exit_codes;
 mod instance_id;
+mod messages;
 mod status;

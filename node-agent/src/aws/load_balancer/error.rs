@@ -66,7 +66,7 @@ impl CallError {
     pub fn is_final(&self) -> bool {
         let passing = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidTarget"];
         match self.kind {
-            CallErrorKind::Rejected { .. } => !self.has_code(&passing),
+            CallErrorKind::Rejected { .. } => !self.has_code(&passing) && !self.is_clock(),
             CallErrorKind::NoCertificates => true,
             CallErrorKind::Throttled(_) | CallErrorKind::Unknown(_) => false,
         }
@@ -74,6 +74,16 @@ impl CallError {
 
     fn has_code(&self, codes: &[&str]) -> bool {
         matches!(&self.kind, CallErrorKind::Rejected { code, .. } if codes.contains(&code.as_str()))
+    }
+
+    /// The clock of this machine is wrong, as right after a boot: the signature is of another time.
+    fn is_clock(&self) -> bool {
+        let of_a_signature = |message: &str| {
+            ["not yet current", "expired"].iter().any(|part| message.contains(part))
+                && message.contains("ignature")
+        };
+        self.has_code(&["RequestTimeTooSkewed", "RequestInTheFuture"])
+            || matches!(&self.kind, CallErrorKind::Rejected { message, .. } if of_a_signature(message))
     }
 
     fn is_of_auto_scaling(&self) -> bool {
@@ -90,6 +100,9 @@ impl CallError {
             }
             CallErrorKind::Unknown(_) => {
                 "check the network, the region and AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"
+            }
+            CallErrorKind::Rejected { .. } if self.is_clock() => {
+                "the clock of this machine is wrong: check its time synchronization, such as with `timedatectl`"
             }
             CallErrorKind::Rejected { code, .. } => match code.as_str() {
                 "ValidationError" | "ResourceContention" if self.is_of_auto_scaling() => {
@@ -161,5 +174,32 @@ pub(crate) trait HttpStatus {
 impl<E> HttpStatus for SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse> {
     fn status(&self) -> Option<u16> {
         self.raw_response().map(|response| response.status().as_u16())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_is_named_and_passes() {
+        let rejected = |code: &str, message: &str| CallError {
+            call: "DescribeTags",
+            kind: CallErrorKind::Rejected { code: code.to_owned(), message: message.to_owned() },
+        };
+        for (code, message) in [
+            ("SignatureDoesNotMatch", "Signature not yet current: 20261125T230000Z is still later than"),
+            ("SignatureDoesNotMatch", "Signature expired: 20261125T220000Z is now earlier than"),
+            ("RequestTimeTooSkewed", ""),
+        ] {
+            let error = rejected(code, message);
+            assert!(
+                !error.is_final() && error.to_string().contains("the clock of this machine is wrong"),
+                "{error}"
+            );
+        }
+        let wrong_key =
+            rejected("SignatureDoesNotMatch", "The request signature we calculated does not match");
+        assert!(wrong_key.is_final(), "{wrong_key}");
     }
 }

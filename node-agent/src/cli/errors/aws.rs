@@ -29,6 +29,7 @@ pub(super) fn call_errors() -> Messages {
             &failed("DescribeTargetGroups", rejected("TargetGroupNotFound")),
             &failed("DeregisterTargets", rejected("AccessDenied")),
             &failed("EnterStandby", rejected("ValidationError")),
+            &failed("DescribeTags", rejected("RequestTimeTooSkewed")),
             &failed("AddTags", rejected("TooManyTags")),
         ],
     )

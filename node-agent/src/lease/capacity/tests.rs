@@ -84,7 +84,7 @@ fn an_unhealthy_neighbour_blocks_both_and_is_named() {
     let message = group.begin().unwrap_err().to_string();
     assert_eq!(
         message,
-        "1 other node is in service or under maintenance; 2 are required (fleet size minus max-unavailable); not healthy: b"
+        "1 other node is in service or under maintenance; 2 are required (fleet size minus max-unavailable); not healthy: b is unhealthy"
     );
     assert!(group.leave().is_err());
 }

@@ -218,10 +218,11 @@ pub async fn groups_around(
     named: &[String],
 ) -> Result<Vec<TargetGroup>, MembershipError> {
     let (supported, others) = known(load_balancer, named).await?;
-    let ours = [TargetType::Instance, TargetType::Ip].map(|kind| identity.target_id(kind));
+    // Its type may be unknown: by instance id or by address.
+    let us = identity.own_ids(TargetType::Ip);
     for other in others {
         let targets = load_balancer.target_health(&other.arn).await?;
-        if targets.iter().any(|state| ours.contains(&state.target.id.as_str())) {
+        if targets.iter().any(|state| us.include(&state.target.id)) {
             return Err(other.into());
         }
     }

@@ -39,7 +39,9 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, Against> 
             let why = format!("in target group {name}, {refusal}");
             match refusal {
                 Refusal::NotNow(_) | Refusal::Stopped(_) => findings.add(why),
-                Refusal::Policy(_) | Refusal::Misconfigured(_) => findings.add(Against::lasting(why)),
+                Refusal::Policy(_) | Refusal::Misconfigured(_) | Refusal::Controlled(_) => {
+                    findings.add(Against::lasting(why));
+                }
             }
         }
         let slot =

@@ -100,9 +100,9 @@ async fn add_groups(
         }
     };
     for (arn, name, kind) in groups {
-        let me = identity.map(|identity| identity.target_id(kind));
+        let us = identity.map(|identity| identity.own_ids(kind));
         match read_group::read(load_balancer, &arn).await {
-            Ok(reading) => status.groups.push(GroupStatus::of(me, name, arn, &reading, status.at)),
+            Ok(reading) => status.groups.push(GroupStatus::of(us, name, arn, &reading, status.at)),
             Err(error) => status.problems.push(error.to_string()),
         }
     }

@@ -1,6 +1,6 @@
 //! The facts of `status`, as `--json` prints them.
 
-use crate::aws::target_group::{TargetHealth, TargetState};
+use crate::aws::target_group::{OwnIds, TargetHealth, TargetState};
 use crate::lease::explain::{self, Remark};
 use crate::lease::policy::Policy;
 use crate::lease::snapshot::GroupSnapshot;
@@ -76,13 +76,13 @@ pub(super) struct LeaseStatus {
 impl GroupStatus {
     /// The group as a snapshot shows it. `me`: how the group calls this node.
     pub(super) fn of(
-        me: Option<&str>,
+        us: Option<OwnIds<'_>>,
         name: String,
         arn: String,
         reading: &GroupSnapshot,
         now: Timestamp,
     ) -> GroupStatus {
-        let own = reading.targets.iter().filter(|state| Some(state.target.id.as_str()) == me);
+        let own = reading.targets.iter().filter(|state| us.is_some_and(|us| us.include(&state.target.id)));
         let policy: Option<&Policy> = reading.policy.as_ref().ok();
         let instances = instances(&reading.targets);
         GroupStatus {

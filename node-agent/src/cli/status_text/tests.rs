@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aws::load_balancer::{CallError, CallErrorKind};
-use crate::aws::target_group::{Attributes, Target, TargetHealth, TargetState};
+use crate::aws::target_group::{Attributes, OwnIds, Target, TargetHealth, TargetState};
 use crate::lease::snapshot::GroupSnapshot;
 use crate::machine::time::Moment;
 use crate::record::journal::JournalError;
@@ -89,7 +89,8 @@ impl Status {
     fn with(mut self, group: Group) -> Status {
         let (name, arn) = (group.name.to_owned(), format!("arn:{}", group.name));
         let snapshot = GroupSnapshot::of(group.attributes, &group.tags, group.targets);
-        self.groups.push(GroupStatus::of(self.instance_id.as_deref(), name, arn, &snapshot, self.at));
+        let us = self.instance_id.as_deref().map(|instance| OwnIds { instance, addresses: &[] });
+        self.groups.push(GroupStatus::of(us, name, arn, &snapshot, self.at));
         self
     }
 

@@ -52,8 +52,7 @@ async fn ports_that_are_lost_with_the_record_are_told_and_a_request_is_answered_
 async fn without_the_metadata_service_after_a_boot_people_are_told() {
     let mut machine = machine().await;
     machine.agent(&["drain"]).await.says(0, &["drained"]);
-    let found = machine.estate.environment.insert("AWS_EC2_METADATA_DISABLED", "true".to_owned());
-    assert_eq!(found, None);
+    machine.set("AWS_EC2_METADATA_DISABLED", "true".to_owned());
     std::fs::remove_file(machine.file("state/record.json")).unwrap();
     machine.reboot().await;
     is_stuck(&machine, "failed to get the instance id").await;

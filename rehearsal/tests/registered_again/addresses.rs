@@ -96,10 +96,7 @@ async fn a_node_without_any_of_its_addresses_left_halts_and_comes_back_once_it_i
     assert!(why.contains("none of the addresses that it was registered with is its own any more"), "{why}");
     register(&fleet, 0, PORT);
     let done = finished(by_secondary.resume().await);
-    assert_eq!(
-        (done.verdict, fleet.state(&node.target_id, PORT)),
-        (Verdict::FailedButRestored, "healthy".into())
-    );
+    assert_eq!((done.verdict, fleet.state(&node.target_id, PORT)), (Verdict::Succeeded, "healthy".into()));
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

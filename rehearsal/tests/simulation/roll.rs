@@ -119,7 +119,7 @@ fn a_roll_of_ten_and_of_a_hundred_wastes_little() {
     // With one slot each of them has a long wait near the head of the queue, where looks are frequent.
     meets(
         &[Roll { seed: 1, nodes: 10, slots: 1, settle: 10, command: 52 }],
-        &Target { calls_per_node: 65.0, makespan: 1.15 },
+        &Target { calls_per_node: 67.0, makespan: 1.15 },
     );
     meets(
         &[Roll { seed: 1, nodes: 100, slots: 4, settle: 10, command: 49 }],
@@ -137,8 +137,8 @@ fn a_thousand_nodes_meet_the_figures() {
             .map(move |seed| Roll { seed, nodes: 1000, slots: 10, settle, command: 48 })
             .collect::<Vec<_>>()
     };
-    meets(&rolls(10), &Target { calls_per_node: 41.0, makespan: 1.22 });
-    meets(&rolls(5), &Target { calls_per_node: 40.5, makespan: 1.17 });
+    meets(&rolls(10), &Target { calls_per_node: 43.0, makespan: 1.22 });
+    meets(&rolls(5), &Target { calls_per_node: 42.5, makespan: 1.17 });
 }
 
 fn meets(rolls: &[Roll], target: &Target) {

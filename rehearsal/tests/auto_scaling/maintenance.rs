@@ -103,3 +103,20 @@ async fn a_machine_that_is_switched_off_leaves_by_itself() {
     fleet.nodes[0].leave_before(GoingDown::PowerOff).await;
     assert_eq!((calls(&fleet, "EnterStandby"), calls(&fleet, "DeregisterTargets")), (0, 1));
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_in_standby_that_somebody_registers_is_deregistered_directly_and_comes_back() {
+    let fleet = scaled(standby()).await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.reboot(), Phase::Drain).await;
+    // The Auto Scaling group does not undo that.
+    fleet.alb.register(&fleet.arn, &node.target_id, crate::fleet::PORT);
+    let done = finished(running.await.unwrap());
+    assert_eq!(done.verdict, Verdict::Succeeded, "{done:?}");
+    assert_eq!(
+        ["EnterStandby", "ExitStandby", "DeregisterTargets"].map(|call| calls(&fleet, call)),
+        [1, 1, 1]
+    );
+    assert_eq!(state(&fleet), "InService");
+    fleet.assert_restored();
+}

@@ -165,3 +165,24 @@ async fn without_a_newer_port_a_port_that_does_not_answer_halts_the_node() {
     until(|| node.phase() == Some(Phase::Halted)).await;
     running.abort();
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_new_port_in_one_of_two_groups_is_seen_there_and_the_other_group_is_left_alone() {
+    let fleet = fleet().two_groups().start().await;
+    let node = &fleet.nodes[0];
+    takes(node, 300);
+    let running = node.begun(node.request(RebootWhen::Always, &["patch"]), Phase::RunCommand).await;
+    fleet.alb.register(&fleet.arns[1], &node.target_id, NEW_PORT);
+    let state = || {
+        let targets = fleet.alb.targets(&fleet.arns[1]).into_iter();
+        targets
+            .filter(|target| target.port == NEW_PORT)
+            .map(|target| target.state.to_string())
+            .collect::<String>()
+    };
+    within(Duration::from_secs(130), || state() == "draining").await;
+    assert_eq!(fleet.calls("DeregisterTargets").len(), 3, "once in each group, and again in the second");
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    assert_eq!(state(), "healthy");
+    fleet.assert_restored();
+}

@@ -44,13 +44,12 @@ impl Driver {
     /// What is registered, from one read of each group. New registrations join the record. A group that cannot be read is
     /// left out: the caller looks again later, or cannot wait.
     pub(crate) async fn glance_at_registrations(&mut self) -> Result<Vec<Registered>, DriveError> {
-        self.read_addresses().await;
         let mut found = Vec::new();
         for index in 0..self.operation.groups.len() {
             let Some(group) = self.operation.live_group(index) else { continue };
             let arn = group.arn.clone();
             match self.load_balancer.target_health(&arn).await {
-                Ok(states) => found.extend(self.take_note(index, &states)?),
+                Ok(states) => found.extend(self.take_note(index, &states).await?),
                 Err(error) if error.is_group_gone() => self.group_is_gone(index)?,
                 Err(error) => tracing::warn!("failed to check whether this node is registered: {error}"),
             }
@@ -59,8 +58,14 @@ impl Driver {
         Ok(found)
     }
 
-    /// Notes what of this node is registered in one group, as it was just read.
-    fn take_note(&mut self, index: usize, states: &[TargetState]) -> Result<Option<Registered>, DriveError> {
+    /// Notes what of this node is registered in one group, as it was just read. The addresses are read after the group: one
+    /// that was registered in it was ours before.
+    async fn take_note(
+        &mut self,
+        index: usize,
+        states: &[TargetState],
+    ) -> Result<Option<Registered>, DriveError> {
+        self.read_addresses().await;
         let certain = self.is_past_staleness(index)?;
         let Some(group) = self.operation.groups.get_mut(index) else { return Ok(None) };
         let us = self.identity.own_ids(group.target_type);
@@ -85,11 +90,11 @@ impl Driver {
     /// Before the node comes back: what somebody registered while it was out joins the record. Coming back does not depend on
     /// the API here, so a group that does not answer is left out.
     pub(crate) async fn join_registered_meanwhile(&mut self) -> Result<(), DriveError> {
-        self.read_addresses().await;
         let mut joined = 0;
         for index in 0..self.operation.groups.len() {
             let Some(arn) = self.operation.live_group(index).map(|group| group.arn.clone()) else { continue };
             let Ok(states) = self.load_balancer.target_health(&arn).await else { continue };
+            self.read_addresses().await;
             let Some(group) = self.operation.groups.get_mut(index) else { continue };
             let us = self.identity.own_ids(group.target_type);
             for state in us.registered(&states) {
@@ -108,12 +113,11 @@ impl Driver {
 
     /// As [`Driver::glance_at_registrations`], but each group is read until it answers.
     pub(crate) async fn registrations(&mut self) -> Step<Vec<Registered>> {
-        self.read_addresses().await;
         let mut found = Vec::new();
         for index in 0..self.operation.groups.len() {
             let states = self.ask_group(index, async |lb, arn| lb.target_health(arn).await).await?;
             if let Some(states) = states {
-                found.extend(self.take_note(index, &states)?);
+                found.extend(self.take_note(index, &states).await?);
             }
         }
         self.out_seen = Some(Instant::now());

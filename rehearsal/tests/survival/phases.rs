@@ -9,21 +9,21 @@ use node_agent::machine::systemd::GoingDown;
 use node_agent::record::phase::Phase;
 use std::time::Instant;
 
-/// The phases that an undisturbed run has on record, with the point at which to stop.
-async fn phases_of(kind: Kind) -> Vec<(Phase, usize)> {
+/// The phases that an undisturbed run has on record.
+async fn phases_of(kind: Kind) -> Vec<Phase> {
     let play = Play::new(kind, Points::new(), Death::Killed).await;
     play.to_the_end().await;
     play.points.phases()
 }
 
 /// Stopped in a phase, with a trouble before the driver goes on. True when it had to halt.
-async fn troubled_in(kind: Kind, phase: (Phase, usize), trouble: Trouble, death: Death) -> bool {
-    let mut play = Play::new(kind, Points::stopping_at(&[phase.1]), death).await;
+async fn troubled_in(kind: Kind, phase: Phase, trouble: Trouble, death: Death) -> bool {
+    let mut play = Play::new(kind, Points::stopping_in(phase), death).await;
     play.while_stopped = Some(trouble);
     let ended = play.to_the_end().await;
     play.settle().await;
     let broken = play.broken_rules(&ended);
-    let what = format!("{kind:?}, {trouble:?} in {}, {death:?}", phase.0);
+    let what = format!("{kind:?}, {trouble:?} in {phase}, {death:?}");
     assert!(broken.is_empty(), "{what}: {broken:#?}; {ended:?}");
     let halted = matches!(ended, Ended::Halted(_));
     let healed = play.healed(ended).await;
@@ -35,9 +35,9 @@ async fn troubled_in(kind: Kind, phase: (Phase, usize), trouble: Trouble, death:
 }
 
 /// Stopped in a phase, because the machine goes down. The guard leaves no registration behind, and the boot brings it back.
-async fn shut_down_in(kind: Kind, phase: (Phase, usize), how: GoingDown) {
-    let play = Play::new(kind, Points::stopping_at(&[phase.1]), Death::Killed).await;
-    let what = format!("{kind:?}, {how:?} in {}", phase.0);
+async fn shut_down_in(kind: Kind, phase: Phase, how: GoingDown) {
+    let play = Play::new(kind, Points::stopping_in(phase), Death::Killed).await;
+    let what = format!("{kind:?}, {how:?} in {phase}");
     play.until_stopped().await;
     let node = &play.fleet.nodes[0];
     node.leave_before(how).await;

@@ -48,8 +48,10 @@ pub type Meddle = Box<dyn FnOnce(&LocalAlb, &str) + Send>;
 #[derive(Default)]
 struct State {
     passed: Vec<Point>,
-    /// The first point at which each phase was on record.
-    phases: Vec<(Phase, usize)>,
+    /// The phases that were on record.
+    phases: Vec<Phase>,
+    /// Stop when this one is.
+    last_phase: Option<Phase>,
     /// Stop at these, counted over the whole run, in this order.
     stops: Vec<usize>,
     calls: Vec<(String, Instant)>,
@@ -76,6 +78,13 @@ impl Points {
     pub fn stopping_at(stops: &[usize]) -> Points {
         let points = Points::new();
         points.state().stops = stops.to_vec();
+        points
+    }
+
+    /// Stop as soon as this phase is on record.
+    pub fn stopping_in(phase: Phase) -> Points {
+        let points = Points::new();
+        points.state().last_phase = Some(phase);
         points
     }
 
@@ -152,21 +161,19 @@ impl Points {
         self.state().passed.clone()
     }
 
-    /// Every phase that was on record, with the first point at which it was.
-    pub fn phases(&self) -> Vec<(Phase, usize)> {
+    /// Every phase that was on record.
+    pub fn phases(&self) -> Vec<Phase> {
         self.state().phases.clone()
     }
 
-    fn note_phase(&self, record: &[u8]) {
+    /// Notes the phase of a record. True when the driver is to die here.
+    fn is_last_phase(&self, record: &[u8]) -> bool {
         let record: Option<Record> = serde_json::from_slice(record).ok();
-        let Some(phase) = record.and_then(|record| record.operation).map(|operation| operation.phase) else {
-            return;
-        };
+        let phase = record.and_then(|record| record.operation).map(|operation| operation.phase);
         let mut state = self.state();
-        if !state.phases.iter().any(|(known, _)| *known == phase) {
-            let point = state.passed.len();
-            state.phases.push((phase, point));
-        }
+        let Some(phase) = phase.filter(|phase| !state.phases.contains(phase)) else { return false };
+        state.phases.push(phase);
+        state.last_phase == Some(phase)
     }
 
     /// The calls so far.
@@ -247,8 +254,10 @@ impl Disk for PointDisk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         LocalDisk.replace(path, content)?;
-        self.0.note_phase(content);
         self.0.pass(Point::Wrote);
+        if self.0.is_last_phase(content) {
+            Points::stop();
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::fleet::Fleet;
 use crate::play::{Ended, Play};
 use crate::trouble::{ANOTHER_ADDRESS, ANOTHER_PORT, Trouble};
-use local_alb::TargetHealth;
+use local_alb::{TargetHealth, TargetView};
 use node_agent::record::Verdict;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -40,10 +40,13 @@ impl Play {
 
     /// What somebody else added is healthy, too.
     pub fn is_added_back(&self) -> bool {
-        let added = |id: &str, port| id == ANOTHER_ADDRESS || port == ANOTHER_PORT;
+        self.added().all(|target| target.state == TargetHealth::Healthy)
+    }
+
+    /// The registrations of the node that somebody else added.
+    fn added(&self) -> impl Iterator<Item = TargetView> {
         let targets = self.fleet.arns.iter().flat_map(|arn| self.fleet.alb.targets(arn));
-        let added: Vec<_> = targets.filter(|target| added(&target.id, target.port)).collect();
-        added.iter().all(|target| target.state == TargetHealth::Healthy)
+        targets.filter(|target| target.id == ANOTHER_ADDRESS || target.port == ANOTHER_PORT)
     }
 
     /// The node's lease tags that are left.
@@ -79,8 +82,9 @@ impl Play {
             Ended::Finished(finished) => finished.verdict == Verdict::NothingChanged,
             _ => !left_before,
         };
-        // Of two ports one may have been taken away before the node looked which it has.
-        let fewer = !left_before && healthy && !now.is_empty() && now.is_subset(&expected);
+        // Of two ports one may have been taken away before the node looked which it has. The other may be one that was added.
+        let some = !now.is_empty() || self.added().next().is_some();
+        let fewer = !left_before && healthy && some && now.is_subset(&expected);
         troubles.contains(&Trouble::Deregistered) && (!looked_since || never_left || fewer)
     }
 

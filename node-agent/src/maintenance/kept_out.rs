@@ -41,6 +41,7 @@ impl Driver {
         let mut leaving = Vec::new();
         let mut staying = None;
         for found in self.glance_at_registrations().await? {
+            tracing::warn!("{}", found.what);
             match self.claim_stands(found.index).await {
                 Ok(true) => leaving.push(found),
                 Ok(false) => {

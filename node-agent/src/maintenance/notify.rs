@@ -13,24 +13,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 impl Driver {
     /// Runs `notify_command`, if it is set. A failure is only logged.
     pub(crate) async fn notify(&self, event: &str, reason: &str) {
-        let argv = &self.operation.request.settings.notify_command;
-        if argv.is_empty() {
-            return;
-        }
-        let groups: Vec<_> = self.operation.groups.iter().map(|group| group.name.as_str()).collect();
-        let message = json!({
-            "event": event,
-            "instance_id": self.identity.instance_id,
-            "target_groups": groups,
-            "operation": self.operation.request.id,
-            "reason": reason,
-            "began": self.operation.began.utc,
-            "at": self.machine.utc(),
-        });
-        match self.machine.tell(argv, &message.to_string(), LIMIT).await {
-            Ok(()) => tracing::info!("notified people: {event}"),
-            Err(error) => tracing::warn!("{error}; correct notify_command"),
-        }
+        let settings = &self.operation.request.settings;
+        let instance_id = Some(self.identity.instance_id.as_str());
+        tell(self.machine.as_ref(), settings, event, instance_id, Some(&self.operation), reason).await;
     }
 }
 
@@ -42,20 +27,37 @@ pub(crate) async fn stuck(
     operation: Option<&Operation>,
     reason: &str,
 ) {
-    if settings.notify_command.is_empty() {
+    tell(machine, settings, "stuck", instance_id, operation, reason).await;
+}
+
+async fn tell(
+    machine: &dyn Machine,
+    settings: &Settings,
+    event: &str,
+    instance_id: Option<&str>,
+    operation: Option<&Operation>,
+    reason: &str,
+) {
+    let argv = &settings.notify_command;
+    if argv.is_empty() {
         return;
     }
+    // Without groups on record, those of the settings.
+    let groups: Vec<_> = match operation.filter(|operation| !operation.groups.is_empty()) {
+        Some(operation) => operation.groups.iter().map(|group| &group.name).collect(),
+        None => settings.target_groups.iter().collect(),
+    };
     let message = json!({
-        "event": "stuck",
+        "event": event,
         "instance_id": instance_id,
-        "target_groups": settings.target_groups,
+        "target_groups": groups,
         "operation": operation.map(|operation| &operation.request.id),
         "reason": reason,
         "began": operation.map(|operation| operation.began.utc),
         "at": machine.utc(),
     });
-    match machine.tell(&settings.notify_command, &message.to_string(), LIMIT).await {
-        Ok(()) => tracing::info!("notified people: stuck"),
+    match machine.tell(argv, &message.to_string(), LIMIT).await {
+        Ok(()) => tracing::info!("notified people: {event}"),
         Err(error) => tracing::warn!("{error}; correct notify_command"),
     }
 }

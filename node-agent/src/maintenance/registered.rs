@@ -42,7 +42,7 @@ impl Driver {
     }
 
     /// What is registered, from one read of each group. New registrations join the record. A group that cannot be read is
-    /// left out: the caller looks again later, or cannot wait.
+    /// left out: the caller looks again later, or does not depend on the API.
     pub(crate) async fn glance_at_registrations(&mut self) -> Result<Vec<Registered>, DriveError> {
         let mut found = Vec::new();
         for index in 0..self.operation.groups.len() {
@@ -79,36 +79,14 @@ impl Driver {
         } else {
             format!("{} of this node was registered in {} meanwhile and is {first}", first.target, group.name)
         };
-        let joined = found.iter().filter(|state| group.join(&state.target)).count();
-        tracing::warn!("{what}");
-        if joined > 0 {
+        let joined: Vec<_> = found.into_iter().filter(|state| group.join(&state.target)).collect();
+        for state in &joined {
+            tracing::warn!("{} of this node was registered in {} meanwhile", state.target, group.name);
+        }
+        if !joined.is_empty() {
             self.save()?;
         }
         Ok(Some(Registered { index, what }))
-    }
-
-    /// Before the node comes back: what somebody registered while it was out joins the record. Coming back does not depend on
-    /// the API here, so a group that does not answer is left out.
-    pub(crate) async fn join_registered_meanwhile(&mut self) -> Result<(), DriveError> {
-        let mut joined = 0;
-        for index in 0..self.operation.groups.len() {
-            let Some(arn) = self.operation.live_group(index).map(|group| group.arn.clone()) else { continue };
-            let Ok(states) = self.load_balancer.target_health(&arn).await else { continue };
-            self.read_addresses().await;
-            let Some(group) = self.operation.groups.get_mut(index) else { continue };
-            let us = self.identity.own_ids(group.target_type);
-            for state in us.registered(&states) {
-                if group.join(&state.target) {
-                    tracing::warn!(
-                        "{} of this node was registered in {} meanwhile",
-                        state.target,
-                        group.name
-                    );
-                    joined += 1;
-                }
-            }
-        }
-        if joined == 0 { Ok(()) } else { self.save() }
     }
 
     /// As [`Driver::glance_at_registrations`], but each group is read until it answers.

@@ -2,10 +2,12 @@
 
 use crate::fleet::{Fleet, PORT, finished, fleet, until, within};
 use crate::register;
+use node_agent::maintenance::context::End;
 use node_agent::record::phase::Phase;
 use node_agent::record::{Request, Verdict};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 const SECONDARY: &str = "10.0.9.1";
 const IPV6: &str = "fd00::9";
@@ -14,6 +16,16 @@ const IPV6_IN_FULL: &str = "fd00:0:0:0:0:0:0:9";
 
 fn register_address(fleet: &Fleet, address: &str) {
     fleet.alb.register(&fleet.arn, address, PORT);
+}
+
+/// The first node has its secondary address in the group, too, and runs its command.
+async fn out_with_two_addresses(fleet: &Fleet) -> JoinHandle<End> {
+    fleet.give_address(0, SECONDARY);
+    register_address(fleet, SECONDARY);
+    until(|| fleet.state(SECONDARY, PORT) == "healthy").await;
+    let mut both = fleet.nodes[0].clone();
+    both.identity.addresses.push(SECONDARY.parse().unwrap());
+    both.begun(both.run(&["patch"]), Phase::RunCommand).await
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -37,12 +49,7 @@ async fn another_address_that_was_registered_meanwhile_is_drained_before_the_reb
 async fn a_node_with_two_addresses_in_a_group_is_one_node_and_leaves_with_both() {
     let fleet = fleet().by_address().start().await;
     let node = &fleet.nodes[0];
-    fleet.give_address(0, SECONDARY);
-    register_address(&fleet, SECONDARY);
-    until(|| fleet.state(SECONDARY, PORT) == "healthy").await;
-    let mut both = node.clone();
-    both.identity.addresses.push(SECONDARY.parse().unwrap());
-    let running = both.begun(both.run(&["patch"]), Phase::RunCommand).await;
+    let running = out_with_two_addresses(&fleet).await;
     assert_eq!(
         (fleet.state(&node.target_id, PORT), fleet.state(SECONDARY, PORT)),
         ("unused".into(), "unused".into())
@@ -56,12 +63,7 @@ async fn a_node_with_two_addresses_in_a_group_is_one_node_and_leaves_with_both()
 async fn an_address_that_now_belongs_to_another_machine_is_left_alone() {
     let fleet = fleet().by_address().start().await;
     let node = &fleet.nodes[0];
-    fleet.give_address(0, SECONDARY);
-    register_address(&fleet, SECONDARY);
-    until(|| fleet.state(SECONDARY, PORT) == "healthy").await;
-    let mut both = node.clone();
-    both.identity.addresses.push(SECONDARY.parse().unwrap());
-    let running = both.begun(both.run(&["patch"]), Phase::RunCommand).await;
+    let running = out_with_two_addresses(&fleet).await;
     // Its interface moves to another machine, which is registered.
     fleet.alb.unassign_address(&node.identity.instance_id, SECONDARY.parse().unwrap());
     fleet.alb.register(&fleet.arn, SECONDARY, PORT);

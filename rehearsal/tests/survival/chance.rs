@@ -28,8 +28,8 @@ impl Story {
             (0..random.random_range(0..=2)).map(|_| random.random_range(0..POINTS)).collect();
         stops.sort_unstable();
         stops.dedup();
-        let mut trouble =
-            |_| (random.random_range(0..CALLS), Trouble::ALL[random.random_range(0..Trouble::ALL.len())]);
+        let all = Trouble::all();
+        let mut trouble = |_| (random.random_range(0..CALLS), all[random.random_range(0..all.len())]);
         let troubles = (0..3).map(&mut trouble).collect();
         Story {
             kind: Kind::ALL[random.random_range(0..Kind::ALL.len())],

@@ -74,27 +74,21 @@ pub const ANOTHER_PORT: u16 = 7070;
 pub const ANOTHER_ADDRESS: &str = "10.0.9.1";
 
 impl Trouble {
-    pub const ALL: [Trouble; 19] = [
-        Trouble::Throttled,
-        Trouble::ServerErrors,
-        Trouble::Refused,
-        Trouble::LostAnswer,
-        Trouble::LandsLate,
-        Trouble::Stale,
-        Trouble::CredentialsExpired,
-        Trouble::GroupDeleted,
-        Trouble::Deregistered,
-        Trouble::Registered,
-        Trouble::RegisteredOnAnotherPort,
-        Trouble::RegisteredByAnotherAddress,
-        Trouble::TagWiped,
-        Trouble::TagTurned(Turned::Waiting),
-        Trouble::TagTurned(Turned::Failed),
-        Trouble::TagTurned(Turned::Held),
-        Trouble::TagTurned(Turned::Halted),
-        Trouble::TagTurned(Turned::Broken),
-        Trouble::TagTurned(Turned::Unreadable),
-    ];
+    /// All of them.
+    pub fn all() -> Vec<Trouble> {
+        let others = [
+            Trouble::Throttled,
+            Trouble::ServerErrors,
+            Trouble::Refused,
+            Trouble::LostAnswer,
+            Trouble::LandsLate,
+            Trouble::Stale,
+            Trouble::CredentialsExpired,
+            Trouble::GroupDeleted,
+            Trouble::Deregistered,
+        ];
+        others.into_iter().chain(Trouble::BY_OTHERS).collect()
+    }
 
     /// What others do to a registration or a tag of the node, in any phase.
     pub const BY_OTHERS: [Trouble; 10] = [

@@ -15,7 +15,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let settings = driver.operation.request.settings.clone();
-    driver.join_registered_meanwhile().await?;
+    // What was registered meanwhile joins. Without an answer, the node comes back with what is on record.
+    driver.glance_at_registrations().await?;
     let mut in_a_row = 0;
     loop {
         let why = match probe(driver).await {

@@ -110,7 +110,17 @@ async fn own_groups(
 ) -> Result<Vec<(String, String, TargetType)>, Against> {
     if let Some(operation) = operation.filter(|operation| !operation.groups.is_empty()) {
         let live = operation.live_groups();
-        return Ok(live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect());
+        let mut groups: Vec<_> =
+            live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect();
+        // Somebody may have registered the node in another group meanwhile.
+        let found =
+            own_groups::find_usable(&node.load_balancer, &node.identity, &settings.target_groups).await;
+        for Membership { group, .. } in found.unwrap_or_default() {
+            if !operation.groups.iter().any(|known| known.arn == group.arn) {
+                groups.push((group.arn, group.name, group.target_type));
+            }
+        }
+        return Ok(groups);
     }
     let groups =
         match own_groups::groups_around(&node.load_balancer, &node.identity, &settings.target_groups).await {

@@ -5,6 +5,7 @@
 use crate::machine::systemd::GoingDown;
 use crate::machine::time::{Length, Moment};
 use crate::maintenance::context::{DriveError, Driver, End};
+use crate::maintenance::steps::check_group::join_other_groups;
 use crate::record::phase::{Event, Stage};
 use crate::record::{Operation, Request};
 use crate::settings::Settings;
@@ -36,7 +37,8 @@ impl Driver {
             let (phase, now) = (self.operation.phase, self.now()?);
             tracing::info!("the machine is going down while a maintenance is at {phase}");
             // No answer counts as no: a shutdown cannot wait for the API.
-            let registered = phase.stage() == Stage::Out && !self.glance_at_registrations().await?.is_empty();
+            let registered = phase.stage() == Stage::Out
+                && (join_other_groups(self).await? | !self.glance_at_registrations().await?.is_empty());
             self.operation.apply_with_look(Event::GoesDown(how), registered, &now)?;
             if self.operation.phase.stage() == Stage::Out {
                 return self.save();

@@ -6,7 +6,7 @@ use crate::aws::own_groups::{self, Membership, MembershipError};
 use crate::aws::target_group::{Attributes, TargetState};
 use crate::lease::LeaseState;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
-use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::last_look::refused;
 use crate::maintenance::read_group;
 use crate::maintenance::way::standby;
@@ -124,6 +124,32 @@ async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
     driver.journal.record.fleet_seen = seen.values().map(Vec::len).max().unwrap_or(0);
     driver.save()?;
     Ok(seen)
+}
+
+/// Before a shutdown of a node that is out: other groups in which somebody has registered it meanwhile join the record. No
+/// answer counts as none. True when one was found.
+pub(crate) async fn join_other_groups(driver: &mut Driver) -> Result<bool, DriveError> {
+    let named = driver.operation.request.settings.target_groups.clone();
+    let Ok(found) = own_groups::find_usable(&driver.load_balancer, &driver.identity, &named).await else {
+        return Ok(false);
+    };
+    let mut joined = false;
+    for membership in found {
+        let arn = &membership.group.arn;
+        if driver.operation.groups.iter().any(|known| known.arn == *arn) {
+            continue;
+        }
+        let Ok(attributes) = driver.load_balancer.attributes(arn).await else { continue };
+        tracing::warn!("this node was registered in {} meanwhile", membership.group.name);
+        let registered = membership.targets.len();
+        let group = on_record(driver, membership, attributes, registered);
+        driver.operation.groups.push(group);
+        joined = true;
+    }
+    if joined {
+        driver.save()?;
+    }
+    Ok(joined)
 }
 
 fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {

@@ -1,7 +1,7 @@
 //! What each phase does: one file for each phase, named after it. Every step can be run twice.
 
 mod acquire_lease;
-mod check_group;
+pub(crate) mod check_group;
 mod check_health;
 mod deregister;
 mod drain;

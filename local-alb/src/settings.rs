@@ -110,6 +110,8 @@ pub struct TargetGroupSettings {
     pub name: String,
     /// `HTTP` or `HTTPS`. Groups with other protocols are described, but not served.
     pub protocol: String,
+    /// `HTTP1`, `HTTP2` or `GRPC`. Only the first is spoken to targets; the others are described.
+    pub protocol_version: String,
     /// Default port of targets.
     pub port: u16,
     /// `instance`, `ip`, `lambda` or `alb`.
@@ -131,6 +133,7 @@ impl Default for TargetGroupSettings {
         TargetGroupSettings {
             name: "demo".to_owned(),
             protocol: "HTTP".to_owned(),
+            protocol_version: "HTTP1".to_owned(),
             port: 8080,
             target_type: "instance".to_owned(),
             health_check: HealthCheck::default(),

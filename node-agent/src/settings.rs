@@ -8,7 +8,7 @@ pub(crate) mod on_record;
 
 use crate::machine::time::Length;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,8 +66,8 @@ pub struct Settings {
     /// The command that starts the driver as a process of its own. Empty: the process that asks drives. Unset: systemd starts
     /// node-agent.service, if it is installed.
     pub start_driver: Option<Vec<String>>,
-    /// IP address at which the service answers the local health check.
-    pub service_address: IpAddr,
+    /// IP address at which the service answers the local health check. Unset: the address of the target.
+    pub service_address: Option<IpAddr>,
     /// URL of the local health check. Unset: taken from the target group.
     pub health_url: Option<String>,
     /// Local checks in a row that must pass.
@@ -147,7 +147,7 @@ impl Default for Settings {
             reboot_command: vec!["systemctl".into(), "reboot".into()],
             notify_command: Vec::new(),
             start_driver: None,
-            service_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            service_address: None,
             health_url: None,
             health_passes: 3,
             health_interval: Length::from_secs(1),

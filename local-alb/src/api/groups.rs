@@ -70,7 +70,7 @@ fn describe_one(out: &mut String, model: &Model, arn: &str, group: &TargetGroup)
         text(out, "Protocol", &settings.protocol);
         text(out, "Port", settings.port.to_string());
         text(out, "VpcId", "vpc-0a1b2c3d4e5f60718");
-        text(out, "ProtocolVersion", "HTTP1");
+        text(out, "ProtocolVersion", &settings.protocol_version);
         text(out, "HealthCheckProtocol", &check.protocol);
         text(out, "HealthCheckPort", &check.port);
     }

@@ -10,6 +10,7 @@ use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::lease::quarantine::{Restart, restart};
 use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
 use crate::machine::time::Moment;
+use crate::maintenance::local_check::address_of;
 use crate::record::phase::Phase;
 use crate::record::{ClaimOnRecord, Failure, Group, InDoubt, Operation, Request};
 use crate::settings::Settings;
@@ -74,7 +75,7 @@ pub async fn find(
         if own.is_empty() {
             return Err(LostRecordError::PortsUnknown(group.name));
         }
-        held.push((on_record(group, &own, attributes, tag, known.now), own, tag.operation.clone()));
+        held.push((on_record(group, &own, attributes, tag, known), own, tag.operation.clone()));
     }
     Ok(operation(held, known))
 }
@@ -93,17 +94,19 @@ fn on_record(
     own: &[TargetState],
     attributes: crate::aws::target_group::Attributes,
     tag: &LeaseTag,
-    now: &Moment,
+    known: Known<'_>,
 ) -> Group {
     let claim = ClaimOnRecord {
         nonce: tag.nonce.clone(),
         max_unavailable: tag.max_unavailable.unwrap_or(1),
-        at: tag.at.unwrap_or(now.utc),
+        at: tag.at.unwrap_or(known.now.utc),
     };
+    let address = address_of(known.identity, &group);
     Group {
         arn: group.arn,
         name: group.name,
         target_type: group.target_type,
+        address,
         health_check: group.health_check,
         pairs: own.iter().map(|state| state.target.clone()).collect(),
         joined: Vec::new(),

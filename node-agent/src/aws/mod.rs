@@ -3,6 +3,7 @@
 pub mod auto_scaling;
 pub mod config;
 pub mod ec2;
+pub mod health_check;
 pub mod http_client;
 pub mod instance_metadata;
 pub mod load_balancer;

@@ -145,6 +145,9 @@ impl OwnIds<'_> {
 pub struct HealthCheck {
     /// Over TLS.
     pub https: bool,
+    /// In HTTP/2. The local check speaks HTTP/1.1 alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http2: bool,
     /// A port of its own; `None` means the port of the target.
     pub port: Option<u16>,
     /// Path, with the leading slash.
@@ -156,27 +159,6 @@ pub struct HealthCheck {
     pub matcher: String,
 }
 
-/// The URL for a local health check of this node.
-pub fn health_url(check: &HealthCheck, address: IpAddr, target_port: u16) -> String {
-    let scheme = if check.https { "https" } else { "http" };
-    let host = match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    format!("{scheme}://{host}:{}{}", check.port.unwrap_or(target_port), check.path)
-}
-
-/// Whether an HTTP status passes a matcher such as `200,204` or `200-299`.
-pub fn matches_status(matcher: &str, status: u16) -> bool {
-    matcher.split(',').any(|part| {
-        let (low, high) = part.split_once('-').unwrap_or((part, part));
-        match (low.trim().parse::<u16>(), high.trim().parse::<u16>()) {
-            (Ok(low), Ok(high)) => (low..=high).contains(&status),
-            _ => false,
-        }
-    })
-}
-
 /// A target group, with what its attributes say about leaving and entering service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetGroup {
@@ -186,6 +168,8 @@ pub struct TargetGroup {
     pub name: String,
     /// What its targets are.
     pub target_type: TargetType,
+    /// The load balancer uses the IPv6 addresses of its instances.
+    pub ipv6: bool,
     /// How its targets are checked.
     pub health_check: HealthCheck,
 }
@@ -245,33 +229,6 @@ fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_local_check_goes_where_the_load_balancer_looks() {
-        let check = |https, port| HealthCheck {
-            https,
-            port,
-            path: "/healthz".into(),
-            timeout: Duration::from_secs(5),
-            matcher: "200".into(),
-        };
-        let local: IpAddr = "127.0.0.1".parse().unwrap();
-        assert_eq!(health_url(&check(false, None), local, 8080), "http://127.0.0.1:8080/healthz");
-        assert_eq!(
-            health_url(&check(true, Some(9)), "::1".parse().unwrap(), 8080),
-            "https://[::1]:9/healthz"
-        );
-    }
-
-    #[test]
-    fn a_matcher_is_a_list_of_statuses_and_ranges() {
-        assert!(matches_status("200", 200));
-        assert!(matches_status("200,204", 204));
-        assert!(matches_status("200-299", 250));
-        assert!(!matches_status("200", 500));
-        assert!(!matches_status("", 200));
-        assert!(!matches_status("two hundred", 200));
-    }
 
     #[test]
     fn only_one_kind_of_unused_is_out_of_the_group() {

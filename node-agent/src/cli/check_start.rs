@@ -1,15 +1,23 @@
 //! `check --start`: whether `maintain` could take this node out now. Changes nothing.
 
 use crate::agent::gather;
-use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::instance_metadata::Identity;
+use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::target_group::TargetHealth;
 use crate::cli::check_scaling;
 use crate::cli::findings::{Against, Findings, GroupFindings};
 use crate::lease::Slot;
 use crate::lease::snapshot::Refusal;
 use crate::maintenance::context::DriveError;
+use crate::maintenance::local_check::{self, OwnTargets, check_targets};
 use crate::maintenance::read_group;
 use crate::record::journal;
-use crate::settings::Settings;
+use crate::settings::{OnUnhealthy, Settings};
+use std::time::Duration;
+
+/// The tries of the local check. `check` has five seconds for its answer.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// The reasons why `maintain` could not take this node out now.
 pub(super) async fn may_start(settings: &Settings) -> Result<Findings, Against> {
@@ -44,6 +52,9 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, Against> 
                 }
             }
         }
+        if let Some(against) = local_check(&node.identity, &membership, settings).await? {
+            findings.add(against);
+        }
         let slot =
             reading.policy.as_ref().map(|policy| reading.leases.slot(&node.identity.instance_id, policy));
         if let Ok(Slot::Taken(by)) = slot {
@@ -61,6 +72,39 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, Against> 
         });
     }
     Ok(findings)
+}
+
+/// What `maintain` would find before it leaves: a service that does not pass the check with which it has to come back.
+async fn local_check(
+    identity: &Identity,
+    membership: &Membership,
+    settings: &Settings,
+) -> Result<Option<Against>, Against> {
+    if settings.repair || settings.on_unhealthy == OnUnhealthy::Register {
+        return Ok(None);
+    }
+    let (group, pairs) = (&membership.group, membership.pairs());
+    if let Some(why) = local_check::never_passes(&group.health_check, settings) {
+        return Ok(Some(Against::lasting(format!("in target group {}, {why}", group.name))));
+    }
+    if membership.own.iter().any(|state| state.is_registered() && state.health != TargetHealth::Healthy) {
+        // Then the load balancer says it, too.
+        return Ok(None);
+    }
+    let service = gather::service()?;
+    let address = local_check::address_of(identity, group);
+    let own = OwnTargets { check: &group.health_check, pairs: &pairs, address };
+    let mut not_passed = Vec::new();
+    for left in (0..TRIES).rev() {
+        not_passed = check_targets(&*service, own, settings).await;
+        if not_passed.is_empty() {
+            return Ok(None);
+        }
+        if left > 0 {
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+    }
+    Ok(not_passed.first().map(|why| Against::lasting(local_check::advice(&group.name, why))))
 }
 
 fn why_not(error: &MembershipError) -> Against {

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod check_scaling;
 mod check_start;
+mod environment;
 #[cfg(test)]
 mod errors;
 mod findings;
@@ -55,22 +56,35 @@ fn as_written(default: &serde_json::Value) -> Option<String> {
     }
 }
 
-fn parsed(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+fn parsed(command: &clap::Command, arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let matches = command.clone().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))
+}
+
+/// The command line, and what is wrong with the environment, if only that is wrong.
+fn read(arguments: Vec<OsString>) -> Result<(Cli, Option<SettingsError>), clap::Error> {
+    let command = environment::without_empty(command());
+    let error = match parsed(&command, arguments.clone()) {
+        Ok(cli) => return Ok((cli, None)),
+        Err(error) => error,
+    };
+    let (command, wrong) = environment::without_unusable(command);
+    // What is wrong on the command line itself comes first.
+    let cli = parsed(&command, arguments).map_err(|_| error)?;
+    Ok((cli, Some(SettingsError::Environment(wrong.join(", ")))))
 }
 
 /// Runs the program with these arguments (the first is its name) and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match parsed(arguments) {
-        Ok(cli) => cli,
+    let (cli, wrong) = match read(arguments.into_iter().collect()) {
+        Ok(read) => read,
         Err(error) => {
             // Help and version are not errors. A failure to print cannot be reported anywhere.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
         }
     };
-    match start(cli) {
+    match start(cli, wrong) {
         Ok(code) => ExitCode::from(code),
         Err(complaint) => {
             let _ = writeln!(std::io::stderr(), "node-agent: {:#}", complaint.error);
@@ -79,9 +93,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<u8, Complaint> {
+fn start(cli: Cli, wrong: Option<SettingsError>) -> Result<u8, Complaint> {
     let progress = log::begin(cli.log_format, std::io::stderr().is_terminal());
-    let (settings, unusable) = settings(&cli)?;
+    let (settings, unusable) = settings(&cli, wrong)?;
     if let Some(error) = &unusable {
         tracing::warn!("{error}; using the record in {}", settings.state_dir.display());
     }
@@ -110,15 +124,15 @@ fn start(cli: Cli) -> Result<u8, Complaint> {
     ended
 }
 
-/// The settings, and the error if the file cannot be used. Verbs that report on this node or bring it back work without
-/// the file: a maintenance has its settings on record.
-fn settings(cli: &Cli) -> Result<(Settings, Option<SettingsError>), Complaint> {
+/// The settings, and the error if the file or the environment cannot be used. Verbs that report on this node or bring it back
+/// work without them: a maintenance has its settings on record.
+fn settings(cli: &Cli, wrong: Option<SettingsError>) -> Result<(Settings, Option<SettingsError>), Complaint> {
     let file = cli.config.as_deref();
-    let unusable = match Settings::load(file, &cli.flags) {
-        Ok(settings) => return Ok((settings, None)),
-        Err(error) => error,
+    let (without, unusable) = match (Settings::load(file, &cli.flags), wrong) {
+        (Ok(settings), None) => return Ok((settings, None)),
+        (Ok(settings), Some(error)) => (Some(settings), error),
+        (Err(error), _) => (Settings::without(file, &cli.flags).ok(), error),
     };
-    let without = Settings::without(file, &cli.flags).ok();
     let settings = match cli.verb {
         Verb::Status(_) | Verb::Idle => without,
         // The unit ends only if nothing is on record. What it cannot read, it tries again to read.
@@ -180,13 +194,16 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "state_dir = \"/nowhere\"\nsettle = 7").unwrap();
         let asked = |verb| {
-            let cli = parsed([
-                OsString::from("node-agent"),
-                "--config".into(),
-                file.path().into(),
-                OsString::from(verb),
-            ]);
-            settings(&cli.unwrap())
+            let cli = parsed(
+                &command(),
+                vec![
+                    OsString::from("node-agent"),
+                    "--config".into(),
+                    file.path().into(),
+                    OsString::from(verb),
+                ],
+            );
+            settings(&cli.unwrap(), None)
         };
         let (settings, unusable) = asked("shutdown-guard").unwrap();
         assert_eq!((settings.state_dir.to_str(), unusable.is_some()), (Some("/nowhere"), true));

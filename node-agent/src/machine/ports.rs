@@ -112,11 +112,22 @@ pub struct MachineError {
 /// Cancelled once a stop was requested.
 pub type Stop = CancellationToken;
 
+/// One health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Where.
+    pub url: String,
+    /// The `Host` header, if it is not what the URL says.
+    pub host: Option<String>,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
 /// The service on this node, as the load balancer sees it.
 #[async_trait]
 pub trait Service: Send + Sync {
     /// Makes one health check and returns the HTTP status.
-    async fn probe(&self, url: &str, timeout: Duration) -> Result<u16, ServiceError>;
+    async fn probe(&self, probe: &Probe) -> Result<u16, ServiceError>;
 
     /// Returns the number of requests in flight.
     async fn in_flight(&self, url: &str) -> Result<u64, ServiceError>;

@@ -11,6 +11,7 @@ mod last_look;
 mod lease_claim;
 mod lease_writer;
 pub(crate) mod limits;
+pub(crate) mod local_check;
 pub(crate) mod notify;
 mod parked;
 pub mod progress;

@@ -5,6 +5,7 @@ use crate::aws::target_group::{Attributes, HealthCheck, Target, TargetType};
 use crate::machine::time::Moment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One target group of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Group {
     pub target_type: TargetType,
     /// The load balancer's health check, on record because the local check after a boot must not depend on the API.
     pub health_check: HealthCheck,
+    /// The address of this node as a target of type `instance`, for the local check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
     /// Our registrations: those before we left, and those that joined while we were out.
     pub pairs: Vec<Target>,
     /// Those of them that somebody else registered while we were out: the service may have moved to another port.

@@ -2,6 +2,7 @@
 
 use super::{AutoScaling, OnUnhealthy};
 use crate::machine::time::Length;
+use clap::builder::BoolishValueParser;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -66,19 +67,23 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) asg: Option<AutoScaling>,
     /// Leave service even if no healthy node remains
-    #[arg(long, env = "NODE_AGENT_ALLOW_EMPTY", global = true)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) allow_empty: bool,
+    #[arg(long, env = "NODE_AGENT_ALLOW_EMPTY", global = true, value_name = "YES|NO", num_args = 0..=1, require_equals = true,
+        default_missing_value = "yes", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) allow_empty: Option<bool>,
     /// Start even if this node is unhealthy
-    #[arg(long, env = "NODE_AGENT_REPAIR", global = true)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) repair: bool,
+    #[arg(long, env = "NODE_AGENT_REPAIR", global = true, value_name = "YES|NO", num_args = 0..=1, require_equals = true,
+        default_missing_value = "yes", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repair: Option<bool>,
     /// Run the command again if it was running when the agent was killed
-    #[arg(long, env = "NODE_AGENT_RERUN", global = true)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) rerun: bool,
+    #[arg(long, env = "NODE_AGENT_RERUN", global = true, value_name = "YES|NO", num_args = 0..=1, require_equals = true,
+        default_missing_value = "yes", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rerun: Option<bool>,
     /// Do not count Availability Zones when cross-zone load balancing is off
-    #[arg(long, env = "NODE_AGENT_IGNORE_ZONES", global = true)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) ignore_zones: bool,
+    #[arg(long, env = "NODE_AGENT_IGNORE_ZONES", global = true, value_name = "YES|NO", num_args = 0..=1, require_equals = true,
+        default_missing_value = "yes", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ignore_zones: Option<bool>,
 }

@@ -35,6 +35,9 @@ pub enum SettingsError {
         /// Where and why.
         cause: toml::de::Error,
     },
+    /// Variables of the environment cannot be parsed.
+    #[error("failed to parse {0}; correct it where the unit or the shell gets its environment")]
+    Environment(String),
     /// A value is out of range, or contradicts another.
     #[error("failed to use the configuration: {0}")]
     Contradiction(String),

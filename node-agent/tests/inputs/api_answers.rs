@@ -2,7 +2,8 @@
 
 use crate::canned::{ARN, answering, now, xml};
 use node_agent::aws::load_balancer::{CallError, LoadBalancer};
-use node_agent::aws::target_group::{LONGEST_CHECK, Target, TargetHealth};
+use node_agent::aws::target_group::LONGEST_CHECK;
+use node_agent::aws::target_group::{Target, TargetHealth};
 use proptest::prelude::*;
 
 /// Text of an element, escaped as XML where it is meant to be.

@@ -3,12 +3,16 @@
 use crate::canned::now;
 use crate::server::{Reply, Server};
 use node_agent::machine::local_service::HttpService;
-use node_agent::machine::ports::{Service, ServiceError};
+use node_agent::machine::ports::{Probe, Service, ServiceError};
 use proptest::prelude::*;
 use std::time::Duration;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(2);
+
+fn check(url: &str) -> Probe {
+    Probe { url: url.to_owned(), host: None, timeout: LIMIT }
+}
 
 async fn in_flight(reply: Reply) -> Result<u64, ServiceError> {
     let server = Server::start(reply).await;
@@ -17,7 +21,7 @@ async fn in_flight(reply: Reply) -> Result<u64, ServiceError> {
 
 async fn probe(reply: Reply) -> Result<u16, ServiceError> {
     let server = Server::start(reply).await;
-    HttpService::new().unwrap().probe(&server.url, LIMIT).await
+    HttpService::new().unwrap().probe(&check(&server.url)).await
 }
 
 #[tokio::test]
@@ -45,7 +49,7 @@ async fn a_redirect_is_a_status_as_any_other() {
         _ => Reply::text("200 OK", ""),
     })
     .await;
-    assert_eq!(HttpService::new().unwrap().probe(&server.url, LIMIT).await.unwrap(), 302);
+    assert_eq!(HttpService::new().unwrap().probe(&check(&server.url)).await.unwrap(), 302);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +58,7 @@ async fn a_body_of_endless_length_is_not_read_to_its_end() {
         let server = Server::start(Reply::Endless(beginning)).await;
         let service = HttpService::new().unwrap();
         assert!(service.in_flight(&server.url).await.is_err());
-        assert_eq!(service.probe(&server.url, LIMIT).await.unwrap(), 200);
+        assert_eq!(service.probe(&check(&server.url)).await.unwrap(), 200);
         let mib = server.sent() / 1024 / 1024;
         assert!(mib < 20, "{mib} MiB were taken");
     }

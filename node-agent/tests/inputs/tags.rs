@@ -1,7 +1,8 @@
 //! Tags on a target group, whoever wrote them: leases, policy, and the attributes that come with them.
 
 use jiff::Timestamp;
-use node_agent::aws::target_group::{Attributes, matches_status};
+use node_agent::aws::health_check::matches_status;
+use node_agent::aws::target_group::Attributes;
 use node_agent::lease::operator::{broken, find, look_back, may_break, may_clear, may_collect};
 use node_agent::lease::policy::Policy;
 use node_agent::lease::queue::{LARGEST_TICKET, Move, Pace, Standing, Ticket, Watched, next_move};

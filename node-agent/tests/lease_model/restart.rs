@@ -77,7 +77,9 @@ impl OnRecord {
             arn: "arn".into(),
             name: "group".into(),
             target_type: TargetType::Instance,
+            address: None,
             health_check: HealthCheck {
+                http2: false,
                 https: false,
                 port: None,
                 path: "/".into(),

@@ -1,6 +1,6 @@
 //! What a person at a terminal may rely on.
 
-use crate::estate::{Estate, NODE, serve, until};
+use crate::estate::{Estate, NODE, falls_sick, serve, until};
 use crate::machine::{machine, machine_with, signal};
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -76,10 +76,11 @@ async fn a_driver_whose_configuration_was_broken_while_out_goes_on_from_the_reco
 
 #[tokio::test(flavor = "multi_thread")]
 async fn halted_the_driver_stays_and_resume_has_it_look_again() {
+    let (url, _) = falls_sick().await;
     let machine = machine_with(|estate| {
         let told = estate.dir.path().join("told");
         estate.configured(&format!(
-            "notify_command = [\"tee\", {told:?}]\nhealth_limit = \"1s\"\nhealth_url = \"http://127.0.0.1:9/\""
+            "notify_command = [\"tee\", {told:?}]\nhealth_limit = \"1s\"\nhealth_url = {url:?}"
         ))
     })
     .await;

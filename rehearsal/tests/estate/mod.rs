@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+use axum::http::StatusCode;
 use local_alb::{HealthCheck, Instance, LocalAlb, TargetGroupSettings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -143,6 +146,19 @@ pub(crate) async fn serve(router: axum::Router) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { local_alb::serve(listener, router, std::future::pending()).await });
     url
+}
+
+/// A service that falls sick while the node is out: it passes the check before leaving, and no other until it is cured.
+/// Its URL, and how it is cured.
+pub(crate) async fn falls_sick() -> (String, Arc<AtomicBool>) {
+    let (asked, cured) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let cure = cured.clone();
+    let answer = axum::routing::get(move || {
+        let well = !asked.swap(true, Ordering::Relaxed) || cured.load(Ordering::Relaxed);
+        async move { if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } }
+    });
+    let url = serve(axum::Router::new().route("/healthz", answer)).await;
+    (format!("{url}/healthz"), cure)
 }
 
 impl Estate {

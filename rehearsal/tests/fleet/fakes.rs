@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use axum::http::Uri;
 use jiff::Timestamp;
 use node_agent::machine::ports::{
-    CommandEnd, CommandEnded, Machine, MachineError, Service, ServiceError, Stop,
+    CommandEnd, CommandEnded, Machine, MachineError, Probe, Service, ServiceError, Stop,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -150,13 +150,23 @@ pub struct FakeService {
     status: Mutex<Option<u16>>,
     /// Ports that answer otherwise.
     ports: Mutex<BTreeMap<u16, Option<u16>>>,
+    /// What the node itself gets, where it is not what the load balancer gets.
+    local: Mutex<Option<Option<u16>>>,
+    /// The URLs of the node's own checks.
+    asked: Mutex<Vec<String>>,
     /// What the in-flight count says; negative: it does not answer.
     pub in_flight: AtomicI64,
 }
 
 impl Default for FakeService {
     fn default() -> FakeService {
-        FakeService { status: Mutex::new(Some(200)), ports: Mutex::default(), in_flight: 0.into() }
+        FakeService {
+            status: Mutex::new(Some(200)),
+            ports: Mutex::default(),
+            local: Mutex::default(),
+            asked: Mutex::default(),
+            in_flight: 0.into(),
+        }
     }
 }
 
@@ -164,6 +174,21 @@ impl FakeService {
     /// `None`: it is down.
     pub fn set(&self, status: Option<u16>) {
         *self.status.lock().unwrap() = status;
+    }
+
+    /// The node itself gets another answer than the load balancer: a firewall, a wrong address.
+    pub fn answers_the_node(&self, status: Option<u16>) {
+        *self.local.lock().unwrap() = Some(status);
+    }
+
+    /// The URLs of the node's own checks so far.
+    pub fn urls(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The node gets what the load balancer gets.
+    pub fn answers_all_alike(&self) {
+        *self.local.lock().unwrap() = None;
     }
 
     /// One port answers otherwise from now on.
@@ -179,9 +204,11 @@ impl FakeService {
 
 #[async_trait]
 impl Service for FakeService {
-    async fn probe(&self, url: &str, _: Duration) -> Result<u16, ServiceError> {
-        let port = url.parse::<Uri>().ok().and_then(|uri| uri.port_u16()).unwrap_or_default();
-        self.status_of(port).ok_or_else(|| ServiceError("connection refused".into()))
+    async fn probe(&self, probe: &Probe) -> Result<u16, ServiceError> {
+        self.asked.lock().unwrap().push(probe.url.clone());
+        let port = probe.url.parse::<Uri>().ok().and_then(|uri| uri.port_u16()).unwrap_or_default();
+        let local = *self.local.lock().unwrap();
+        local.unwrap_or_else(|| self.status_of(port)).ok_or_else(|| ServiceError("connection refused".into()))
     }
 
     async fn in_flight(&self, _: &str) -> Result<u64, ServiceError> {

@@ -52,6 +52,7 @@ pub struct Builder {
     ports: Vec<u16>,
     groups: Vec<String>,
     target_type: String,
+    protocol_version: String,
     alb: local_alb::Settings,
     settings: Settings,
     seed: u64,
@@ -67,6 +68,7 @@ pub fn fleet() -> Builder {
         ports: vec![PORT],
         groups: vec!["web".into()],
         target_type: "instance".into(),
+        protocol_version: "HTTP1".into(),
         alb: local_alb::Settings::default(),
         settings: Settings { target_groups: vec!["web".into()], ..Settings::default() },
         seed: 1,
@@ -99,6 +101,11 @@ impl Builder {
     }
     pub fn by_address(mut self) -> Builder {
         self.target_type = "ip".into();
+        self
+    }
+    /// The load balancer speaks HTTP/2 to the targets.
+    pub fn over_http2(mut self) -> Builder {
+        self.protocol_version = "HTTP2".into();
         self
     }
     pub fn seed(mut self, seed: u64) -> Builder {
@@ -173,6 +180,7 @@ impl Builder {
                 name: name.clone(),
                 port: PORT,
                 target_type: self.target_type.clone(),
+                protocol_version: self.protocol_version.clone(),
                 targets: nodes.iter().flat_map(pair).collect(),
                 tags: self.tags.clone(),
                 attributes: self.attributes.clone(),

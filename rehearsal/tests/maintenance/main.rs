@@ -18,6 +18,7 @@ mod health;
 mod interference;
 mod lease;
 mod leaving;
+mod local_check;
 mod notices;
 mod returning;
 mod stop;

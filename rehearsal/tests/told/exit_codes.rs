@@ -1,12 +1,13 @@
 //! Every cell of the table of exit codes is seen: each verb ends with each of its codes, and with no other.
 
-use crate::estate::{Estate, estate, lease_key, node, quick_group, until};
+use crate::estate::{Estate, estate, falls_sick, lease_key, node, quick_group, until};
 use local_alb::Fault;
 use node_agent::exit::TABLE;
 use node_agent::record::{CommandState, journal};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -101,7 +102,8 @@ async fn interrupted() -> Seen {
         seen.ends(&killed(true).await, &[verb], 1, &["the node is back in service"]).await;
         seen.ends(&killed(false).await, &[verb], 75, &["nothing changed"]).await;
     }
-    let sick = estate().await.configured("health_limit = \"500ms\"\nhealth_url = \"http://127.0.0.1:9/\"");
+    let (url, _) = falls_sick().await;
+    let sick = estate().await.configured(&format!("health_limit = \"500ms\"\nhealth_url = {url:?}"));
     for verb in [["maintain", "--", "true"].as_slice(), &["drain"], &["resume"], &["rejoin"]] {
         seen.ends(&sick, verb, 3, &["halted", "node-agent resume"]).await;
     }
@@ -196,15 +198,10 @@ async fn a_dry_run_that_says_no_ends_as_the_maintenance_would() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_halted_node_that_was_repaired_has_succeeded() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let url = format!("health_limit = \"500ms\"\nhealth_url = \"http://127.0.0.1:{port}/healthz\"");
-    let estate = estate().await.configured(&url);
+    let (url, cure) = falls_sick().await;
+    let estate = estate().await.configured(&format!("health_limit = \"500ms\"\nhealth_url = {url:?}"));
     estate.agent(&["maintain", "--", "true"]).await.says(3, &["halted"]);
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let app = hello_service::app(&hello_service::Settings::default());
-    tokio::spawn(async move { local_alb::serve(listener, app, std::future::pending()).await });
+    cure.store(true, Ordering::Relaxed);
     estate.agent(&["resume"]).await.says(0, &["succeeded"]);
     let status = estate.agent(&["status"]).await;
     status.says(0, &["last      succeeded"]);

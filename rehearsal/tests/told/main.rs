@@ -11,7 +11,9 @@
 mod estate;
 
 mod certificates;
+mod environment;
 mod exit_codes;
 mod instance_id;
+mod local_check;
 mod messages;
 mod status;

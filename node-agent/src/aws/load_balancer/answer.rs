@@ -6,7 +6,7 @@ use crate::aws::target_group::{
 };
 use aws_sdk_elasticloadbalancingv2::types::{
     AdministrativeOverride, ProtocolEnum, TargetAdministrativeOverrideStateEnum, TargetDescription,
-    TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
+    TargetGroupIpAddressTypeEnum, TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
 };
 use std::time::Duration;
 
@@ -53,13 +53,15 @@ pub(super) fn target_group(
     let seconds = group.health_check_timeout_seconds().and_then(|seconds| u64::try_from(seconds).ok());
     let health_check = HealthCheck {
         https: group.health_check_protocol() == Some(&ProtocolEnum::Https),
+        http2: group.protocol_version() == Some("HTTP2"),
         port: group.health_check_port().and_then(|port| port.parse().ok()),
         // Without the leading slash the path would become part of the host name.
         path: group.health_check_path().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned(),
         timeout: Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST_CHECK),
         matcher: matcher.to_owned(),
     };
-    Ok(TargetGroup { arn, name, target_type, health_check })
+    let ipv6 = group.ip_address_type() == Some(&TargetGroupIpAddressTypeEnum::Ipv6);
+    Ok(TargetGroup { arn, name, target_type, ipv6, health_check })
 }
 
 /// `None`: the description names no target.

@@ -8,6 +8,7 @@ use crate::lease::LeaseState;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::last_look::refused;
+use crate::maintenance::local_check;
 use crate::maintenance::read_group;
 use crate::maintenance::way::standby;
 use crate::record::{Group, InDoubt};
@@ -40,15 +41,22 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     wait_out_calls_in_doubt(driver).await?;
     let mut just_read = find_groups(driver).await?;
     let mut told = None;
-    while let Some(why) = not_now(driver, std::mem::take(&mut just_read)).await? {
-        if told.as_ref() != Some(&why) {
-            tracing::warn!("not now: {why}");
+    loop {
+        if let Some(why) = not_now(driver, std::mem::take(&mut just_read)).await? {
+            if told.as_ref() != Some(&why) {
+                tracing::warn!("not now: {why}");
+            }
+            let pause = driver.lease_poll();
+            driver.look_again(pause, &format!("for the target group to spare us: {why}")).await?;
+            told = Some(why);
+            continue;
         }
-        let pause = driver.lease_poll();
-        driver.look_again(pause, &format!("for the target group to spare us: {why}")).await?;
-        told = Some(why);
+        let Some(why) = local_check::pass_before_leaving(driver).await? else { return Ok(()) };
+        // If the load balancer sees it, too, the service is sick, and the check is right.
+        if not_now(driver, JustRead::new()).await?.is_none() {
+            return Err(StepError::Misconfigured(why));
+        }
     }
-    Ok(())
 }
 
 async fn not_now(driver: &mut Driver, just_read: JustRead) -> Step<Option<String>> {
@@ -154,6 +162,7 @@ pub(crate) async fn join_other_groups(driver: &mut Driver) -> Result<bool, Drive
 
 fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {
     let (arn, pairs) = (membership.group.arn.clone(), membership.pairs());
+    let address = local_check::address_of(&driver.identity, &membership.group);
     let before = driver.operation.groups.iter().find(|before| before.arn == arn);
     Group {
         // Writes of an earlier attempt that may still take effect stay in doubt.
@@ -162,6 +171,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
         arn,
         name: membership.group.name,
         target_type: membership.group.target_type,
+        address,
         health_check: membership.group.health_check,
         pairs,
         joined: Vec::new(),

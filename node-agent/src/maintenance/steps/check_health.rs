@@ -3,8 +3,9 @@
 //! The service may have moved: targets that somebody registered while the node was out are checked, too. Where there are
 //! such, an old target that does not answer is dropped instead of waited for.
 
-use crate::aws::target_group::{Target, health_url, matches_status};
+use crate::aws::target_group::Target;
 use crate::maintenance::context::{Driver, Step, StepError};
+use crate::maintenance::local_check::{OwnTargets, check_targets};
 use crate::settings::OnUnhealthy;
 use std::time::Duration;
 
@@ -69,23 +70,17 @@ async fn outlast_scheduled_shutdown(driver: &mut Driver) -> Step {
     Ok(())
 }
 
-/// Checks each of our targets once, as the load balancer does. Returns the old targets that did not answer in groups with
-/// newer ones.
+/// Checks each of our targets once. Returns the old targets that did not answer in groups with newer ones.
 async fn probe(driver: &Driver) -> Result<Vec<Target>, String> {
     let settings = &driver.operation.request.settings;
     let mut without_answer = Vec::new();
     for group in driver.operation.live_groups() {
-        let check = &group.health_check;
-        for pair in &group.pairs {
-            let own = || health_url(check, settings.service_address, pair.port);
-            let url = settings.health_url.clone().unwrap_or_else(own);
-            let timeout = check.timeout.max(Duration::from_secs(1));
-            match driver.service.probe(&url, timeout).await {
-                Ok(status) if matches_status(&check.matcher, status) => (),
-                Ok(status) => return Err(format!("{url} answered {status}, not {}", check.matcher)),
-                Err(_) if group.is_older_than_others(pair) => without_answer.push(pair.clone()),
-                Err(error) => return Err(format!("{url}: {error}")),
+        let own = OwnTargets { check: &group.health_check, pairs: &group.pairs, address: group.address };
+        for not_passed in check_targets(&*driver.service, own, settings).await {
+            if !(not_passed.without_answer && group.is_older_than_others(&not_passed.target)) {
+                return Err(not_passed.to_string());
             }
+            without_answer.push(not_passed.target);
         }
     }
     Ok(without_answer)

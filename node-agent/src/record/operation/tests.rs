@@ -25,7 +25,9 @@ fn group_left() -> Group {
         arn: "arn:group".into(),
         name: "web".into(),
         target_type: TargetType::Instance,
+        address: None,
         health_check: HealthCheck {
+            http2: false,
             https: false,
             port: None,
             path: "/".into(),

@@ -60,6 +60,12 @@ pub struct Settings {
     pub boot_id_path: PathBuf,
     /// The command that reboots the machine.
     pub reboot_command: Vec<String>,
+    /// The command that tells whether a reboot is required: 1 yes, 0 no. Empty: what the distribution offers is asked.
+    pub reboot_required_command: Vec<String>,
+    /// Exit codes of the maintenance command that mean success, besides 0.
+    pub success_codes: Vec<u8>,
+    /// Exit codes of the maintenance command that mean success and request a reboot, besides 194.
+    pub reboot_codes: Vec<u8>,
     /// The command that tells people that this node is halted or its maintenance failed. It gets JSON on standard input.
     /// Empty: none.
     pub notify_command: Vec<String>,
@@ -145,6 +151,9 @@ impl Default for Settings {
             state_dir: "/var/lib/node-agent".into(),
             boot_id_path: "/proc/sys/kernel/random/boot_id".into(),
             reboot_command: vec!["systemctl".into(), "reboot".into()],
+            reboot_required_command: Vec::new(),
+            success_codes: Vec::new(),
+            reboot_codes: Vec::new(),
             notify_command: Vec::new(),
             start_driver: None,
             service_address: None,

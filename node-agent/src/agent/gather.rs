@@ -87,6 +87,7 @@ pub(crate) fn machine(settings: &Settings) -> Arc<dyn Machine> {
     Arc::new(Linux {
         boot_id_path: settings.boot_id_path.clone(),
         reboot_command: settings.reboot_command.clone(),
+        reboot_required_command: settings.reboot_required_command.clone(),
     })
 }
 

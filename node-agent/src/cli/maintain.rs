@@ -56,7 +56,7 @@ async fn is_needed(request: &Request) -> Result<bool, Complaint> {
     let under_way =
         open::on_record(&request.settings)?.is_some_and(|operation| operation.answers(&request.id));
     let is_known = under_way || follow::already(request)?.is_some();
-    Ok(is_known || gather::machine(&request.settings).reboot_required().await)
+    Ok(is_known || gather::machine(&request.settings).reboot_required().await.is_wanted())
 }
 
 pub(super) async fn drain(settings: Settings, progress: &Progress, args: DrainArgs) -> Result<u8, Complaint> {

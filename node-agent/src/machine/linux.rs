@@ -2,7 +2,8 @@
 
 use crate::machine::output::Output;
 use crate::machine::ports::{CommandEnd, CommandEnded, Machine, MachineError, Stop};
-use crate::machine::program::{self, NotEnded, shown};
+use crate::machine::program::{self, shown};
+use crate::machine::reboot_required::{self, RebootRequired};
 use crate::machine::systemd;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,12 +11,9 @@ use rustix::time::{ClockId, clock_gettime};
 use std::fmt::Display;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
-
-/// How long `dnf needs-restarting` may take.
-const RESTART_CHECK_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long the command that reboots may take; systemd answers in milliseconds.
 const REBOOT_COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -27,6 +25,8 @@ pub struct Linux {
     pub boot_id_path: PathBuf,
     /// The command that reboots the machine.
     pub reboot_command: Vec<String>,
+    /// The user's own command that tells whether a reboot is required; empty: none.
+    pub reboot_required_command: Vec<String>,
 }
 
 #[async_trait]
@@ -82,18 +82,13 @@ impl Machine for Linux {
         program::succeeds(argv, message, limit).await.map_err(|cause| error("notify with", argv, cause))
     }
 
-    async fn reboot_required(&self) -> bool {
-        if ["/run/reboot-required", "/var/run/reboot-required"].iter().any(|path| Path::new(path).exists()) {
-            return true;
-        }
-        // Exit code 1 means yes, 0 no. With any other code the tool failed, and a reboot is the safe choice.
-        let mut dnf = program::command(&["dnf", "needs-restarting", "-r"]);
-        match program::run(dnf.stdout(Stdio::null()).stderr(Stdio::null()), "", RESTART_CHECK_LIMIT).await {
-            Ok(ended) => ended.status.code() != Some(0),
-            // Neither marker nor dnf: Debian without pending updates.
-            Err(NotEnded::NotRun(cause)) => cause.kind() != io::ErrorKind::NotFound,
-            Err(NotEnded::TooLong(_)) => true,
-        }
+    async fn reboot_required(&self) -> RebootRequired {
+        reboot_required::ask(&self.reboot_required_command).await
+    }
+
+    fn lacks(&self, argv: &[String]) -> Option<String> {
+        let name = argv.first()?;
+        (!program::exists(name)).then(|| shown(argv))
     }
 
     fn scheduled_shutdown(&self) -> Option<Timestamp> {
@@ -105,13 +100,24 @@ impl Machine for Linux {
 /// for the machine to go down. The command is left running, because stopping it might interrupt the reboot.
 async fn ask_to_reboot(argv: &[String], limit: Duration) -> Result<(), MachineError> {
     let failed = |cause: &dyn Display| error("reboot with", argv, cause);
-    let mut asking = program::command(argv).spawn().map_err(|cause| failed(&cause))?;
+    let mut command = program::command(argv);
+    let output = Output::of(&mut command).map_err(|cause| failed(&cause))?;
+    let mut asking = command.spawn().map_err(|cause| failed(&cause))?;
+    drop(command);
     let Ok(ended) = tokio::time::timeout(limit, asking.wait()).await else {
         tracing::warn!("`{}` has not ended after {} s", shown(argv), limit.as_secs());
         return Ok(());
     };
     let status = ended.map_err(|cause| failed(&cause))?;
-    if status.success() || status.signal().is_some() { Ok(()) } else { Err(failed(&status)) }
+    if status.success() || status.signal().is_some() {
+        return Ok(());
+    }
+    // Such as who holds an inhibitor, and why.
+    let said = match output {
+        Some(output) => output.last_lines().await,
+        None => String::new(),
+    };
+    Err(failed(&if said.is_empty() { status.to_string() } else { format!("{status}: {said}") }))
 }
 
 fn error(what: &str, argv: &[String], cause: impl Display) -> MachineError {

@@ -6,5 +6,6 @@ pub mod local_service;
 mod output;
 pub mod ports;
 pub mod program;
+pub mod reboot_required;
 pub mod systemd;
 pub mod time;

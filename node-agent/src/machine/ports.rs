@@ -1,5 +1,6 @@
 //! What the driver needs from its machine, as traits, so that a test can replace it.
 
+use crate::machine::reboot_required::RebootRequired;
 use crate::machine::time::Moment;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +38,10 @@ pub trait Machine: Send + Sync {
     async fn tell(&self, command: &[String], message: &str, limit: Duration) -> Result<(), MachineError>;
 
     /// Whether the operating system requires a reboot.
-    async fn reboot_required(&self) -> bool;
+    async fn reboot_required(&self) -> RebootRequired;
+
+    /// The command as it would be typed, if its program does not exist.
+    fn lacks(&self, command: &[String]) -> Option<String>;
 
     /// When the machine is to go down, if that is scheduled.
     fn scheduled_shutdown(&self) -> Option<Timestamp>;

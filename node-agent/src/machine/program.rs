@@ -1,8 +1,10 @@
 //! Runs other programs, without a shell, each in its own process group.
 
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -37,6 +39,16 @@ pub(crate) fn command(argv: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).stdin(Stdio::null()).process_group(0);
     command
+}
+
+/// Whether there is such a program: a file that may be run, at this path or in `PATH`.
+pub(crate) fn exists(name: &str) -> bool {
+    let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if name.contains('/') {
+        return runs(Path::new(name));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    !name.is_empty() && std::env::split_paths(&path).any(|folder| runs(&folder.join(name)))
 }
 
 /// Runs a [`command`] with this input to its end, and kills its group after `limit`.
@@ -133,6 +145,14 @@ mod tests {
     async fn endless_output_is_read_up_to_a_limit() {
         let ended = run(command(&["yes"]).stdout(Stdio::piped()), "", LONG).await.unwrap();
         assert_eq!((ended.stdout.len(), ended.status.success()), (1024 * 1024, false));
+    }
+
+    #[test]
+    fn a_program_exists_that_may_be_run() {
+        assert!(exists("sh") && exists("/bin/sh"));
+        for name in ["", "no-such-program", "/etc/passwd", "/bin", "./sh"] {
+            assert!(!exists(name), "{name:?}");
+        }
     }
 
     #[tokio::test]

@@ -54,6 +54,27 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", env = "NODE_AGENT_COMMAND_LIMIT", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command_limit: Option<Length>,
+    /// Exit codes of the command that mean success, besides 0, with commas between them [default: none]
+    #[arg(
+        long,
+        value_name = "CODES",
+        env = "NODE_AGENT_SUCCESS_CODES",
+        value_delimiter = ',',
+        global = true
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) success_codes: Vec<u8>,
+    /// Exit codes of the command that mean success and request a reboot, besides 194, with commas between them [default: none]
+    #[arg(
+        long,
+        visible_alias = "reboot-code",
+        value_name = "CODES",
+        env = "NODE_AGENT_REBOOT_CODES",
+        value_delimiter = ',',
+        global = true
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reboot_codes: Vec<u8>,
     /// Time limit for the service to pass the local health check
     #[arg(long, value_name = "DURATION", env = "NODE_AGENT_HEALTH_LIMIT", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -86,6 +86,22 @@ impl Settings {
         if self.reboot_command.is_empty() {
             return wrong("reboot_command is empty: name the program to run");
         }
+        if self.reboot_command.iter().any(|word| word == "soft-reboot") {
+            return wrong(
+                "reboot_command makes a soft reboot (soft-reboot): it starts no kernel and keeps the boot ID, so nothing would show \
+                 that it was made: use `systemctl reboot`",
+            );
+        }
+        if let Some(code) =
+            self.reboot_codes.iter().find(|code| **code == 0 || self.success_codes.contains(code))
+        {
+            return wrong(&format!(
+                "reboot_codes has {code}, which means success without a reboot: leave it out"
+            ));
+        }
+        if self.success_codes.contains(&crate::exit::REBOOT) {
+            return wrong("success_codes has 194, with which a command requests a reboot: leave it out");
+        }
         if self.lease_role_id.as_ref().is_some_and(|id| !is_role_id(id)) {
             return wrong("lease_role_id is not the unique ID of a role, such as AROAEXAMPLEID1234567");
         }

@@ -39,6 +39,10 @@ fn contradictions_are_refused() {
     for (text, part) in [
         ("settle = \"1s\"", "settle is shorter than staleness"),
         ("reboot_command = []", "reboot_command is empty"),
+        ("reboot_command = [\"systemctl\", \"soft-reboot\"]", "reboot_command makes a soft reboot"),
+        ("success_codes = [194]", "success_codes has 194"),
+        ("reboot_codes = [0]", "reboot_codes has 0"),
+        ("success_codes = [102]\nreboot_codes = [102]", "reboot_codes has 102"),
         ("health_passes = 0", "health_passes is 0"),
         ("lease_role_id = \"my-role\"", "lease_role_id is not the unique ID"),
         ("health_url = \"localhost\"", "health_url is not a URL"),

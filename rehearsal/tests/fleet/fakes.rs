@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use node_agent::machine::ports::{
     CommandEnd, CommandEnded, Machine, MachineError, Probe, Service, ServiceError, Stop,
 };
+use node_agent::machine::reboot_required::RebootRequired;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -42,6 +43,8 @@ pub struct FakeMachine {
     /// The commands that were begun.
     pub ran: Mutex<Vec<String>>,
     pub reboot_required: AtomicBool,
+    /// A program that does not exist.
+    pub lacks: Mutex<Option<String>>,
     /// When logind is to shut it down.
     pub scheduled: Mutex<Option<Timestamp>>,
     /// What people were told.
@@ -71,6 +74,7 @@ impl Default for FakeMachine {
             command: Mutex::new((Duration::from_secs(30), 0)),
             ran: Mutex::default(),
             reboot_required: false.into(),
+            lacks: Mutex::default(),
             scheduled: Mutex::default(),
             notified: Mutex::default(),
             told: Mutex::default(),
@@ -136,8 +140,15 @@ impl Machine for FakeMachine {
         Ok(())
     }
 
-    async fn reboot_required(&self) -> bool {
-        self.reboot_required.load(Ordering::Relaxed)
+    async fn reboot_required(&self) -> RebootRequired {
+        match self.reboot_required.load(Ordering::Relaxed) {
+            true => RebootRequired::Yes("the test says so".into()),
+            false => RebootRequired::No,
+        }
+    }
+
+    fn lacks(&self, command: &[String]) -> Option<String> {
+        command.first().filter(|name| self.lacks.lock().unwrap().as_ref() == Some(name)).cloned()
     }
 
     fn scheduled_shutdown(&self) -> Option<Timestamp> {

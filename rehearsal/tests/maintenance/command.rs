@@ -1,11 +1,13 @@
 //! The command and the reboot, and how they end.
 
-use crate::fleet::{finished, fleet, seconds, within};
+use crate::fleet::{finished, fleet, seconds, until, within};
 use node_agent::maintenance::context::End;
 use node_agent::record::phase::Phase;
 use node_agent::record::{RebootWhen, Verdict};
+use node_agent::settings::Settings;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_failed_command_brings_the_node_back_and_stops_the_roll() {
@@ -73,14 +75,88 @@ async fn a_command_that_takes_too_long_is_ended_and_the_node_comes_back() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_reboot_that_the_machine_refuses_brings_the_node_back() {
+async fn a_reboot_that_the_machine_refuses_all_the_time_brings_the_node_back() {
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     node.machine.refuses.store(true, Ordering::Relaxed);
     let ended = node.finish(node.reboot()).await;
     assert_eq!((ended.verdict, ended.exit_code), (Verdict::FailedButRestored, 1), "{ended:?}");
     let reason = ended.reason.unwrap();
-    assert_eq!(reason, "reboot: failed to reboot with `systemctl reboot`: exit status: 1");
-    assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 1);
+    assert_eq!(
+        reason,
+        "reboot: gave up after 15m of waiting for the machine to accept a reboot: failed to reboot with `systemctl reboot`: \
+         exit status: 1"
+    );
+    let asked = node.machine.reboots.load(Ordering::Relaxed);
+    assert!((30..40).contains(&asked), "asked {asked} times in 15 minutes");
+    assert_eq!(fleet.alb.instances_out(&fleet.arn), 0);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_reboot_that_is_refused_for_a_while_is_made_once_it_is_accepted() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    node.machine.refuses.store(true, Ordering::Relaxed);
+    let running = node.begun(node.reboot(), Phase::Reboot).await;
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(node.operation().unwrap().reboot, None, "a refusal is no request");
+    node.machine.refuses.store(false, Ordering::Relaxed);
+    let accepted = Instant::now();
+    let ended = finished(running.await.unwrap());
+    assert_eq!(ended.verdict, Verdict::Succeeded, "{ended:?}");
+    assert!(accepted.elapsed() < Duration::from_secs(180), "{:?}", accepted.elapsed());
     fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_second_request_that_is_refused_does_not_count_as_one() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    node.machine.obeys.store(false, Ordering::Relaxed);
+    let running = node.begun(node.reboot(), Phase::Reboot).await;
+    until(|| node.machine.reboots.load(Ordering::Relaxed) == 1).await;
+    node.machine.refuses.store(true, Ordering::Relaxed);
+    until(|| node.machine.reboots.load(Ordering::Relaxed) > 3).await;
+    assert_eq!(node.operation().unwrap().reboot.unwrap().times, 1);
+    node.machine.refuses.store(false, Ordering::Relaxed);
+    node.machine.obeys.store(true, Ordering::Relaxed);
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_program_that_does_not_exist_is_found_before_the_node_leaves() {
+    let tell = |s: &mut Settings| s.notify_command = vec!["tell-people".into()];
+    for (what, program) in
+        [("the command", "patch"), ("reboot_command", "systemctl"), ("notify_command", "tell-people")]
+    {
+        let fleet = fleet().settings(tell).start().await;
+        let node = &fleet.nodes[0];
+        *node.machine.lacks.lock().unwrap() = Some(program.to_owned());
+        let ended = node.finish(node.request(RebootWhen::Always, &["patch"])).await;
+        assert_eq!((ended.verdict, ended.exit_code), (Verdict::NothingChanged, 2), "{ended:?}");
+        let reason = ended.reason.unwrap();
+        assert!(reason.contains(&format!("failed to find the program of {what} `{program}`")), "{reason}");
+        assert_eq!(fleet.calls("DeregisterTargets").len(), 0);
+        fleet.assert_restored();
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn exit_codes_mean_what_the_settings_say() {
+    for (code, verdict, reboots) in [
+        (0, Verdict::Succeeded, 0),
+        (3, Verdict::Succeeded, 0),
+        (4, Verdict::FailedButRestored, 0),
+        (102, Verdict::Succeeded, 1),
+        (194, Verdict::Succeeded, 1),
+    ] {
+        let codes = |s: &mut Settings| (s.success_codes, s.reboot_codes) = (vec![3], vec![102, 103]);
+        let fleet = fleet().settings(codes).start().await;
+        let node = &fleet.nodes[0];
+        *node.machine.command.lock().unwrap() = (Duration::from_secs(5), code);
+        let ended = node.finish(node.request(RebootWhen::IfRequired, &["patch"])).await;
+        assert_eq!(ended.verdict, verdict, "{code}: {ended:?}");
+        assert_eq!(node.machine.reboots.load(Ordering::Relaxed), reboots, "{code}");
+    }
 }

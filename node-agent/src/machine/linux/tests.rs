@@ -4,7 +4,11 @@ use super::*;
 use tokio::time::Instant;
 
 fn linux() -> Linux {
-    Linux { boot_id_path: "/proc/sys/kernel/random/boot_id".into(), reboot_command: vec!["true".into()] }
+    Linux {
+        boot_id_path: "/proc/sys/kernel/random/boot_id".into(),
+        reboot_command: vec!["true".into()],
+        reboot_required_command: Vec::new(),
+    }
 }
 
 fn sh(script: &str) -> Vec<String> {

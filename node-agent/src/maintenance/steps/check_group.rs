@@ -11,7 +11,7 @@ use crate::maintenance::last_look::refused;
 use crate::maintenance::local_check;
 use crate::maintenance::read_group;
 use crate::maintenance::way::standby;
-use crate::record::{Group, InDoubt};
+use crate::record::{Group, InDoubt, RebootWhen};
 use crate::settings::AutoScaling;
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     if driver.operation.forced {
         return find_groups(driver).await.map(drop);
     }
+    refuse_missing_programs(driver)?;
     if driver.operation.blocked > 0 {
         let bound = BLOCKED_FIRST.saturating_mul(1 << driver.operation.blocked.min(10)).min(BLOCKED_LONGEST);
         let pause = bound.mul_f64(driver.random.random_range(0.1..=1.0));
@@ -89,6 +90,26 @@ async fn wait_out_calls_in_doubt(driver: &mut Driver) -> Step {
         };
         driver.look_again(left, "until earlier unanswered calls can no longer take effect").await?;
     }
+}
+
+/// A program that does not exist is found now, and not when the node is out.
+fn refuse_missing_programs(driver: &Driver) -> Step {
+    let (request, settings) = (&driver.operation.request, &driver.operation.request.settings);
+    let reboots = request.reboot != RebootWhen::Never;
+    for (what, argv, used) in [
+        ("the command", &request.command, true),
+        ("reboot_command", &settings.reboot_command, reboots && !request.under_ssm),
+        ("reboot_required_command", &settings.reboot_required_command, reboots),
+        ("notify_command", &settings.notify_command, true),
+    ] {
+        if let Some(shown) = driver.machine.lacks(argv).filter(|_| used) {
+            return Err(StepError::Misconfigured(format!(
+                "failed to find the program of {what} `{shown}`: there is no such executable file; correct it, or give its \
+                 absolute path"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_auto_scaling(driver: &Driver) -> Step {

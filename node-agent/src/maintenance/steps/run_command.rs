@@ -5,6 +5,7 @@ use crate::machine::program::shown;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::until_next_check;
 use crate::record::CommandState;
+use crate::settings::Settings;
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     match driver.operation.command {
@@ -25,14 +26,24 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     driver.operation.command = CommandState::Running;
     driver.save()?;
     let ended = run_to_its_end(driver).await?;
-    driver.operation.command = match ended.how {
-        CommandEnd::Exited(0) => CommandState::Succeeded,
-        CommandEnd::Exited(code) if code == i32::from(crate::exit::REBOOT) => CommandState::RebootNeeded,
-        _ => CommandState::Failed,
-    };
+    driver.operation.command = meaning(ended.how, &driver.operation.request.settings);
     match driver.operation.command {
         CommandState::Failed => Err(StepError::Failed(why(&ended, driver.stays))),
         _ => Ok(()),
+    }
+}
+
+/// What the end of the command means. 194 requests a reboot everywhere: it is the code of SSM.
+fn meaning(how: CommandEnd, settings: &Settings) -> CommandState {
+    let CommandEnd::Exited(code) = how else { return CommandState::Failed };
+    let among = |codes: &[u8]| codes.iter().any(|other| i32::from(*other) == code);
+    match code {
+        0 => CommandState::Succeeded,
+        _ if code == i32::from(crate::exit::REBOOT) || among(&settings.reboot_codes) => {
+            CommandState::RebootNeeded
+        }
+        _ if among(&settings.success_codes) => CommandState::Succeeded,
+        _ => CommandState::Failed,
     }
 }
 

@@ -53,12 +53,19 @@ impl Machine for Linux {
     async fn run(
         &self,
         argv: &[String],
+        scope: Option<&str>,
         limit: Duration,
         grace: Duration,
         stop: Stop,
     ) -> Result<CommandEnded, MachineError> {
         let failed = |cause| error("run", argv, cause);
-        let mut command = program::command(argv);
+        let scope = scope.filter(|_| systemd::is_running());
+        let mut command =
+            program::command(&scope.map_or_else(|| argv.to_vec(), |scope| systemd::in_scope(scope, argv)));
+        if std::env::var_os("HOME").is_none() {
+            // systemd gives a service of root none, and many tools do not work without.
+            command.env("HOME", "/root");
+        }
         let output = Output::of(&mut command).map_err(failed)?;
         let mut child = command.spawn().map_err(failed)?;
         // It holds the output open.
@@ -70,12 +77,20 @@ impl Machine for Linux {
         };
         if matches!(how, CommandEnd::TimedOut | CommandEnd::Stopped) {
             program::stop(&mut child, grace).await;
+            if let Some(scope) = scope {
+                // What has left the process group.
+                self.end_scope(scope).await;
+            }
         }
         let last_lines = match output {
             Some(output) => output.last_lines().await,
             None => String::new(),
         };
         Ok(CommandEnded { how, last_lines })
+    }
+
+    async fn end_scope(&self, scope: &str) {
+        systemd::end_scope(scope).await;
     }
 
     async fn tell(&self, argv: &[String], message: &str, limit: Duration) -> Result<(), MachineError> {

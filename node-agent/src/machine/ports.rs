@@ -25,14 +25,19 @@ pub trait Machine: Send + Sync {
     async fn reboot(&self) -> Result<(), MachineError>;
 
     /// Runs a command to its end. When `stop` becomes true, or after `limit`, it gets SIGTERM; after `grace` its whole
-    /// process group gets SIGKILL.
+    /// process group gets SIGKILL. In a scope, if one is named and systemd is there, what it leaves running outlives this
+    /// process.
     async fn run(
         &self,
         command: &[String],
+        scope: Option<&str>,
         limit: Duration,
         grace: Duration,
         stop: Stop,
     ) -> Result<CommandEnded, MachineError>;
+
+    /// Stops everything that still runs in a scope.
+    async fn end_scope(&self, scope: &str);
 
     /// Runs a command with a message on standard input, and stops it after `limit`.
     async fn tell(&self, command: &[String], message: &str, limit: Duration) -> Result<(), MachineError>;

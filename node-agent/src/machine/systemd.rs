@@ -3,6 +3,7 @@
 use crate::machine::program;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -46,6 +47,40 @@ async fn ask(argv: &[&str]) -> Option<String> {
         tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
     None
+}
+
+/// Whether systemd runs this machine (sd_booted(3)).
+pub(crate) fn is_running() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// The command in a scope: a control group of its own, beside the unit that starts it. The command stays our child.
+pub(crate) fn in_scope(scope: &str, argv: &[String]) -> Vec<String> {
+    let before = ["systemd-run", "--scope", "--quiet", "--unit", scope, "--"].map(str::to_owned);
+    before.into_iter().chain(argv.iter().cloned()).collect()
+}
+
+/// systemd sends SIGTERM, and SIGKILL after `DefaultTimeoutStopSec=`, 90 s unless it was changed.
+const STOP_LIMIT: Duration = Duration::from_secs(120);
+/// The exit code of `systemctl` for a unit that does not exist (any more).
+const NOT_LOADED: i32 = 5;
+
+/// Stops everything that runs in a scope. A failure is only logged: there is nothing else to try.
+pub(crate) async fn end_scope(scope: &str) {
+    if !is_running() {
+        return;
+    }
+    let mut command = program::command(&["systemctl", "stop", scope]);
+    let ended = program::run(command.stdout(Stdio::null()).stderr(Stdio::null()), "", STOP_LIMIT).await;
+    match ended.map(|ended| ended.status) {
+        Ok(status) if status.success() || status.code() == Some(NOT_LOADED) => (),
+        Ok(status) => {
+            tracing::warn!("failed to stop {scope}: {status}; `systemctl status {scope}` shows what runs");
+        }
+        Err(cause) => {
+            tracing::warn!("failed to stop {scope}: {cause}; `systemctl status {scope}` shows what runs");
+        }
+    }
 }
 
 /// Where logind keeps what `shutdown` has scheduled.

@@ -12,6 +12,7 @@ impl Driver {
     /// [`DriveError`] when the record cannot be kept; everything else is an outcome.
     pub async fn drive(&mut self) -> Result<End, DriveError> {
         self.save()?;
+        self.end_cut_off_command().await?;
         loop {
             let phase = self.operation.phase;
             match phase {
@@ -39,6 +40,14 @@ impl Driver {
                 return Ok(End::GoingDown);
             }
         }
+    }
+
+    /// A command whose driver has died must not go on while the node comes back.
+    async fn end_cut_off_command(&mut self) -> Result<(), DriveError> {
+        let Some(scope) = self.operation.scope.take() else { return Ok(()) };
+        tracing::warn!("the driver died while the command ran: stopping what is left of it, in {scope}");
+        self.machine.end_scope(&scope).await;
+        self.save()
     }
 
     /// Writes the outcome of a phase and the next phase to the record, in one write.

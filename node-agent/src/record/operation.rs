@@ -44,6 +44,9 @@ pub struct Operation {
     pub standby: Option<Standby>,
     /// The progress of the command.
     pub command: CommandState,
+    /// The scope in which the command was started, until it has ended: a driver that finds it on record has died meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The reboot that was requested, unless it was refused.
     pub reboot: Option<RebootAsked>,
     /// How many boots happened during this operation.
@@ -109,6 +112,7 @@ impl Operation {
             left: None,
             standby: None,
             command: CommandState::NotRun,
+            scope: None,
             reboot: None,
             boots: 0,
             interferences: 0,

@@ -42,6 +42,9 @@ pub struct FakeMachine {
     pub command: Mutex<(Duration, i32)>,
     /// The commands that were begun.
     pub ran: Mutex<Vec<String>>,
+    /// The scopes in which they were started, and those that were ended.
+    pub scopes: Mutex<Vec<String>>,
+    pub ended_scopes: Mutex<Vec<String>>,
     pub reboot_required: AtomicBool,
     /// A program that does not exist.
     pub lacks: Mutex<Option<String>>,
@@ -73,6 +76,8 @@ impl Default for FakeMachine {
             refuses: false.into(),
             command: Mutex::new((Duration::from_secs(30), 0)),
             ran: Mutex::default(),
+            scopes: Mutex::default(),
+            ended_scopes: Mutex::default(),
             reboot_required: false.into(),
             lacks: Mutex::default(),
             scheduled: Mutex::default(),
@@ -115,12 +120,14 @@ impl Machine for FakeMachine {
     async fn run(
         &self,
         command: &[String],
+        scope: Option<&str>,
         limit: Duration,
         grace: Duration,
         stop: Stop,
     ) -> Result<CommandEnded, MachineError> {
         let ended = |how| Ok(CommandEnded { how, last_lines: String::new() });
         self.ran.lock().unwrap().push(command.join(" "));
+        self.scopes.lock().unwrap().extend(scope.map(ToOwned::to_owned));
         self.tell(Told::CommandBegun);
         let (takes, code) = *self.command.lock().unwrap();
         tokio::select! {
@@ -133,6 +140,10 @@ impl Machine for FakeMachine {
         }
         tokio::time::sleep(grace).await;
         ended(CommandEnd::Stopped)
+    }
+
+    async fn end_scope(&self, scope: &str) {
+        self.ended_scopes.lock().unwrap().push(scope.to_owned());
     }
 
     async fn tell(&self, _: &[String], message: &str, _: Duration) -> Result<(), MachineError> {

@@ -3,7 +3,7 @@
 use crate::fleet::{finished, fleet, seconds, until, within};
 use node_agent::maintenance::context::End;
 use node_agent::record::phase::Phase;
-use node_agent::record::{RebootWhen, Verdict};
+use node_agent::record::{RebootWhen, Request, Verdict};
 use node_agent::settings::Settings;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -140,6 +140,33 @@ async fn a_program_that_does_not_exist_is_found_before_the_node_leaves() {
         assert_eq!(fleet.calls("DeregisterTargets").len(), 0);
         fleet.assert_restored();
     }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn what_the_command_leaves_running_outlives_a_driver_that_ends_and_not_one_that_dies() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let unit = |id: &str| {
+        let mut driver = node.driver(Request { id: id.into(), ..node.run(&["deploy"]) });
+        driver.stays = true;
+        driver
+    };
+    assert_eq!(finished(unit("one").drive().await.unwrap()).verdict, Verdict::Succeeded);
+    let first = node.machine.scopes.lock().unwrap().clone();
+    assert_eq!((first.len(), node.machine.ended_scopes.lock().unwrap().len()), (1, 0));
+
+    let killed = node.clone();
+    let mut driver = unit("two");
+    let running = tokio::task::spawn_local(async move { driver.drive().await });
+    until(|| killed.phase() == Some(Phase::RunCommand) && killed.machine.scopes.lock().unwrap().len() == 2)
+        .await;
+    running.abort();
+    let _ = running.await;
+    let ended = finished(node.restarted().drive().await.unwrap());
+    assert_eq!(ended.verdict, Verdict::FailedButRestored, "{ended:?}");
+    let second = node.machine.scopes.lock().unwrap()[1].clone();
+    assert_ne!(first[0], second);
+    assert_eq!(*node.machine.ended_scopes.lock().unwrap(), [second]);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_command_ends_with_its_code_or_signal() {
-    let run = async |script| linux().run(&sh(script), LONG, LONG, Stop::new()).await.unwrap().how;
+    let run = async |script| linux().run(&sh(script), None, LONG, LONG, Stop::new()).await.unwrap().how;
     assert_eq!(run("exit 7").await, CommandEnd::Exited(7));
     assert_eq!(run("kill -9 $$").await, CommandEnd::Killed(9));
 }
@@ -27,7 +27,7 @@ async fn a_command_ends_with_its_code_or_signal() {
 #[tokio::test]
 async fn a_command_that_does_not_exist_is_named() {
     let missing = vec!["/nonexistent/patch".to_owned()];
-    let error = linux().run(&missing, LONG, LONG, Stop::new()).await.unwrap_err();
+    let error = linux().run(&missing, None, LONG, LONG, Stop::new()).await.unwrap_err();
     assert!(error.to_string().starts_with("failed to run `/nonexistent/patch`: "), "{error}");
 }
 
@@ -39,7 +39,7 @@ async fn stopped(script: &str, grace: Duration) -> String {
     let ask = stop.clone();
     let mut argv = sh(script);
     argv.push(mark.display().to_string());
-    let running = tokio::spawn(async move { linux().run(&argv, LONG, grace, stop).await });
+    let running = tokio::spawn(async move { linux().run(&argv, None, LONG, grace, stop).await });
     while !mark.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -81,7 +81,7 @@ async fn a_stopped_command_has_a_grace_period_to_clean_up() {
 
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_stopped() {
-    let end = linux().run(&sh("sleep 60"), Duration::from_millis(50), LONG, Stop::new()).await.unwrap();
+    let end = linux().run(&sh("sleep 60"), None, Duration::from_millis(50), LONG, Stop::new()).await.unwrap();
     assert_eq!(end.how, CommandEnd::TimedOut);
 }
 

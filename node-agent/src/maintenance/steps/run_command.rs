@@ -24,13 +24,26 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         });
     }
     driver.operation.command = CommandState::Running;
+    driver.operation.scope = scope(driver)?;
     driver.save()?;
-    let ended = run_to_its_end(driver).await?;
+    let ended = run_to_its_end(driver).await;
+    driver.operation.scope = None;
+    let ended = ended?;
     driver.operation.command = meaning(ended.how, &driver.operation.request.settings);
     match driver.operation.command {
         CommandState::Failed => Err(StepError::Failed(why(&ended, driver.stays))),
         _ => Ok(()),
     }
+}
+
+/// In the unit, the command gets a scope of its own. What a script starts in the background and leaves there, such as a new
+/// version of a service, would otherwise be killed with the unit, right after the maintenance has succeeded. The name is
+/// new in each boot and for each command: an old scope lasts as long as what was left in it.
+fn scope(driver: &Driver) -> Step<Option<String>> {
+    if !driver.stays {
+        return Ok(None);
+    }
+    Ok(Some(format!("node-agent-command-{}.scope", driver.now()?.uptime_ms)))
 }
 
 /// What the end of the command means. 194 requests a reboot everywhere: it is the code of SSM.
@@ -61,10 +74,16 @@ async fn run_to_its_end(driver: &mut Driver) -> Step<CommandEnded> {
     // Cancelled by a signal as the driver is, and by a request taken here.
     let (machine, stop) = (driver.machine.clone(), driver.stop.child_token());
     let request = driver.operation.request.clone();
-    let command = shown(&request.command);
+    let (command, scope) = (shown(&request.command), driver.operation.scope.clone());
     tracing::info!("running `{command}`");
     let limit = driver.time_left()?.unwrap_or(request.settings.command_limit.0);
-    let running = machine.run(&request.command, limit, request.settings.command_grace.0, stop.clone());
+    let running = machine.run(
+        &request.command,
+        scope.as_deref(),
+        limit,
+        request.settings.command_grace.0,
+        stop.clone(),
+    );
     tokio::pin!(running);
     loop {
         tokio::select! {

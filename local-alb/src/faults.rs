@@ -4,7 +4,7 @@ use crate::length::length;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use serde::Deserialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,6 +31,11 @@ pub struct Faults {
     /// A read of target health returns the state at a random moment within this time before the read.
     #[serde(deserialize_with = "length")]
     pub stale_health: Duration,
+    /// A registration shows in target health only after this long. Deregistrations show at once.
+    #[serde(deserialize_with = "length")]
+    pub late_registrations: Duration,
+    /// These actions are refused with `AccessDenied`, and not applied.
+    pub denied: BTreeSet<String>,
 }
 
 /// The account's token buckets. The defaults are AWS's limits as the AWS Load Balancer Controller assumes them; AWS does
@@ -115,6 +120,9 @@ impl Fate {
         }
         if self.faults.expired_credentials {
             return Some(Fault::ExpiredToken);
+        }
+        if self.faults.denied.contains(action) {
+            return Some(Fault::AccessDenied);
         }
         if self.is_throttled(action, now) {
             return Some(Fault::Throttled);

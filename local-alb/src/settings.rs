@@ -29,6 +29,9 @@ pub struct Settings {
     /// How long a target can take to accept a connection before the client gets 504. 10 s on an ALB.
     #[serde(deserialize_with = "length")]
     pub connect_timeout: Duration,
+    /// Addresses outside the VPC. As targets they need the Availability Zone `all`, and others must not have it. Empty: zones
+    /// are not checked.
+    pub outside_vpc: Vec<IpAddr>,
     /// Faults of the API.
     pub faults: Faults,
     /// How health checks are made.
@@ -45,6 +48,7 @@ impl Default for Settings {
             propagation_lag: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
+            outside_vpc: Vec::new(),
             faults: Faults::default(),
             probes: Probes::Http,
         }

@@ -8,30 +8,56 @@ use crate::model::{Model, NewRegistration, TargetGroup};
 use std::net::IpAddr;
 use tokio::time::Instant;
 
+/// The Availability Zone of an address outside the VPC, and of one of which nothing is known.
+const OUTSIDE_VPC: &str = "all";
+const DEFAULT_ZONE: &str = "us-east-1a";
+
 pub(super) fn describe_health(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arn = group_arn(model, query)?;
     // The real API documents `Include` for more than the health. Whoever does not ask may not be told.
     let everything = query.list("Include").contains(&"All");
-    let Model { groups, fate, random, instances, shifted_zones, .. } = model;
+    let Model { groups, fate, random, instances, shifted_zones, settings, .. } = model;
     let shift_of = |id: &str| {
         let zone = instances.get(id).filter(|_| everything).map(|instance| &instance.zone)?;
         shifted_zones.get(zone).map(String::as_str)
     };
     let group = groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
     // Each target is shown as it was at a random moment within `stale_health`.
-    let mut seen = |target: &Target| target.health_at(moment_seen(now, fate.faults.stale_health, random));
+    let mut seen = |target: &Target| {
+        let health = target.health_at(moment_seen(now, fate.faults.stale_health, random));
+        // A registration that does not show yet leaves what was there before.
+        let late = Some(fate.faults.late_registrations).filter(|late| !late.is_zero());
+        let before = late.and_then(|late| now.checked_sub(late)).map(|then| target.health_at(then));
+        before.filter(|before| !before.is_registered() && health.is_registered()).unwrap_or(health)
+    };
+    let zone_of = |id: &str| {
+        let address: IpAddr = id.parse().ok().filter(|_| group.settings.target_type == "ip")?;
+        if settings.outside_vpc.contains(&address) {
+            return Some(OUTSIDE_VPC);
+        }
+        Some(
+            instances
+                .values()
+                .find(|known| known.address == address)
+                .map_or(DEFAULT_ZONE, |known| &known.zone),
+        )
+    };
     let asked = pairs(group, query)?;
     let mut out = String::new();
     within(&mut out, "TargetHealthDescriptions", |out| {
         for pair in &asked {
             let health = group.targets.get(pair).map_or(TargetHealth::NotRegistered, &mut seen);
-            within(out, "member", |out| describe_one(out, group, pair, health, shift_of(&pair.0)));
+            within(out, "member", |out| {
+                describe_one(out, group, pair, health, zone_of(&pair.0), shift_of(&pair.0));
+            });
         }
         // Without targets in the request: all registered and draining targets, but none that has left.
         for (pair, target) in group.targets.iter().filter(|_| asked.is_empty()) {
             let health = seen(target);
             if health != TargetHealth::NotRegistered {
-                within(out, "member", |out| describe_one(out, group, pair, health, shift_of(&pair.0)));
+                within(out, "member", |out| {
+                    describe_one(out, group, pair, health, zone_of(&pair.0), shift_of(&pair.0));
+                });
             }
         }
     });
@@ -43,10 +69,14 @@ fn describe_one(
     group: &TargetGroup,
     pair: &(String, u16),
     health: TargetHealth,
+    zone: Option<&str>,
     zonal_shift: Option<&str>,
 ) {
     let (id, port) = pair;
     within(out, "Target", |out| {
+        if let Some(zone) = zone {
+            text(out, "AvailabilityZone", zone);
+        }
         text(out, "Id", id);
         text(out, "Port", port.to_string());
     });
@@ -72,8 +102,8 @@ pub(super) fn register(model: &mut Model, now: Instant, query: &Query) -> (Answe
     let checked = group_arn(model, query).and_then(|arn| {
         let group = model.groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
         let pairs = at_least_one(pairs(group, query)?)?;
-        for pair in &pairs {
-            may_register(model, group, now, pair)?;
+        for (pair, fields) in pairs.iter().zip(query.structures("Targets")) {
+            may_register(model, group, now, pair, fields.get("AvailabilityZone").copied())?;
         }
         Ok((arn, pairs))
     });
@@ -91,14 +121,14 @@ fn may_register(
     group: &TargetGroup,
     now: Instant,
     pair: &(String, u16),
+    zone: Option<&str>,
 ) -> Result<(), ApiError> {
     let (id, port) = pair;
     if group.settings.target_type == "ip" {
-        if id.parse::<IpAddr>().is_err() {
-            return Err(ApiError::validation(format!(
-                "The IP address '{id}' is not a valid IPv4 or IPv6 address"
-            )));
-        }
+        let address: IpAddr = id.parse().map_err(|_| {
+            ApiError::validation(format!("The IP address '{id}' is not a valid IPv4 or IPv6 address"))
+        })?;
+        check_zone(model, &address, zone)?;
         // An IP address cannot be registered again before it has drained.
         let draining =
             group.targets.get(pair).is_some_and(|target| target.health_at(now) == TargetHealth::Draining);
@@ -116,6 +146,24 @@ fn may_register(
         ));
     }
     Ok(())
+}
+
+/// The text for addresses outside is that of AWS, as the issues of the AWS Load Balancer Controller show it (3084, 3714). That
+/// for addresses inside is our own.
+fn check_zone(model: &Model, address: &IpAddr, zone: Option<&str>) -> Result<(), ApiError> {
+    if model.settings.outside_vpc.is_empty() {
+        return Ok(());
+    }
+    match (model.settings.outside_vpc.contains(address), zone == Some(OUTSIDE_VPC)) {
+        (true, true) | (false, false) => Ok(()),
+        (true, false) => Err(ApiError::validation(format!(
+            "The Availability Zone for IP address '{address}' must be 'all' for Application Load Balancer target groups, when \
+             not within the VPC"
+        ))),
+        (false, true) => Err(ApiError::validation(format!(
+            "You cannot use the Availability Zone 'all' for the IP address '{address}', which is within the VPC"
+        ))),
+    }
 }
 
 /// A target that is not registered is no error. So a call without the port succeeds and does nothing if the target was

@@ -29,6 +29,11 @@ pub enum TargetHealth {
 }
 
 impl TargetHealth {
+    /// In the group, so that requests may come now or later.
+    pub(crate) fn is_registered(self) -> bool {
+        !matches!(self, TargetHealth::Draining | TargetHealth::NotRegistered)
+    }
+
     /// The state's name on AWS.
     pub fn word(self) -> &'static str {
         match self {
@@ -114,7 +119,7 @@ impl Target {
 
     /// Whether it is registered in the control plane.
     pub(crate) fn is_registered(&self, now: Instant) -> bool {
-        !matches!(self.health_at(now), TargetHealth::Draining | TargetHealth::NotRegistered)
+        self.health_at(now).is_registered()
     }
 
     /// RegisterTargets. True if this begins a new registration, whose health checks have to be started.

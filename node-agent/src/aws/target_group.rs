@@ -1,6 +1,7 @@
 //! Target groups and targets as the load balancer reports them, in our own types.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -18,13 +19,49 @@ const LONGEST_SLOW_START: u32 = 900;
 pub const CONTROLLER: &str = "elbv2.k8s.aws/cluster";
 
 /// One registration: an instance may be in a group several times, with several ports.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
     /// The instance id, or the address for groups of type `ip`.
     pub id: String,
     /// The port it was registered with. Deregistering without it is a silent no-op for a target with a
     /// port override, so it is never left out.
     pub port: u16,
+    /// An address outside the VPC of the group: registered with the Availability Zone `all`, without which AWS refuses to
+    /// register it again. Addresses inside must not have it (ELBv2 API reference, TargetDescription). It says how a target is
+    /// registered, not which one it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside_vpc: bool,
+}
+
+impl Target {
+    /// A target inside the VPC.
+    pub fn new(id: impl Into<String>, port: u16) -> Target {
+        Target { id: id.into(), port, outside_vpc: false }
+    }
+
+    fn key(&self) -> (&str, u16) {
+        (&self.id, self.port)
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Target) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Target {}
+
+impl PartialOrd for Target {
+    fn partial_cmp(&self, other: &Target) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Target {
+    fn cmp(&self, other: &Target) -> Ordering {
+        self.key().cmp(&other.key())
+    }
 }
 
 impl fmt::Display for Target {
@@ -233,7 +270,7 @@ mod tests {
     #[test]
     fn only_one_kind_of_unused_is_out_of_the_group() {
         let state = |health, reason: &str| TargetState {
-            target: Target { id: "i-1".into(), port: 80 },
+            target: Target::new("i-1", 80),
             zone: None,
             health,
             reason: reason.into(),

@@ -90,7 +90,7 @@ fn journal() -> Messages {
 fn group(tags: &[(&str, &str)], attributes: Attributes) -> GroupSnapshot {
     let tag = |(key, value): &(&str, &str)| (format!("node-agent/{key}"), (*value).to_owned());
     let target = |id: &str, health| TargetState {
-        target: Target { id: id.to_owned(), port: 8080 },
+        target: Target::new(id, 8080),
         zone: None,
         health,
         reason: String::new(),

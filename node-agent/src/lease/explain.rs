@@ -179,7 +179,7 @@ mod tests {
         let tag = |(key, value): &(&str, &str)| (format!("node-agent/{key}"), (*value).to_owned());
         let tags: BTreeMap<_, _> = tags.iter().map(tag).collect();
         let target = |id: &str| TargetState {
-            target: Target { id: id.into(), port: 80 },
+            target: Target::new(id, 80),
             zone: None,
             health: TargetHealth::Healthy,
             reason: String::new(),

@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn target(id: &str, health: TargetHealth) -> TargetState {
-        let target = Target { id: id.into(), port: 80 };
+        let target = Target::new(id, 80);
         TargetState { target, zone: None, health, reason: String::new(), administrative_override: None }
     }
 

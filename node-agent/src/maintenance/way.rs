@@ -31,6 +31,14 @@ impl Way {
         }
     }
 
+    /// Sends what brings the node back once more, because nothing shows of it. An Auto Scaling group repeats it by itself.
+    pub(crate) async fn register_again(self, driver: &mut Driver) -> Step {
+        match self {
+            Way::Standby if driver.operation.standby.is_some() => Ok(()),
+            Way::Standby | Way::Targets => targets::register_again(driver).await,
+        }
+    }
+
     /// Brings the node back. Returns once it is registered.
     pub(crate) async fn come_back(self, driver: &mut Driver) -> Step {
         match self {

@@ -109,7 +109,7 @@ fn broken_off(call: &'static str, inside: impl Strategy<Value = String>) -> impl
 }
 
 fn own() -> Vec<Target> {
-    vec![Target { id: "i-0123456789abcdef0".into(), port: 80 }]
+    vec![Target::new("i-0123456789abcdef0", 80)]
 }
 
 /// Every call that reads, with the same answer.

@@ -6,7 +6,7 @@ use node_agent::aws::load_balancer::{CallError, CallErrorKind};
 use node_agent::aws::target_group::{Target, TargetHealth};
 
 fn own() -> [Target; 1] {
-    [Target { id: "i-0123456789abcdef0".into(), port: 80 }]
+    [Target::new("i-0123456789abcdef0", 80)]
 }
 
 fn is_unexpected<T: std::fmt::Debug>(answer: Result<T, CallError>, part: &str) {

@@ -180,7 +180,7 @@ impl Seen {
                 false => (TargetHealth::Unused, "Target.NotRegistered".to_owned()),
             };
             TargetState {
-                target: Target { id: id(n), port: 80 },
+                target: Target::new(id(n), 80),
                 zone: None,
                 health,
                 reason,

@@ -86,7 +86,7 @@ impl OnRecord {
                 timeout: Duration::from_secs(1),
                 matcher: "200".into(),
             },
-            pairs: vec![Target { id: id(0), port: 80 }],
+            pairs: vec![Target::new(id(0), 80)],
             joined: Vec::new(),
             attributes: Attributes::default(),
             registered: 2,

@@ -108,6 +108,16 @@ impl Builder {
         self.protocol_version = "HTTP2".into();
         self
     }
+    /// By addresses outside the VPC.
+    pub fn outside_the_vpc(mut self) -> Builder {
+        self.alb.outside_vpc = (0..self.nodes).map(|number| address(number).parse().unwrap()).collect();
+        self.by_address()
+    }
+    /// By addresses, in a VPC with some outside.
+    pub fn inside_the_vpc(mut self) -> Builder {
+        self.alb.outside_vpc = vec!["192.0.2.1".parse().unwrap()];
+        self.by_address()
+    }
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self.alb.seed = seed;
@@ -144,7 +154,7 @@ impl Builder {
         let mut nodes = Vec::new();
         for number in 0..self.nodes {
             let id = format!("i-{number:017x}");
-            let address = format!("10.0.{}.{}", number / 250, number % 250 + 1);
+            let address = address(number);
             let target_id = if by_address { address.clone() } else { id.clone() };
             alb.add_instance(Instance {
                 id: id.clone(),
@@ -194,6 +204,11 @@ impl Builder {
         fleet.until_in_service().await;
         fleet
     }
+}
+
+/// The address of a node, numbered from 0.
+fn address(number: usize) -> String {
+    format!("10.0.{}.{}", number / 250, number % 250 + 1)
 }
 
 /// In memory where that is possible: thousands of records, each synced many times, wear out a disk and the clock.

@@ -123,8 +123,12 @@ async fn deregistered_again_and_again_it_halts_with_its_lease() {
     let (alb, arn, id) = (fleet.alb.clone(), fleet.arn.clone(), node.target_id.clone());
     let meddler = tokio::task::spawn_local(async move {
         loop {
+            let registered =
+                || alb.targets(&arn).iter().any(|target| target.id == id && target.state.word() == "initial");
+            until(registered).await;
+            // Long enough to be seen.
+            sleep(Duration::from_secs(2)).await;
             alb.deregister(&arn, &id, PORT);
-            sleep(Duration::from_secs(3)).await;
         }
     });
     within(Duration::from_secs(300), || node.phase() == Some(Phase::Halted)).await;
@@ -200,5 +204,59 @@ async fn a_node_that_boots_with_a_lease_keeps_it_until_it_is_healthy() {
     let ended = finished(node.resume().await);
     assert_eq!((ended.verdict, ended.exit_code), (Verdict::NothingChanged, 75), "{ended:?}");
     assert!(fleet.calls("DeregisterTargets").is_empty());
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_address_outside_the_vpc_comes_back_with_the_zone_that_it_needs_there() {
+    let outside = fleet().outside_the_vpc().start().await;
+    let node = &outside.nodes[0];
+    assert_eq!(node.finish(node.reboot()).await.verdict, Verdict::Succeeded);
+    outside.assert_restored();
+    // An address inside must not have it: the load balancer would refuse it.
+    let inside = fleet().inside_the_vpc().start().await;
+    let node = &inside.nodes[0];
+    assert_eq!(node.finish(node.reboot()).await.verdict, Verdict::Succeeded);
+    inside.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_registration_that_shows_late_is_waited_for() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    fleet.alb.change_faults(|faults| faults.late_registrations = Duration::from_secs(30));
+    let done = finished(running.await.unwrap());
+    assert_eq!((done.verdict, done.exit_code), (Verdict::Succeeded, 0), "{done:?}");
+    assert_eq!(fleet.calls("RegisterTargets").len(), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_registration_that_does_not_show_is_sent_again_every_minute_until_the_limit() {
+    let fleet = fleet().settings(|s| s.in_service_limit = seconds(400)).start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    fleet.alb.change_faults(|faults| faults.late_registrations = Duration::from_secs(3600));
+    let End::Halted(reason) = running.await.unwrap() else { panic!("not halted") };
+    assert!(reason.contains("gave up after 6m 40s") && reason.contains("is unused"), "{reason}");
+    assert_eq!(fleet.calls("RegisterTargets").len(), 1 + 6);
+    assert!(fleet.lease(0).unwrap().contains("p=halted"));
+    fleet.alb.change_faults(|faults| faults.late_registrations = Duration::ZERO);
+    assert_eq!(finished(node.resume().await).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn taken_out_again_after_its_registration_has_shown_it_is_registered_again() {
+    let fleet = fleet().start().await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::WaitInService).await;
+    until(|| fleet.pairs(0).iter().any(|(_, state)| state == "healthy")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fleet.alb.deregister(&fleet.arn, &node.target_id, PORT);
+    let done = finished(running.await.unwrap());
+    assert_eq!(done.verdict, Verdict::Succeeded, "{done:?}");
+    assert_eq!(fleet.calls("RegisterTargets").len(), 2, "at once, not after a minute");
     fleet.assert_restored();
 }

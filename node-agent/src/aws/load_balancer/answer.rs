@@ -10,6 +10,9 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use std::time::Duration;
 
+/// The Availability Zone of an address outside the VPC.
+const OUTSIDE_VPC: &str = "all";
+
 /// A target group of a kind that this program does not support.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
@@ -80,8 +83,9 @@ pub(super) fn target_state(description: &TargetHealthDescription) -> Option<Targ
         _ => TargetHealth::Unknown,
     };
     let reason = health.and_then(|health| health.reason()).map_or("", |reason| reason.as_str());
+    let outside_vpc = target.availability_zone() == Some(OUTSIDE_VPC);
     Some(TargetState {
-        target: Target { id: named(target.id())?, port: port.unwrap_or(0) },
+        target: Target { outside_vpc, ..Target::new(named(target.id())?, port.unwrap_or(0)) },
         zone: target.availability_zone().map(printable),
         health: state,
         reason: printable(reason),
@@ -112,5 +116,6 @@ pub(super) fn unknown(target: Target) -> TargetState {
 }
 
 pub(super) fn description(target: &Target) -> TargetDescription {
-    TargetDescription::builder().id(&target.id).port(target.port.into()).build()
+    let zone = target.outside_vpc.then(|| OUTSIDE_VPC.to_owned());
+    TargetDescription::builder().id(&target.id).port(target.port.into()).set_availability_zone(zone).build()
 }

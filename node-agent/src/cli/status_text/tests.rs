@@ -110,7 +110,7 @@ struct Group {
 /// A target group with three healthy nodes.
 fn group(name: &'static str) -> Group {
     let target = |id: &str| TargetState {
-        target: Target { id: id.to_owned(), port: 8080 },
+        target: Target::new(id, 8080),
         zone: None,
         health: TargetHealth::Healthy,
         reason: String::new(),

@@ -22,7 +22,7 @@ fn group() -> Group {
 
 impl Group {
     fn target(mut self, id: &str, port: u16, health: TargetHealth) -> Group {
-        let target = Target { id: id.into(), port };
+        let target = Target::new(id, port);
         let (zone, reason, administrative_override) = (None, String::new(), None);
         self.targets.push(TargetState { target, zone, health, reason, administrative_override });
         self

@@ -4,13 +4,19 @@
 use crate::aws::target_group::TargetHealth;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::own_states;
+use crate::maintenance::way::Way;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// A registration may take long to show. Until it has, nobody can have undone it, but the call may have been lost.
+const REGISTER_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(driver: &mut Driver) -> Step {
     let began = Instant::now();
     let staleness = driver.operation.request.settings.staleness.0;
     let slow_start = driver.operation.slow_start();
     let mut healthy_since: Option<Instant> = None;
+    let (mut shown, mut sent) = (false, began);
     // The load balancer has to make its first check.
     let first = driver.health_poll().min(staleness);
     driver.look_again(first, "for the load balancer to report this node healthy").await?;
@@ -18,6 +24,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         let seen_at = Instant::now();
         let what = match not_healthy(driver).await? {
             None => {
+                shown = true;
                 let since = *healthy_since.get_or_insert(seen_at);
                 let healthy_for = seen_at.saturating_duration_since(since);
                 if healthy_for > staleness && healthy_for >= slow_start {
@@ -32,8 +39,20 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
             Some(state) => {
                 healthy_since = None;
                 if state.taken_out && began.elapsed() > staleness {
-                    return Err(driver.interfered(&format!("{} although we registered it", state.shown)));
+                    if shown {
+                        return Err(driver.interfered(&format!("{} although we registered it", state.shown)));
+                    }
+                    if sent.elapsed() >= REGISTER_AGAIN_AFTER {
+                        tracing::warn!(
+                            "{} after {} s: registering it again",
+                            state.shown,
+                            REGISTER_AGAIN_AFTER.as_secs()
+                        );
+                        Way::of(driver).register_again(driver).await?;
+                        sent = Instant::now();
+                    }
                 }
+                shown |= !state.taken_out;
                 format!("for the load balancer to report this node healthy: {}", state.shown)
             }
         };
@@ -41,7 +60,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
         let due = healthy_since
             .map(|since| (since + staleness.max(slow_start)).saturating_duration_since(Instant::now()));
         let poll = driver.health_poll();
-        let pause = due.map_or(poll, |due| due.min(poll)).max(std::time::Duration::from_millis(10));
+        let pause = due.map_or(poll, |due| due.min(poll)).max(Duration::from_millis(10));
         driver.look_again(pause, &what).await.map_err(halt_advice)?;
     }
 }

@@ -1,6 +1,7 @@
 //! Leave and return directly: DeregisterTargets and RegisterTargets with the exact (id, port) pairs.
 
-use crate::aws::target_group::{TargetHealth, TargetType};
+use crate::aws::load_balancer::CallError;
+use crate::aws::target_group::{Target, TargetHealth, TargetType};
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::last_look::{fresh_reads, own_states};
 use crate::maintenance::lease_writer::Sent;
@@ -59,6 +60,25 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// One RegisterTargets. Without an answer it stays in doubt beyond the maintenance, and delays only the next one.
+    async fn register_once(
+        &mut self,
+        arn: &str,
+        pairs: &[Target],
+    ) -> Result<Result<(), CallError>, DriveError> {
+        let now = self.now()?;
+        let call = self.journal.record.calls_in_doubt.begin(now);
+        self.save()?;
+        let answer = self.load_balancer.clone().register(arn, pairs).await;
+        if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied()) {
+            // The next write of the record removes it.
+            self.journal.record.calls_in_doubt.resolve(call);
+        }
+        Ok(answer)
+    }
+}
+
 /// RegisterTargets in every group.
 pub(super) async fn register(driver: &mut Driver) -> Step {
     driver.read_addresses().await;
@@ -84,18 +104,7 @@ async fn register_in(driver: &mut Driver, index: usize) -> Step {
     let mut failures = 0;
     loop {
         // To register a registered target changes nothing, so there is no need to check first.
-        let now = driver.now()?;
-        let call = driver.journal.record.calls_in_doubt.begin(now);
-        driver.save()?;
-        let answer = driver.load_balancer.clone().register(&arn, &pairs).await;
-        if answer.as_ref().err().is_none_or(|error| !error.may_have_been_applied()) {
-            // The next write of the record removes it.
-            driver.journal.record.calls_in_doubt.resolve(call);
-        }
-        let error = match answer {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = driver.register_once(&arn, &pairs).await? else { return Ok(()) };
         if error.is_group_gone() {
             driver.group_is_gone(index)?;
             return Ok(());
@@ -107,6 +116,20 @@ async fn register_in(driver: &mut Driver, index: usize) -> Step {
         })?;
         failures += 1;
     }
+}
+
+/// One RegisterTargets in every group, whatever becomes of it.
+pub(super) async fn register_again(driver: &mut Driver) -> Step {
+    for index in 0..driver.operation.groups.len() {
+        let Some(group) = driver.operation.live_group(index).filter(|group| !group.pairs.is_empty()) else {
+            continue;
+        };
+        let (arn, pairs) = (group.arn.clone(), group.pairs.clone());
+        if let Err(error) = driver.register_once(&arn, &pairs).await? {
+            tracing::warn!("{error}");
+        }
+    }
+    Ok(())
 }
 
 /// A draining address cannot be registered before the delay has passed.

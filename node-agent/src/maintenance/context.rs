@@ -2,7 +2,7 @@
 
 use crate::aws::auto_scaling::AutoScalingGroups;
 use crate::aws::instance_metadata::{Addresses, Identity};
-use crate::aws::load_balancer::LoadBalancer;
+use crate::aws::load_balancer::{CallError, LoadBalancer};
 use crate::machine::ports::{Machine, Service, Stop};
 use crate::machine::time::Moment;
 use crate::maintenance::progress::Progress;
@@ -50,6 +50,8 @@ pub struct Driver {
     pub out_seen: Option<Instant>,
     /// When people were last told that the node is registered although it should be out.
     pub registered_told: Option<Instant>,
+    /// Since when calls are denied, if they are.
+    pub denied: Option<Denied>,
     /// The last validation, if it still applies.
     pub validated: Option<Validated>,
 }
@@ -61,6 +63,15 @@ pub struct Validated {
     pub began: Instant,
     /// How many times they have been made since the lease was acquired.
     pub times: u32,
+}
+
+/// Calls that IAM does not allow.
+#[derive(Debug, Clone, Copy)]
+pub struct Denied {
+    /// Since when.
+    pub since: Instant,
+    /// When people were last told.
+    pub told: Option<Instant>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -95,6 +106,9 @@ pub enum DriveError {
         "failed to read the boot id: {0}; set boot_id_path to a file whose content changes with each boot"
     )]
     BootId(#[from] std::io::Error),
+    /// A stop was requested while a permission is missing.
+    #[error("stopped in the middle of a maintenance: {0}; then run `node-agent resume`")]
+    Denied(CallError),
     /// The record is in an impossible state.
     #[error(
         "failed to continue from the record: {0}; see `node-agent status --json` and bring the node back by hand"

@@ -108,7 +108,8 @@ impl Driver {
             let seconds = pause.as_secs_f64();
             tracing::warn!("failed to release the lease: {error}; trying again in {seconds:.1} s");
             self.progress.waiting(self.operation.phase.name(), "for the API to release the lease", None);
-            self.rest(pause).await?;
+            self.failed_call(&error).await?;
+            self.rest_unless_denied(pause).await?;
             failures += 1;
         }
     }

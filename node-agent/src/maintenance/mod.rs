@@ -4,6 +4,7 @@
 
 pub mod before_shutdown;
 pub mod context;
+mod denied;
 pub mod drive;
 mod inbox;
 mod kept_out;

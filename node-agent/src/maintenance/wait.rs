@@ -109,6 +109,18 @@ impl Driver {
         }
     }
 
+    /// As [`Driver::rest`]. While calls are denied, a stop ends it: the next failure then ends the process.
+    pub(crate) async fn rest_unless_denied(&mut self, length: Duration) -> Result<(), DriveError> {
+        let stop = self.stop.clone();
+        if self.denied.is_none() {
+            return self.rest(length).await;
+        }
+        tokio::select! {
+            rested = self.rest(length) => rested,
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
     /// Sleeps until requests should be taken again, or until a stop is requested in a phase that can turn back.
     pub(crate) async fn doze(&mut self, at_most: Duration) {
         let nap = if self.requests.is_some() { at_most.min(TAKE_REQUESTS_EVERY) } else { at_most };
@@ -179,6 +191,7 @@ impl Driver {
 
     /// Waits after a failed call: full jitter below a bound that doubles.
     pub(crate) async fn back_off(&mut self, error: &CallError, failures: u32) -> Step {
+        self.failed_call(error).await?;
         let pause = self.back_off_time(error, failures);
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
         self.look_again(pause, &format!("for the API: {error}")).await

@@ -12,6 +12,7 @@ mod fleet;
 
 mod api;
 mod command;
+mod denied;
 mod drain;
 mod groups;
 mod health;

@@ -41,10 +41,9 @@ impl Trouble {
                 throttle,
                 error_rate: random.random_range(0.0..=0.05),
                 lost_answer_rate: random.random_range(0.0..=0.05),
-                refuse: false,
-                expired_credentials: false,
                 stale_tags: Duration::from_millis(random.random_range(0..=5000)),
                 stale_health: Duration::from_millis(random.random_range(0..=5000)),
+                ..Faults::default()
             },
             crashes: random.random_range(0..=2),
             late: random.random_range(0..=2),

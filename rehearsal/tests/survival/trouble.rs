@@ -26,6 +26,14 @@ pub enum Trouble {
     Stale,
     /// For a minute the credentials are expired.
     CredentialsExpired,
+    /// For three minutes this call is not allowed.
+    Denied,
+    /// For two hours this call is not allowed.
+    DeniedForLong,
+    /// From now on a registration shows after 30 s.
+    ShowsLate,
+    /// For a minute the node's own health check fails, and not that of the load balancer.
+    OwnCheckFails,
     /// The (first) target group is deleted.
     GroupDeleted,
     /// Somebody else deregisters our target.
@@ -84,6 +92,10 @@ impl Trouble {
             Trouble::LandsLate,
             Trouble::Stale,
             Trouble::CredentialsExpired,
+            Trouble::Denied,
+            Trouble::DeniedForLong,
+            Trouble::ShowsLate,
+            Trouble::OwnCheckFails,
             Trouble::GroupDeleted,
             Trouble::Deregistered,
         ];
@@ -130,7 +142,7 @@ impl Trouble {
         let (arn, id) = (play.fleet.arn.clone(), node.target_id.clone());
         let port = play.fleet.pairs(0)[0].0;
         let key = format!("node-agent/lease/{}", node.identity.instance_id);
-        let points = play.points.clone();
+        let (points, service) = (play.points.clone(), node.service.clone());
         let (by_address, instance) = (play.kind == Kind::ByAddress, node.identity.instance_id.clone());
         Box::new(move |alb, action| {
             if matches!(self, Trouble::TagTurned(_)) && !alb.tags(&arn).contains_key(&key) {
@@ -150,6 +162,19 @@ impl Trouble {
                 Trouble::CredentialsExpired => {
                     for_a_while(alb, 60, |faults, on| faults.expired_credentials = on);
                 }
+                Trouble::Denied => deny(alb, action, Duration::from_secs(180)),
+                Trouble::DeniedForLong => deny(alb, action, Duration::from_secs(7200)),
+                Trouble::ShowsLate => {
+                    alb.change_faults(|faults| faults.late_registrations = Duration::from_secs(30));
+                }
+                Trouble::OwnCheckFails => {
+                    service.answers_the_node(None);
+                    let service = service.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_secs(60)).await;
+                        service.answers_all_alike();
+                    });
+                }
                 Trouble::GroupDeleted => alb.delete_target_group(&arn),
                 Trouble::Deregistered => alb.deregister(&arn, &id, port),
                 Trouble::Registered => alb.register(&arn, &id, port),
@@ -165,6 +190,16 @@ impl Trouble {
             }
         })
     }
+}
+
+fn deny(alb: &LocalAlb, action: &str, length: Duration) {
+    let action = action.to_owned();
+    alb.change_faults(|faults| _ = faults.denied.insert(action.clone()));
+    let alb = alb.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(length).await;
+        alb.change_faults(|faults| _ = faults.denied.remove(&action));
+    });
 }
 
 fn for_a_while(alb: &LocalAlb, seconds: u64, set: fn(&mut local_alb::Faults, bool)) {

@@ -2,7 +2,7 @@
 
 use crate::fleet::Fleet;
 use crate::play::{Ended, Play};
-use crate::trouble::{ANOTHER_ADDRESS, ANOTHER_PORT, Trouble};
+use crate::trouble::{ANOTHER_ADDRESS, ANOTHER_PORT, Trouble, Turned};
 use local_alb::{TargetHealth, TargetView};
 use node_agent::record::Verdict;
 use std::collections::BTreeSet;
@@ -130,8 +130,17 @@ impl Play {
                 must(!reason.is_empty(), "halted without a reason");
                 let operation = self.fleet.nodes[0].operation();
                 must(operation.is_some_and(|o| o.failure.is_some()), "halted, and no reason is on record");
-                let deleted = self.points.happened().contains(&Trouble::GroupDeleted);
-                must(leases.iter().any(|lease| lease.contains("p=h")) || deleted, "halted without its lease");
+                let troubles = self.points.happened();
+                let by_others = |trouble: &Trouble| {
+                    matches!(trouble, Trouble::TagWiped | Trouble::TagTurned(_) | Trouble::GroupDeleted)
+                };
+                let denied = [Trouble::Denied, Trouble::DeniedForLong].iter().any(|it| troubles.contains(it));
+                // A lease ends with its group, and by an operator who breaks it. What others did to it is mended unless the
+                // tags can be neither read nor written.
+                let ended = troubles.contains(&Trouble::GroupDeleted)
+                    || troubles.contains(&Trouble::TagTurned(Turned::Broken))
+                    || (denied && troubles.iter().any(by_others));
+                must(leases.iter().any(|lease| lease.contains("p=h")) || ended, "halted without its lease");
             }
             Ended::Stuck(_) => {
                 let remembered = self.fleet.nodes[0].operation().is_some();

@@ -5,6 +5,9 @@ use crate::machine::causes::causes;
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_elasticloadbalancingv2::operation::RequestId;
 
+/// The codes of a call that IAM does not allow.
+const DENIED: [&str; 3] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
+
 /// Longer texts from an answer are cut off here, in characters.
 const LONGEST_TEXT: usize = 1000;
 
@@ -54,6 +57,11 @@ impl CallError {
     /// The group has its 50 tags.
     pub fn is_too_many_tags(&self) -> bool {
         self.has_code(&["TooManyTags"])
+    }
+
+    /// A permission is missing. Somebody may give it back at any time.
+    pub fn is_denied(&self) -> bool {
+        self.has_code(&DENIED)
     }
 
     /// The call was throttled.
@@ -111,7 +119,7 @@ impl CallError {
                 "TargetGroupNotFound" | "ValidationError" => {
                     "check the ARN or name, the region and the account: `aws elbv2 describe-target-groups` lists them"
                 }
-                "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+                code if DENIED.contains(&code) => {
                     "allow this call in the instance's role (docs/deploy.md has the policy)"
                 }
                 "TooManyTags" => {

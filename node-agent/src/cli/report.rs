@@ -2,6 +2,7 @@
 
 use crate::cli::say::say;
 use crate::client::end::End;
+use crate::client::start;
 use crate::exit;
 use crate::record::{Finished, Operation, PhaseRun, Verdict};
 use std::fmt::Write;
@@ -41,8 +42,13 @@ fn halted(operation: &Operation) -> String {
 }
 
 fn drained(operation: &Operation, before: &str) -> String {
-    let limit = operation.request.settings.drained_limit;
-    let drained = format!("{before}drained: out of service until `node-agent rejoin`, for at most {limit}\n");
+    let settings = &operation.request.settings;
+    // Only a driver that stays can bring the node back by itself.
+    let until = match start::command(settings) {
+        Some(_) => format!("for at most {}", settings.drained_limit),
+        None => "which nothing runs by itself: no driver stays on this machine".to_owned(),
+    };
+    let drained = format!("{before}drained: out of service until `node-agent rejoin`, {until}\n");
     with_table(&operation.history, &drained)
 }
 
@@ -95,7 +101,10 @@ fn with_table(phases: &[PhaseRun], below: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::time::Moment;
+    use crate::record::Request;
     use crate::record::phase::{Outcome, Phase};
+    use crate::settings::Settings;
     use jiff::Timestamp;
 
     fn finished(phases: usize, reason: &str) -> Finished {
@@ -129,6 +138,23 @@ mod tests {
         }
         let asked = super::text(&End::RebootAsked).0;
         assert!(LONGEST + 3 * asked.chars().count() <= 2000);
+    }
+
+    #[test]
+    fn a_drained_node_is_said_to_come_back_by_itself_only_if_a_driver_stays() {
+        let drained = |start_driver: &[&str]| {
+            let start_driver = Some(start_driver.iter().map(|word| (*word).to_owned()).collect());
+            let settings = Settings { start_driver, ..Settings::default() };
+            let now = Moment { boot_id: "boot".into(), uptime_ms: 1, utc: Timestamp::UNIX_EPOCH };
+            super::drained(&Operation::new(Request::new("one".into(), settings), now), "")
+        };
+        let text = drained(&["start", "the", "driver"]);
+        assert!(
+            text.ends_with("drained: out of service until `node-agent rejoin`, for at most 4h\n"),
+            "{text}"
+        );
+        let text = drained(&[]);
+        assert!(text.contains("no driver stays on this machine") && !text.contains("4h"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::lease::LeaseState;
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::lease_writer::Sent;
+use crate::maintenance::progress::rounded;
 use crate::record::{ClaimOnRecord, TicketOnRecord};
 use std::collections::BTreeMap;
 
@@ -135,7 +136,8 @@ impl Driver {
                 group.tags_in_doubt.forget();
                 return Ok(had_some);
             };
-            self.look_again(left, "until an unanswered lease write can no longer take effect").await?;
+            let what = format!("{} until an unanswered lease write can no longer take effect", rounded(left));
+            self.look_again(left, &what).await?;
         }
     }
 }

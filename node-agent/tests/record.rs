@@ -54,7 +54,10 @@ fn a_record_of_a_newer_version_is_refused_and_kept() {
     let newer = RECORD.replacen("\"version\": 2", "\"version\": 3", 1);
     let dir = dir_with(newer.as_bytes());
     let error = open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("it has version 3") && error.contains("Install the newer node-agent"), "{error}");
+    assert!(
+        error.contains("it has version 3") && error.contains("Install the newer node-agent again"),
+        "{error}"
+    );
     assert_eq!(on_disk(dir.path()), newer.as_bytes());
 }
 
@@ -66,7 +69,10 @@ fn a_record_of_before_the_first_release_is_replaced_unless_a_maintenance_is_in_i
     let under_way = RECORD.replacen("\"version\": 2", "\"version\": 1", 1);
     let dir = dir_with(under_way.as_bytes());
     let error = open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("before the first release") && error.contains("nothing was done"), "{error}");
+    assert!(
+        error.contains("it was written before the first release") && error.contains("nothing was done"),
+        "{error}"
+    );
     assert_eq!(on_disk(dir.path()), under_way.as_bytes());
 }
 

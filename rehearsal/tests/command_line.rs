@@ -94,7 +94,7 @@ async fn without_a_command_a_node_that_needs_no_reboot_stays_in_service() {
     for (needs_restarting, code, says) in
         [(0, 0, "nothing to do: the system requires no reboot"), (1, 1, "reboot")]
     {
-        let mut estate = estate().await;
+        let mut estate = estate().await.configured("reboot_limit = \"1s\"");
         let dnf = estate.dir.path().join("dnf");
         std::fs::write(&dnf, format!("#!/bin/sh\nexit {needs_restarting}\n")).unwrap();
         std::fs::set_permissions(&dnf, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -206,7 +206,10 @@ async fn a_file_that_cannot_be_used_keeps_no_maintenance_from_its_end() {
     estate.agent(&["drain"]).await.says(0, &[]);
     let broken = estate.configured("drain_flor = \"9s\"");
     broken.agent(&["idle"]).await.says(1, &["unknown field `drain_flor`", "is in phase drained"]);
-    broken.agent(&["status"]).await.says(0, &["phase     drained", "problem   failed to parse"]);
+    broken
+        .agent(&["status"])
+        .await
+        .says(0, &["phase     drained", "problem   failed to parse the configuration"]);
     broken.agent(&["maintain", "--reboot"]).await.says(2, &["unknown field `drain_flor`"]);
     broken.agent(&["rejoin"]).await.says(0, &["unknown field `drain_flor`", "succeeded"]);
     assert_eq!(broken.alb.instances_out(&broken.arn), 0);

@@ -9,7 +9,7 @@
 
 mod fleet;
 
-use fleet::{Fleet, PORT, finished, fleet, seconds, until};
+use fleet::{Fleet, PORT, finished, fleet, logged, seconds, until};
 use local_alb::Fault;
 use node_agent::machine::systemd::GoingDown;
 use node_agent::maintenance::context::End;
@@ -56,6 +56,7 @@ async fn a_plain_reboot_takes_the_lease_drains_and_comes_back() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn without_a_free_slot_a_plain_reboot_drains_without_a_lease_after_guard_wait() {
+    let log = logged();
     let fleet = fleet().start().await;
     let by_hand = Request { stay_out: true, ..fleet.nodes[1].run(&[]) };
     fleet.nodes[1].driver(by_hand).drive().await.unwrap();
@@ -69,6 +70,7 @@ async fn without_a_free_slot_a_plain_reboot_drains_without_a_lease_after_guard_w
     assert!(left.forced && left.history.iter().any(|run| run.reason.is_some()), "{left:?}");
     boots_and_is_back(&fleet, 0).await;
     assert_eq!(fleet.leases(), others);
+    log.says("leaving without a lease");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -12,7 +12,7 @@ mod estate;
 mod fleet;
 
 use estate::{Estate, NODE, estate, lease_key};
-use fleet::{Fleet, Node, fleet};
+use fleet::{Fleet, Node, fleet, logged};
 use local_alb::{Fault, Faults};
 use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, RebootWhen, Verdict};
@@ -107,6 +107,7 @@ async fn asked_in(phase: Phase) -> (Fleet, Finished) {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_signal_in_any_phase_leads_where_the_table_says() {
+    let log = logged();
     for (phase, left) in TABLE {
         let (fleet, finished) = asked_in(phase).await;
         assert_eq!((finished.verdict, finished.exit_code), (left.verdict, left.exit_code), "{phase}");
@@ -122,6 +123,7 @@ async fn a_signal_in_any_phase_leads_where_the_table_says() {
         let reason = finished.reason.unwrap_or_default();
         assert_eq!(reason.contains(phase.name()), left.exit_code != 0, "{phase}: {reason:?}");
     }
+    log.says("stop requested");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 mod fleet;
 
-use fleet::{Fleet, Node, finished, fleet, until, within};
+use fleet::{Fleet, Node, finished, fleet, logged, until, within};
 use local_alb::Fault;
 use node_agent::maintenance::context::End;
 use node_agent::record::mailbox::{Ask, Requests};
@@ -45,6 +45,7 @@ fn lease(fleet: &Fleet) -> String {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_reboot_that_the_ssm_agent_does_not_make_is_made_after_three_minutes_once() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = driven(node, under_ssm(node));
@@ -59,6 +60,7 @@ async fn a_reboot_that_the_ssm_agent_does_not_make_is_made_after_three_minutes_o
     assert_eq!(finished(node.resume().await).verdict, Verdict::Succeeded);
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 1);
     fleet.assert_restored();
+    log.says("the machine did not reboot: requesting the reboot once more");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -80,6 +82,7 @@ async fn a_slow_ssm_agent_that_has_scheduled_its_reboot_makes_it() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn an_ssm_agent_that_was_stopped_makes_its_reboot_before_the_node_returns() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = driven(node, under_ssm(node));
@@ -101,10 +104,12 @@ async fn an_ssm_agent_that_was_stopped_makes_its_reboot_before_the_node_returns(
     assert_eq!((finished.verdict, finished.boots), (Verdict::Succeeded, 2));
     assert_eq!(fleet.calls("RegisterTargets").len(), 1);
     fleet.assert_restored();
+    log.says("for the shutdown scheduled for");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_machine_that_never_goes_down_halts_after_fifteen_minutes() {
+    let log = logged();
     let fleet = fleet().settings(|s| s.notify_command = vec!["tell".into()]).start().await;
     let node = &fleet.nodes[0];
     node.machine.obeys.store(false, Ordering::Relaxed);
@@ -117,6 +122,7 @@ async fn a_machine_that_never_goes_down_halts_after_fifteen_minutes() {
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 1);
     until(|| lease(&fleet).contains("p=halted")).await;
     assert_eq!(fleet.alb.instances_out(&fleet.arn), 1);
+    log.says("gave up");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -159,6 +165,7 @@ async fn halted_it_keeps_its_tag_and_tells_people_every_hour_until_somebody_want
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn drained_and_forgotten_it_comes_back_after_four_hours() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = driven(node, Request { stay_out: true, ..node.run(&[]) });
@@ -168,6 +175,7 @@ async fn drained_and_forgotten_it_comes_back_after_four_hours() {
     let passed = began.elapsed().as_secs();
     assert!((4 * 3600..4 * 3600 + 60).contains(&passed), "{passed}");
     fleet.assert_restored();
+    log.says("without `node-agent rejoin`: returning to service");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

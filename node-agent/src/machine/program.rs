@@ -47,7 +47,8 @@ pub(crate) fn exists(name: &str) -> bool {
     if name.contains('/') {
         return runs(Path::new(name));
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    // What execvp(3) uses without it.
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
     !name.is_empty() && std::env::split_paths(&path).any(|folder| runs(&folder.join(name)))
 }
 

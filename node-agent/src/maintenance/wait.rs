@@ -59,6 +59,7 @@ impl Driver {
     pub(crate) async fn prove(&mut self, length: Duration, waiting_for: &str) -> Step {
         self.has_time_to_prove(length, waiting_for)?;
         self.progress.waiting(self.operation.phase.name(), waiting_for, self.limit());
+        tracing::debug!(phase = self.operation.phase.name(), "waiting {waiting_for}");
         self.pause(length).await
     }
 

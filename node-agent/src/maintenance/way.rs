@@ -3,6 +3,8 @@
 pub(crate) mod standby;
 mod targets;
 
+pub(crate) use targets::register_again;
+
 use crate::maintenance::context::{Driver, Step};
 use crate::settings::AutoScaling;
 
@@ -28,14 +30,6 @@ impl Way {
             Way::Standby if standby::leave(driver).await? => Ok(()),
             // No Auto Scaling group moves this node, or there is no time for it.
             Way::Standby | Way::Targets => targets::deregister(driver).await,
-        }
-    }
-
-    /// Sends what brings the node back once more, because nothing shows of it. An Auto Scaling group repeats it by itself.
-    pub(crate) async fn register_again(self, driver: &mut Driver) -> Step {
-        match self {
-            Way::Standby if driver.operation.standby.is_some() => Ok(()),
-            Way::Standby | Way::Targets => targets::register_again(driver).await,
         }
     }
 

@@ -316,6 +316,8 @@ mod tests {
             std::fs::copy(file("ask-stop.json"), file("ask-foreign.json")).unwrap();
             std::os::unix::fs::chown(file("ask-foreign.json"), Some(65534), None).unwrap();
         }
+        let refused = read::<Ask>(&file("ask-linked.json")).unwrap_err().to_string();
+        assert!(refused.starts_with("it is not a file of user "), "{refused}");
         assert_eq!(requests.take(), [Ask::Stop]);
         assert!(!file("ask-linked.json").exists() && !file("ask-foreign.json").exists());
     }

@@ -30,7 +30,10 @@ async fn a_target_missing_in_the_answer_does_not_count_as_drained() {
 async fn a_group_missing_in_the_answer_does_not_count_as_free_of_leases() {
     for inside in ["", "<TagDescriptions/>", "<TagDescriptions><member><Tags/></member></TagDescriptions>"] {
         let load_balancer = answering(200, xml("DescribeTags", inside));
-        is_unexpected(load_balancer.tags(&[ARN.to_owned()]).await, "no entry for arn:aws:");
+        is_unexpected(
+            load_balancer.tags(&[ARN.to_owned()]).await,
+            "unexpected response: no entry for arn:aws:",
+        );
     }
     let nameless = format!(
         "<TagDescriptions><member><ResourceArn>{ARN}</ResourceArn><Tags><member><Value>v1 p=held</Value></member></Tags>\

@@ -98,6 +98,7 @@ async fn a_node_that_is_out_is_never_told_to_be_as_it_was() {
         let told = command.stderr();
         assert_eq!(command.codes(), [3], "{told}");
         assert!(told.contains(why) && told.contains("is in phase run_command"), "{told}");
+        assert!(told.contains("then run `node-agent resume`"), "{told}");
         assert!(!told.contains("nothing was started"), "{told}");
     }
 }

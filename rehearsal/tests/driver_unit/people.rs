@@ -130,12 +130,16 @@ async fn interrupted_while_the_driver_finds_out_who_it_is_nothing_is_begun() {
     };
     let metadata = serve(machine.estate.alb.imds(NODE).layer(from_fn(in_time))).await;
     machine.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
-    let mut run = machine.command(&["maintain", "--", "true"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut command = machine.command(&["maintain", "--", "true"]);
+    let run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     until(|| late.exists() && catches(&run, Signal::INT)).await;
     signal(&run, Signal::INT);
     until(|| Requests::beside(&machine.file("state")).is_left(&Ask::Stop)).await;
     std::fs::remove_file(&late).unwrap();
-    assert_eq!(run.wait().await.unwrap().code(), Some(75), "{}", machine.log());
+    let ended = run.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(75), "{said}{}", machine.log());
+    assert!(said.contains("stop requested before anything was started"), "{said}");
     assert_eq!(machine.finished(), []);
     machine.estate.is_untouched();
 }

@@ -60,7 +60,7 @@ async fn a_request_that_nobody_waits_for_takes_nobody_out() {
 async fn a_request_for_another_instance_is_refused() {
     let machine = machine().await;
     let run = machine.agent(&["--instance-id", "i-0b000000000000009", "maintain", "--", "true"]).await;
-    run.says(2, &["the request is for i-0b000000000000009", "correct --instance-id"]);
+    run.says(2, &["the request is for i-0b000000000000009", "and this node is i-", "correct --instance-id"]);
     machine.estate.is_untouched();
 }
 

@@ -64,6 +64,9 @@ async fn only_a_configuration_that_cannot_be_used_ends_the_unit() {
     let config = machine.file("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("{text}drain_flor = \"9s\"\n")).unwrap();
-    machine.agent(&["resume", "--stay"]).await.says(78, &["unknown field `drain_flor`"]);
+    machine
+        .agent(&["resume", "--stay"])
+        .await
+        .says(78, &["failed to parse the configuration", "unknown field `drain_flor`"]);
     machine.estate.is_untouched();
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "every test file takes what it needs of it")]
 
 mod fakes;
+mod log;
 mod node;
 
 use fakes::{FakeMachine, FakeService};
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use fakes::Told;
+pub use log::{Log, logged};
 pub use node::Node;
 
 /// The port of every service, unless a test says otherwise.

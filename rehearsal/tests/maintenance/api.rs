@@ -1,6 +1,6 @@
 //! The API fails, or answers too late.
 
-use crate::fleet::{finished, fleet};
+use crate::fleet::{finished, fleet, logged};
 use local_alb::{Fault, Faults};
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
@@ -21,6 +21,7 @@ async fn an_outage_of_the_api_while_out_is_sat_through() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn throttling_slows_a_maintenance_down_and_does_not_end_it() {
+    let log = logged();
     let fleet = fleet().start().await;
     for action in [
         "DescribeTargetHealth",
@@ -35,10 +36,12 @@ async fn throttling_slows_a_maintenance_down_and_does_not_end_it() {
     let finished = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
     assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
     fleet.assert_restored();
+    log.says("the API is throttling this account");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_deregistration_without_an_answer_keeps_the_lease_until_it_cannot_land_any_more() {
+    let log = logged();
     let fleet = fleet().start().await;
     fleet.alb.script("DeregisterTargets", Fault::LostAnswer, 1);
     let began = Instant::now();
@@ -46,6 +49,7 @@ async fn a_deregistration_without_an_answer_keeps_the_lease_until_it_cannot_land
     assert_eq!(finished.verdict, Verdict::Succeeded);
     assert!(began.elapsed() >= Duration::from_secs(15 * 60), "{:?}", began.elapsed());
     fleet.assert_restored();
+    log.says("until the unanswered DeregisterTargets can no longer take effect");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

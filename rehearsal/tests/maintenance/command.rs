@@ -1,6 +1,6 @@
 //! The command and the reboot, and how they end.
 
-use crate::fleet::{finished, fleet, seconds, until, within};
+use crate::fleet::{finished, fleet, logged, seconds, until, within};
 use node_agent::maintenance::context::End;
 use node_agent::record::phase::Phase;
 use node_agent::record::{RebootWhen, Request, Verdict};
@@ -94,6 +94,7 @@ async fn a_reboot_that_the_machine_refuses_all_the_time_brings_the_node_back() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_reboot_that_is_refused_for_a_while_is_made_once_it_is_accepted() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     node.machine.refuses.store(true, Ordering::Relaxed);
@@ -106,6 +107,7 @@ async fn a_reboot_that_is_refused_for_a_while_is_made_once_it_is_accepted() {
     assert_eq!(ended.verdict, Verdict::Succeeded, "{ended:?}");
     assert!(accepted.elapsed() < Duration::from_secs(180), "{:?}", accepted.elapsed());
     fleet.assert_restored();
+    log.says("for the machine to accept a reboot");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -144,6 +146,7 @@ async fn a_program_that_does_not_exist_is_found_before_the_node_leaves() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn what_the_command_leaves_running_outlives_a_driver_that_ends_and_not_one_that_dies() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let unit = |id: &str| {
@@ -167,6 +170,7 @@ async fn what_the_command_leaves_running_outlives_a_driver_that_ends_and_not_one
     let second = node.machine.scopes.lock().unwrap()[1].clone();
     assert_ne!(first[0], second);
     assert_eq!(*node.machine.ended_scopes.lock().unwrap(), [second]);
+    log.says("the driver died while the command ran");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -1,6 +1,6 @@
 //! A permission that is missing, or is taken away: people are told, and somebody who asks for it can stop the process.
 
-use crate::fleet::{Builder, Fleet, Node, finished, fleet, seconds, until, within};
+use crate::fleet::{Builder, Fleet, Node, finished, fleet, logged, seconds, until, within};
 use node_agent::maintenance::context::{DriveError, End};
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
@@ -27,6 +27,7 @@ fn told(node: &Node) -> Vec<String> {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn without_register_targets_people_are_told_and_the_node_comes_back_once_it_is_allowed() {
+    let log = logged();
     let fleet = telling().start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
@@ -45,6 +46,7 @@ async fn without_register_targets_people_are_told_and_the_node_comes_back_once_i
     allow(&fleet);
     assert_eq!(finished(node.resume().await).verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("allow this call in the instance's role");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -62,6 +64,7 @@ async fn a_permission_that_is_missing_for_less_than_a_minute_is_no_news() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn without_remove_tags_people_are_told_every_hour_until_it_is_allowed() {
+    let log = logged();
     let fleet = telling().start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.run(&["patch"]), Phase::WaitInService).await;
@@ -78,6 +81,7 @@ async fn without_remove_tags_people_are_told_every_hour_until_it_is_allowed() {
     allow(&fleet);
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("failed to release the lease");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -99,6 +103,11 @@ async fn without_remove_tags_a_stop_ends_the_process_and_the_next_one_goes_on() 
         let Err(DriveError::Denied(error)) = running.await.unwrap() else { panic!("not stopped") };
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
         assert!(error.to_string().contains("RemoveTags"), "{error}");
+        let said = DriveError::Denied(error).to_string();
+        assert!(
+            said.starts_with("stopped in the middle of a maintenance: failed to call RemoveTags"),
+            "{said}"
+        );
         assert_eq!(fleet.alb.instances_out(&fleet.arn), 0);
         assert!(fleet.lease(0).unwrap().contains("p=held"));
 

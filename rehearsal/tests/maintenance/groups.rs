@@ -1,6 +1,6 @@
 //! What a target group asks for, or that it is gone.
 
-use crate::fleet::{finished, fleet, seconds};
+use crate::fleet::{finished, fleet, logged, seconds};
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
 
@@ -34,6 +34,7 @@ async fn a_group_of_one_needs_to_be_told() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_target_group_deleted_meanwhile_is_finished_with_a_warning() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
@@ -41,6 +42,7 @@ async fn a_target_group_deleted_meanwhile_is_finished_with_a_warning() {
     let finished = finished(running.await.unwrap());
     assert_eq!(finished.exit_code, 1);
     assert!(finished.reason.unwrap().contains("all our target groups have been deleted"));
+    log.says("no longer exists");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

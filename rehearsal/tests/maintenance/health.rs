@@ -1,6 +1,6 @@
 //! Nodes that are not healthy: this one, or others.
 
-use crate::fleet::{PORT, finished, fleet, seconds, until};
+use crate::fleet::{PORT, finished, fleet, logged, seconds, until};
 use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
@@ -85,6 +85,7 @@ async fn a_node_that_is_sick_itself_leaves_only_to_be_repaired() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn while_a_shutdown_is_scheduled_a_healthy_node_does_not_return() {
+    let log = logged();
     for on_unhealthy in [OnUnhealthy::Halt, OnUnhealthy::Register] {
         let fleet = fleet().settings(|s| s.on_unhealthy = on_unhealthy).start().await;
         let node = &fleet.nodes[0];
@@ -100,6 +101,7 @@ async fn while_a_shutdown_is_scheduled_a_healthy_node_does_not_return() {
         assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
         fleet.assert_restored();
     }
+    log.says("for the shutdown scheduled for");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -119,6 +121,7 @@ async fn a_shutdown_that_is_far_away_or_does_not_come_keeps_no_node_out() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn shutdowns_scheduled_again_and_again_keep_no_node_out_for_ever() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.run(&["patch"]), Phase::CheckHealth).await;
@@ -131,4 +134,5 @@ async fn shutdowns_scheduled_again_and_again_keep_no_node_out_for_ever() {
     assert!(began.elapsed() > Duration::from_secs(360), "{:?}", began.elapsed());
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("and the machine is still up");
 }

@@ -1,6 +1,6 @@
 //! Somebody else moves our target or removes our tag.
 
-use crate::fleet::{PORT, finished, fleet, until};
+use crate::fleet::{PORT, finished, fleet, logged, until};
 use local_alb::Fault;
 use node_agent::record::phase::{Outcome, Phase};
 use node_agent::record::{RebootWhen, Verdict};
@@ -135,6 +135,7 @@ async fn a_lease_that_still_takes_a_slot_or_is_broken_is_left_as_it_is() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_deleted_target_group_does_not_end_the_care_for_the_lease_of_the_other() {
+    let log = logged();
     let fleet = fleet().two_groups().start().await;
     let node = &fleet.nodes[0];
     *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
@@ -145,4 +146,5 @@ async fn a_deleted_target_group_does_not_end_the_care_for_the_lease_of_the_other
     assert!(fleet.lease(0).is_some_and(|tag| tag.contains("p=held")));
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("no longer exists");
 }

@@ -1,6 +1,6 @@
 //! The node's own check before it leaves: a node that could not pass it afterwards stays in service.
 
-use crate::fleet::{Fleet, Node, finished, fleet, seconds, until};
+use crate::fleet::{Fleet, Node, finished, fleet, logged, seconds, until};
 use node_agent::record::phase::Phase;
 use node_agent::record::{Finished, Verdict};
 use node_agent::settings::OnUnhealthy;
@@ -28,6 +28,7 @@ async fn leaves(node: &Node, fleet: &Fleet) {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_service_that_answers_only_the_load_balancer_is_not_taken_out() {
+    let log = logged();
     for (status, answer) in
         [(None, "did not answer: connection refused"), (Some(421), "answered 421, not 200")]
     {
@@ -46,6 +47,8 @@ async fn a_service_that_answers_only_the_load_balancer_is_not_taken_out() {
         assert!((10..12).contains(&seconds), "refused after {seconds} s");
         assert!(node.machine.ran.lock().unwrap().is_empty());
     }
+    log.says("the load balancer reports this node healthy in target group");
+    log.says("but its own check fails");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -125,6 +128,7 @@ async fn the_address_that_was_checked_is_on_record_for_the_check_after_a_boot() 
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_group_over_http2_is_refused_unless_the_service_has_another_url() {
+    let log = logged();
     let fleet = fleet().over_http2().start().await;
     let node = &fleet.nodes[0];
     let ended = node.finish(node.run(&["patch"])).await;
@@ -133,4 +137,5 @@ async fn a_group_over_http2_is_refused_unless_the_service_has_another_url() {
     request.settings.health_url = Some("http://localhost:8080/healthz".into());
     assert_eq!(node.finish(request).await.verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("the load balancer speaks HTTP/2 to the targets");
 }

@@ -1,6 +1,6 @@
 //! The way back into service: nobody is registered unproved, and nobody lets go of the lease before it is sure.
 
-use crate::fleet::{Fleet, Node, PORT, finished, fleet, seconds, until, within};
+use crate::fleet::{Fleet, Node, PORT, finished, fleet, logged, seconds, until, within};
 use local_alb::Fault;
 use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
@@ -234,6 +234,7 @@ async fn a_registration_that_shows_late_is_waited_for() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_registration_that_does_not_show_is_sent_again_every_minute_until_the_limit() {
+    let log = logged();
     let fleet = fleet().settings(|s| s.in_service_limit = seconds(400)).start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
@@ -245,6 +246,7 @@ async fn a_registration_that_does_not_show_is_sent_again_every_minute_until_the_
     fleet.alb.change_faults(|faults| faults.late_registrations = Duration::ZERO);
     assert_eq!(finished(node.resume().await).verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("registering it again");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

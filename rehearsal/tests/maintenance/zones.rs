@@ -1,6 +1,6 @@
 //! Availability Zones: a zonal shift takes capacity away, and without cross-zone load balancing each zone needs its own.
 
-use crate::fleet::{Fleet, PORT, finished, fleet, seconds, within};
+use crate::fleet::{Fleet, PORT, finished, fleet, logged, seconds, within};
 use local_alb::Instance;
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
@@ -60,6 +60,7 @@ async fn a_zonal_shift_of_everything_keeps_no_node_out_that_has_left() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn with_cross_zone_off_and_unknown_zones_a_maintenance_is_refused_at_once() {
+    let log = logged();
     let fleet = fleet().attribute("load_balancing.cross_zone.enabled", "false").start().await;
     let began = Instant::now();
     let ended = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
@@ -72,4 +73,5 @@ async fn with_cross_zone_off_and_unknown_zones_a_maintenance_is_refused_at_once(
     let fleet = ignoring.settings(|s| s.ignore_zones = true).start().await;
     let ended = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
     assert_eq!(ended.verdict, Verdict::Succeeded);
+    log.says("the load balancer does not report the zones");
 }

@@ -1,6 +1,6 @@
 //! Groups of type `ip`: every address of the node counts, and none that is no longer its own.
 
-use crate::fleet::{Fleet, PORT, finished, fleet, until, within};
+use crate::fleet::{Fleet, PORT, finished, fleet, logged, until, within};
 use crate::register;
 use node_agent::maintenance::context::End;
 use node_agent::record::phase::Phase;
@@ -61,6 +61,7 @@ async fn a_node_with_two_addresses_in_a_group_is_one_node_and_leaves_with_both()
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn an_address_that_now_belongs_to_another_machine_is_left_alone() {
+    let log = logged();
     let fleet = fleet().by_address().start().await;
     let node = &fleet.nodes[0];
     let running = out_with_two_addresses(&fleet).await;
@@ -75,6 +76,7 @@ async fn an_address_that_now_belongs_to_another_machine_is_left_alone() {
     let named = registered.iter().flat_map(|call| &call.parameters).any(|(_, value)| value == SECONDARY);
     assert!(!named, "{registered:?}");
     assert_eq!(fleet.state(&node.target_id, PORT), "healthy");
+    log.says("is no longer an address of this node");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -1,7 +1,7 @@
 //! A maintenance that goes on from its record after its window, or when no client waits any more: nothing takes the node
 //! out of service.
 
-use crate::fleet::{Fleet, Node, PORT, finished, fleet, until};
+use crate::fleet::{Fleet, Node, PORT, finished, fleet, logged, until};
 use crate::{is_registered, register};
 use local_alb::Fault;
 use node_agent::record::mailbox::Requests;
@@ -64,6 +64,7 @@ async fn after_a_boot_a_deregistration_that_was_pending_is_not_sent() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn in_the_same_boot_a_pending_deregistration_is_not_sent_after_the_window() {
+    let log = logged();
     let fleet = fleet().two_groups().start().await;
     let node = &fleet.nodes[0];
     let request = Request {
@@ -79,10 +80,12 @@ async fn in_the_same_boot_a_pending_deregistration_is_not_sent_after_the_window(
     assert_eq!((done.verdict, done.turned_back), (Verdict::FailedButRestored, Some(TurnedBack::WindowOver)));
     assert!(node.machine.ran.lock().unwrap().is_empty());
     fleet.assert_restored();
+    log.says("the time given by --not-after has passed");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn in_the_same_boot_a_node_registered_again_leaves_only_while_a_client_waits() {
+    let log = logged();
     for waits in [true, false] {
         let fleet = fleet().start().await;
         let node = &fleet.nodes[0];
@@ -103,6 +106,7 @@ async fn in_the_same_boot_a_node_registered_again_leaves_only_while_a_client_wai
         assert!(is_registered(&fleet, 0, PORT));
         drop(client);
     }
+    log.says("no client waits for it any more");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -1,6 +1,6 @@
 //! While the node drains, while its command runs, and before a reboot.
 
-use crate::fleet::{Node, PORT, finished, fleet, seconds, until, within};
+use crate::fleet::{Node, PORT, finished, fleet, logged, seconds, until, within};
 use crate::{NEW_PORT, driven, is_registered, register};
 use node_agent::record::phase::{Outcome, Phase};
 use node_agent::record::{RebootWhen, Request, Verdict};
@@ -15,6 +15,7 @@ fn takes(node: &Node, seconds: u64) {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_new_port_is_seen_at_the_end_of_the_drain_and_drained_before_the_reboot() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     let running = node.begun(node.reboot(), Phase::Drain).await;
@@ -28,10 +29,13 @@ async fn a_new_port_is_seen_at_the_end_of_the_drain_and_drained_before_the_reboo
     // It joined: the node comes back with both.
     assert_eq!(fleet.pairs(0), [(PORT, "healthy".to_owned()), (NEW_PORT, "healthy".to_owned())]);
     fleet.assert_restored();
+    log.says("was registered in");
+    log.says("meanwhile");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_node_registered_while_its_command_runs_leaves_beside_it_and_drains_before_the_reboot() {
+    let log = logged();
     for port in [PORT, NEW_PORT] {
         let fleet = fleet().start().await;
         let node = &fleet.nodes[0];
@@ -47,6 +51,7 @@ async fn a_node_registered_while_its_command_runs_leaves_beside_it_and_drains_be
         assert_eq!(*node.machine.ran.lock().unwrap(), ["patch"]);
         fleet.assert_restored();
     }
+    log.says("deregistered again; the command goes on");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -143,6 +148,7 @@ async fn a_command_that_was_cut_off_does_not_run_again_while_the_node_is_registe
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_service_that_moved_to_another_port_comes_back_there_and_the_old_port_is_dropped() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     takes(node, 600);
@@ -153,6 +159,7 @@ async fn a_service_that_moved_to_another_port_comes_back_there_and_the_old_port_
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     assert_eq!(fleet.pairs(0), [(PORT, "unused".to_owned()), (NEW_PORT, "healthy".to_owned())]);
     assert_eq!(fleet.leases().len(), 0);
+    log.says("does not answer, and another target of this node was registered meanwhile");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -1,6 +1,6 @@
 //! A shutdown that no maintenance requested, while the node is out.
 
-use crate::fleet::{PORT, fleet, until};
+use crate::fleet::{PORT, fleet, logged, until};
 use crate::{NEW_PORT, driven, is_registered, register};
 use node_agent::machine::systemd::GoingDown;
 use node_agent::maintenance::context::End;
@@ -34,6 +34,7 @@ async fn the_guard_drains_a_node_that_was_registered_again_in_any_phase_and_with
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_guard_drains_a_node_that_was_registered_in_another_managed_group() {
+    let log = logged();
     let managed = fleet().two_groups().settings(|s| s.target_groups = Vec::new()).tag("managed", "true");
     let fleet = managed.start().await;
     let node = &fleet.nodes[0];
@@ -54,4 +55,5 @@ async fn the_guard_drains_a_node_that_was_registered_in_another_managed_group() 
     let back = crate::fleet::finished(node.resume().await);
     assert_eq!(back.verdict, Verdict::Succeeded, "{back:?}");
     assert_eq!(fleet.state(&node.target_id, PORT), "healthy");
+    log.says("this node was registered in");
 }

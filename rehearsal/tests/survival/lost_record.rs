@@ -1,7 +1,7 @@
 //! The record is gone and the lease is not: the node comes back, and gives the lease back when nothing can take it out
 //! any more.
 
-use crate::fleet::{Fleet, Node, finished, fleet, until};
+use crate::fleet::{Fleet, Node, finished, fleet, logged, until};
 use local_alb::{Fault, Faults, TargetHealth};
 use node_agent::agent::lost_record::LostRecordError;
 use node_agent::record::phase::Phase;
@@ -122,6 +122,7 @@ async fn a_stale_read_of_a_lease_that_is_gone_is_not_believed() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_lease_write_that_a_lost_record_knew_of_cannot_land_on_the_next_claim() {
+    let log = logged();
     // Its agent dies as it writes its claim, and the record goes with it: no tag is to be seen yet.
     let fleet = fleet().nodes(2).start().await;
     let node = fleet.nodes[0].clone();
@@ -140,4 +141,6 @@ async fn a_lease_write_that_a_lost_record_knew_of_cannot_land_on_the_next_claim(
     assert!(booted.elapsed() >= Q, "{:?}", booted.elapsed());
     assert_eq!(running.await.unwrap().verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("the record of this node is missing");
+    log.says("until earlier unanswered calls can no longer take effect");
 }

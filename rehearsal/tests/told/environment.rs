@@ -39,7 +39,8 @@ async fn a_mistyped_variable_starts_nothing_and_keeps_no_node_out() {
             idle.agent(verb).await.says(2, &["failed to parse", name, value]);
         }
         // The unit, with nothing on record: systemd does not start it again.
-        idle.agent(&["resume", "--stay"]).await.says(78, &[name, value, "correct it"]);
+        let advice = "correct it where the unit or the shell gets its environment";
+        idle.agent(&["resume", "--stay"]).await.says(78, &[name, value, advice]);
         idle.is_untouched();
     }
     let out = estate().await;

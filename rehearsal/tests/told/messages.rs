@@ -46,6 +46,9 @@ async fn a_managed_group_of_another_kind_without_this_node_is_left_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_managed_group_of_another_kind_with_this_node_keeps_it_in_service() {
     let estate = beside_another_team(&[1]).await;
-    estate.agent(&["maintain", "--", "true"]).await.says(2, &["other-team", "uses the protocol TCP"]);
+    estate
+        .agent(&["maintain", "--", "true"])
+        .await
+        .says(2, &["other-team", "uses the protocol TCP", "works with groups of type instance or ip"]);
     estate.agent(&["check"]).await.says(1, &["other-team", "uses the protocol TCP"]);
 }

@@ -41,6 +41,7 @@ async fn an_ordinary_user_is_told_to_be_root_and_not_that_there_is_no_maintenanc
             "{lower:#?}"
         );
         if verb == "status" {
+            assert!(lower.out.contains("the record of this node could not be read"), "{lower:#?}");
             assert!(lower.out.starts_with("problem   failed to read the record"), "{lower:#?}");
             lower.says(code, &[&format!("node      {NODE}"), "phase     unknown"]);
         }

@@ -4,7 +4,7 @@
 use crate::aws::target_group::TargetHealth;
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::own_states;
-use crate::maintenance::way::Way;
+use crate::maintenance::way::register_again;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -48,7 +48,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
                             state.shown,
                             REGISTER_AGAIN_AFTER.as_secs()
                         );
-                        Way::of(driver).register_again(driver).await?;
+                        register_again(driver).await?;
                         sent = Instant::now();
                     }
                 }

@@ -118,8 +118,9 @@ async fn register_in(driver: &mut Driver, index: usize) -> Step {
     }
 }
 
-/// One RegisterTargets in every group, whatever becomes of it.
-pub(super) async fn register_again(driver: &mut Driver) -> Step {
+/// One RegisterTargets in every group, whatever becomes of it. In either way: an Auto Scaling group that has brought the node
+/// back does not repeat it.
+pub(crate) async fn register_again(driver: &mut Driver) -> Step {
     for index in 0..driver.operation.groups.len() {
         let Some(group) = driver.operation.live_group(index).filter(|group| !group.pairs.is_empty()) else {
             continue;

@@ -97,7 +97,7 @@ fn a_machine_that_boots_too_often_is_halted_with_its_reason() {
         operation.apply_restart(&moment(boot)).unwrap();
     }
     assert_eq!(operation.phase, Phase::Halted);
-    assert!(operation.why_halted().contains("booted more than 3 times"), "{operation:?}");
+    assert!(operation.why_halted().contains("the machine booted more than 3 times"), "{operation:?}");
     operation.apply_restart(&moment("sixth")).unwrap();
     assert_eq!(operation.phase, Phase::Halted);
     // A clean shutdown counts, too.

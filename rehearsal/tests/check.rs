@@ -185,6 +185,27 @@ async fn check_sees_the_group_that_the_node_is_in_whatever_else_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_answers_in_time_among_1200_target_groups_of_a_throttled_account() {
+    let estate = estate().await.configured_instead("target_groups = [\"web\"]", "target_groups = []");
+    estate.alb.set_tag(&estate.arn, "node-agent/managed", "true");
+    for number in 0..1200 {
+        estate.alb.create_target_group(quick_group(&format!("other-{number:04}"), Vec::new())).unwrap();
+    }
+    for throttle in [None, Some(local_alb::Buckets::default())] {
+        estate.alb.change_faults(|faults| {
+            faults.latency = Duration::from_millis(100);
+            faults.throttle = throttle;
+        });
+        asked(&estate, &["check"]).await.says(1, &["is healthy in web: requests would be lost"]);
+    }
+    // A bucket that is always empty is named.
+    let empty = local_alb::Bucket { burst: 0.0, per_second: 0.0 };
+    let throttle = Some(local_alb::Buckets { describe: empty, ..local_alb::Buckets::default() });
+    estate.alb.change_faults(|faults| faults.throttle = throttle);
+    asked(&estate, &["check"]).await.says(1, &["cannot tell", "the API is throttling this account"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_cannot_tell_about_a_node_without_a_target() {
     let estate = estate().await;
     estate.alb.create_target_group(quick_group("other", Vec::new())).unwrap();

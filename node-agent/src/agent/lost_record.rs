@@ -5,7 +5,7 @@
 
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::LoadBalancer;
-use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::own_groups::{self, Membership, MembershipError, Search, patiently};
 use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::lease::quarantine::{Restart, restart};
 use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
@@ -57,7 +57,8 @@ pub async fn find(
     load_balancer: &LoadBalancer,
     known: Known<'_>,
 ) -> Result<Option<Operation>, LostRecordError> {
-    let groups = own_groups::groups(load_balancer, &known.settings.target_groups).await?;
+    let search = Search::of(&known.settings.target_groups);
+    let groups = patiently(async || own_groups::groups(load_balancer, &search).await).await?;
     let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
     let mut tags = load_balancer.tags(&arns).await?;
     let shows_ours = |tags| Leases::from_tags(tags).of(&known.identity.instance_id).and_then(ours).is_some();

@@ -12,19 +12,18 @@ use crate::aws::target_group::{Attributes, Target, TargetGroup, TargetState};
 use answer::{description, named, target_group, target_state, unknown};
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{DescribeTargetHealthInputIncludeEnum, Tag};
-use error::unexpected;
 use std::collections::BTreeMap;
 
 pub use answer::Unsupported;
-pub(crate) use error::failed;
+pub(crate) use error::{failed, unexpected};
 pub use error::{CallError, CallErrorKind};
 
 /// The longest answer that is read, in bytes. The longest real ones, a page of 400 target groups or a group of a thousand
 /// targets, stay below a megabyte.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
-/// The most pages of target groups that are read: 40,000 groups, where an account may have 3,000 in a region.
-const MOST_PAGES: usize = 100;
+/// The API takes up to 20 names or ARNs in one call.
+pub(crate) const MOST_ASKED: usize = 20;
 
 /// A client for one region.
 #[derive(Debug, Clone)]
@@ -34,6 +33,9 @@ pub struct LoadBalancer {
 
 type Answer<T> = Result<T, CallError>;
 
+/// Some target groups, and the marker of the next page.
+pub type Page = (Vec<Result<TargetGroup, Unsupported>>, Option<String>);
+
 impl LoadBalancer {
     /// Wraps a client whose retries are off.
     #[expect(clippy::needless_pass_by_value, reason = "its owner has no other use for it")]
@@ -42,37 +44,29 @@ impl LoadBalancer {
         LoadBalancer { client: Client::from_conf(config) }
     }
 
-    /// DescribeTargetGroups: the named ones by ARN or name; all of the account and region when none is named.
-    /// Kinds that this program cannot drain come back as [`Unsupported`].
+    /// DescribeTargetGroups: the named ones, by ARN or name. Kinds that this program cannot drain come back as
+    /// [`Unsupported`].
     pub async fn target_groups(&self, named: &[String]) -> Answer<Vec<Result<TargetGroup, Unsupported>>> {
         let (arns, names): (Vec<_>, Vec<_>) =
             named.iter().cloned().partition(|name| name.starts_with("arn:"));
-        let mut groups = Vec::new();
+        let request = || self.client.describe_target_groups();
         // The API takes ARNs or names, not both in one call.
-        for (arns, names) in [(arns, Vec::new()), (Vec::new(), names)] {
-            if arns.is_empty() && names.is_empty() && !named.is_empty() {
-                continue;
-            }
-            let mut marker = None;
-            for page in 1.. {
-                if page > MOST_PAGES {
-                    return Err(unexpected("DescribeTargetGroups", &format!("more than {MOST_PAGES} pages")));
-                }
-                let request = self.client.describe_target_groups().set_marker(marker);
-                let request = request.set_target_group_arns((!arns.is_empty()).then(|| arns.clone()));
-                let request = request.set_names((!names.is_empty()).then(|| names.clone()));
-                let answer = request.send().await.map_err(failed("DescribeTargetGroups"))?;
-                groups.extend(answer.target_groups().iter().map(target_group));
-                marker = answer.next_marker().map(ToOwned::to_owned);
-                if marker.is_none() {
-                    break;
-                }
-            }
-            if named.is_empty() {
-                break;
-            }
+        let by_arn = arns.chunks(MOST_ASKED).map(|arns| request().set_target_group_arns(Some(arns.to_vec())));
+        let by_name = names.chunks(MOST_ASKED).map(|names| request().set_names(Some(names.to_vec())));
+        let mut groups = Vec::new();
+        for request in by_arn.chain(by_name) {
+            let answer = request.send().await.map_err(failed("DescribeTargetGroups"))?;
+            groups.extend(answer.target_groups().iter().map(target_group));
         }
         Ok(groups)
+    }
+
+    /// DescribeTargetGroups: one page of all groups of the account and region, and the marker of the next page.
+    pub async fn page_of_target_groups(&self, marker: Option<String>) -> Answer<Page> {
+        let request = self.client.describe_target_groups().set_marker(marker);
+        let answer = request.send().await.map_err(failed("DescribeTargetGroups"))?;
+        let groups = answer.target_groups().iter().map(target_group).collect();
+        Ok((groups, answer.next_marker().map(ToOwned::to_owned)))
     }
 
     /// DescribeTargetGroupAttributes.
@@ -115,8 +109,7 @@ impl LoadBalancer {
     /// DescribeTags: the tags of each group, by ARN.
     pub async fn tags(&self, arns: &[String]) -> Answer<BTreeMap<String, BTreeMap<String, String>>> {
         let mut all = BTreeMap::new();
-        // The API takes up to 20 ARNs per call.
-        for some in arns.chunks(20) {
+        for some in arns.chunks(MOST_ASKED) {
             let request = self.client.describe_tags().set_resource_arns(Some(some.to_vec()));
             let answer = request.send().await.map_err(failed("DescribeTags"))?;
             for description in answer.tag_descriptions() {

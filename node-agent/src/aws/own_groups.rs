@@ -1,8 +1,12 @@
 //! Which target groups this node is in, and with which targets.
 
+mod search;
+
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::{CallError, LoadBalancer, Unsupported};
 use crate::aws::target_group::{CONTROLLER, Target, TargetGroup, TargetState, TargetType};
+pub use search::{Search, Throttled, patiently};
+pub(crate) use search::pause;
 
 /// The tag that marks target groups to manage when none is named.
 pub const MANAGED: &str = "node-agent/managed";
@@ -85,6 +89,12 @@ impl MembershipError {
     }
 }
 
+impl Throttled for MembershipError {
+    fn is_throttled(&self) -> bool {
+        matches!(self, MembershipError::Call(error) if error.is_throttled())
+    }
+}
+
 /// Finds the named groups, or those that are tagged as managed and contain us, in the order of their ARNs: two nodes
 /// in the same groups then never wait for each other.
 ///
@@ -93,13 +103,13 @@ impl MembershipError {
 pub async fn find(
     load_balancer: &LoadBalancer,
     identity: &Identity,
-    named: &[String],
+    search: &Search,
 ) -> Result<Vec<Membership>, MembershipError> {
     let node = || identity.instance_id.clone();
     let mut found =
-        memberships(load_balancer, identity, groups_around(load_balancer, identity, named).await?).await?;
+        memberships(load_balancer, identity, groups_around(load_balancer, identity, search).await?).await?;
     let elsewhere = found.iter().find(|membership| membership.pairs().is_empty());
-    if let Some(Membership { group, .. }) = elsewhere.filter(|_| !named.is_empty()) {
+    if let Some(Membership { group, .. }) = elsewhere.filter(|_| !search.named().is_empty()) {
         return Err(MembershipError::NotAMember { node: node(), group: group.name.clone() });
     }
     found.retain(|membership| !membership.pairs().is_empty());
@@ -114,12 +124,12 @@ pub async fn find(
 pub async fn find_usable(
     load_balancer: &LoadBalancer,
     identity: &Identity,
-    named: &[String],
+    search: &Search,
 ) -> Result<Vec<Membership>, CallError> {
     let usable = |described: Result<_, Unsupported>| {
         described.inspect_err(|unsupported| tracing::warn!("{unsupported}; leaving the other groups")).ok()
     };
-    let groups = those_that_exist(load_balancer, named).await?.into_iter().filter_map(usable).collect();
+    let groups = those_that_exist(load_balancer, search).await?.into_iter().filter_map(usable).collect();
     let mut found = memberships(load_balancer, identity, groups).await?;
     found.retain(|membership| !membership.pairs().is_empty());
     let by_address = found.iter().filter(|membership| membership.group.target_type == TargetType::Ip);
@@ -137,15 +147,15 @@ pub async fn find_usable(
 /// The named groups without those that the API refuses to describe: one that was deleted fails the call for all.
 async fn those_that_exist(
     load_balancer: &LoadBalancer,
-    named: &[String],
+    search: &Search,
 ) -> Result<Vec<Result<TargetGroup, Unsupported>>, CallError> {
-    let refused = match described(load_balancer, named).await {
-        Err(refused) if refused.is_final() && named.len() > 1 => refused,
+    let refused = match search.described(load_balancer).await {
+        Err(refused) if refused.is_final() && search.named().len() > 1 => refused,
         answer => return answer,
     };
     let mut found = Vec::new();
-    for name in named {
-        match described(load_balancer, std::slice::from_ref(name)).await {
+    for name in search.named() {
+        match Search::of(std::slice::from_ref(name)).described(load_balancer).await {
             Ok(groups) => found.extend(groups),
             Err(error) if error.is_final() => tracing::warn!("{error}; leaving the other groups"),
             Err(error) => return Err(error),
@@ -177,9 +187,9 @@ pub async fn memberships(
 /// [`MembershipError`], also when a named group is of an unsupported kind.
 pub async fn groups(
     load_balancer: &LoadBalancer,
-    named: &[String],
+    search: &Search,
 ) -> Result<Vec<TargetGroup>, MembershipError> {
-    let (supported, others) = known(load_balancer, named).await?;
+    let (supported, others) = known(load_balancer, search).await?;
     for other in others {
         tracing::warn!("left out: {other}");
     }
@@ -189,10 +199,10 @@ pub async fn groups(
 /// The groups that this program works with, and those of other kinds, which are an error if they were named.
 async fn known(
     load_balancer: &LoadBalancer,
-    named: &[String],
+    search: &Search,
 ) -> Result<(Vec<TargetGroup>, Vec<Unsupported>), MembershipError> {
-    let described = described(load_balancer, named).await?;
-    let missing = named.iter().find(|name| !described.iter().any(|group| is_called(group, name)));
+    let described = search.described(load_balancer).await?;
+    let missing = search.named().iter().find(|name| !described.iter().any(|group| is_called(group, name)));
     if let Some(name) = missing {
         return Err(MembershipError::NoSuchGroup(name.clone()));
     }
@@ -200,7 +210,7 @@ async fn known(
     for group in described {
         match group {
             Ok(group) => supported.push(group),
-            Err(other) if named.is_empty() => others.push(other),
+            Err(other) if search.named().is_empty() => others.push(other),
             Err(other) => return Err(other.into()),
         }
     }
@@ -215,9 +225,9 @@ async fn known(
 pub async fn groups_around(
     load_balancer: &LoadBalancer,
     identity: &Identity,
-    named: &[String],
+    search: &Search,
 ) -> Result<Vec<TargetGroup>, MembershipError> {
-    let (supported, others) = known(load_balancer, named).await?;
+    let (supported, others) = known(load_balancer, search).await?;
     // Its type may be unknown: by instance id or by address.
     let us = identity.own_ids(TargetType::Ip);
     for other in others {
@@ -235,41 +245,10 @@ pub async fn groups_around(
 /// As [`groups`], and [`MembershipError::NoneManaged`].
 pub async fn at_least_one(
     load_balancer: &LoadBalancer,
-    named: &[String],
+    search: &Search,
 ) -> Result<Vec<TargetGroup>, MembershipError> {
-    let groups = groups(load_balancer, named).await?;
+    let groups = groups(load_balancer, search).await?;
     if groups.is_empty() { Err(MembershipError::NoneManaged) } else { Ok(groups) }
-}
-
-/// The named groups that exist, or all that are tagged as managed, in the order of their ARNs, each once.
-async fn described(
-    load_balancer: &LoadBalancer,
-    named: &[String],
-) -> Result<Vec<Result<TargetGroup, Unsupported>>, CallError> {
-    let mut described = load_balancer.target_groups(named).await?;
-    if named.is_empty() {
-        let arns: Vec<_> = described.iter().map(|group| arn(group).to_owned()).collect();
-        let tags = load_balancer.tags(&arns).await?;
-        let managed = |arn: &str| tags.get(arn)?.get(MANAGED);
-        for (arn, value) in tags.iter().filter_map(|(arn, tags)| Some((arn, tags.get(MANAGED)?))) {
-            if value != "true" && value.eq_ignore_ascii_case("true") {
-                tracing::warn!(
-                    "{arn} has the tag {MANAGED}={value}, which does not count; write it as `true`"
-                );
-            }
-        }
-        described.retain(|group| managed(arn(group)).is_some_and(|value| value == "true"));
-    }
-    described.sort_by(|a, b| arn(a).cmp(arn(b)));
-    described.dedup_by(|a, b| arn(a) == arn(b));
-    Ok(described)
-}
-
-fn arn(group: &Result<TargetGroup, Unsupported>) -> &str {
-    match group {
-        Ok(group) => &group.arn,
-        Err(unsupported) => &unsupported.arn,
-    }
 }
 
 fn is_called(group: &Result<TargetGroup, Unsupported>, name: &str) -> bool {

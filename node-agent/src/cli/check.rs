@@ -2,7 +2,7 @@
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
-use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::own_groups::{self, Membership, MembershipError, Search, pause};
 use crate::aws::target_group::{TargetState, TargetType};
 use crate::cli::args::CheckArgs;
 use crate::cli::check_start;
@@ -23,27 +23,41 @@ pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<u8, C
     if args.start {
         return answer(&start(settings).await, args.json, exit::FAILED);
     }
-    answer(&within(may_go_down(settings)).await, args.json, exit::FAILED)
+    let asking = async |search: &Search| may_go_down(settings, search).await;
+    answer(&within(settings, asking).await, args.json, exit::FAILED)
 }
 
 /// Whether `maintain` could start now.
 pub(super) async fn start(settings: &Settings) -> Findings {
-    within(check_start::may_start(settings)).await
+    within(settings, async |search: &Search| check_start::may_start(settings, search).await).await
 }
 
-async fn within(asking: impl Future<Output = Result<Findings, Against>>) -> Findings {
-    let too_long = || {
-        format!(
-            "cannot tell: no answer within {} s; check the network to the API and to the instance metadata service",
-            ANSWER_WITHIN.as_secs()
-        )
+/// The answer, in time. A search that was throttled goes on.
+async fn within(
+    settings: &Settings,
+    asking: impl AsyncFn(&Search) -> Result<Findings, Against>,
+) -> Findings {
+    let search = Search::of(&settings.target_groups);
+    let too_long = format!(
+        "cannot tell: no answer within {} s; check the network to the API and to the instance metadata service",
+        ANSWER_WITHIN.as_secs()
+    );
+    let mut against = Against::from(too_long);
+    let answer = async {
+        loop {
+            match asking(&search).await {
+                Err(throttled) if throttled.is_throttled => against = throttled,
+                answer => return answer,
+            }
+            tokio::time::sleep(pause()).await;
+        }
     };
-    let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(too_long().into()));
-    answer.unwrap_or_else(Findings::from)
+    let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
+    answer.unwrap_or(Err(against)).unwrap_or_else(Findings::from)
 }
 
 /// The reasons against a shutdown now.
-async fn may_go_down(settings: &Settings) -> Result<Findings, Against> {
+async fn may_go_down(settings: &Settings, search: &Search) -> Result<Findings, Against> {
     let record = journal::read(&settings.state_dir).map_err(|error| format!("cannot tell: {error}"))?;
     let operation = record.and_then(|record| record.operation);
     let node = gather::node(settings).await?;
@@ -53,7 +67,7 @@ async fn may_go_down(settings: &Settings) -> Result<Findings, Against> {
         ..Findings::default()
     };
     let has_left = operation.as_ref().is_some_and(|operation| operation.left.is_some());
-    let groups = own_groups(&node, settings, operation.as_ref()).await?;
+    let groups = own_groups(&node, search, operation.as_ref()).await?;
     if groups.is_empty() && !has_left {
         let nowhere = MembershipError::Nowhere(node.identity.instance_id.clone());
         findings.reasons.push(format!("cannot tell: {nowhere}"));
@@ -105,7 +119,7 @@ async fn in_flight(settings: &Settings) -> Option<u64> {
 /// registered or draining.
 async fn own_groups(
     node: &gather::Node,
-    settings: &Settings,
+    search: &Search,
     operation: Option<&Operation>,
 ) -> Result<Vec<(String, String, TargetType)>, Against> {
     if let Some(operation) = operation.filter(|operation| !operation.groups.is_empty()) {
@@ -114,7 +128,7 @@ async fn own_groups(
             live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect();
         // Somebody may have registered the node in another group meanwhile.
         let found =
-            own_groups::find_usable(&node.load_balancer, &node.identity, &settings.target_groups).await;
+            own_groups::find_usable(&node.load_balancer, &node.identity, search).await;
         for Membership { group, .. } in found.unwrap_or_default() {
             if !operation.groups.iter().any(|known| known.arn == group.arn) {
                 groups.push((group.arn, group.name, group.target_type));
@@ -123,13 +137,13 @@ async fn own_groups(
         return Ok(groups);
     }
     let groups =
-        match own_groups::groups_around(&node.load_balancer, &node.identity, &settings.target_groups).await {
+        match own_groups::groups_around(&node.load_balancer, &node.identity, search).await {
             Err(MembershipError::Call(error)) => return Err(Against::from(&error)),
             groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
         };
     let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
     let found = found.map_err(|error| Against::from(&error))?.into_iter();
-    let named = !settings.target_groups.is_empty();
+    let named = !search.named().is_empty();
     let ours = found.filter(|membership| named || !membership.own.is_empty());
     let ours = ours.map(|Membership { group, .. }| (group.arn, group.name, group.target_type));
     Ok(ours.collect())

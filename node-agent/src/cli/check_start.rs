@@ -2,7 +2,7 @@
 
 use crate::agent::gather;
 use crate::aws::instance_metadata::Identity;
-use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::own_groups::{self, Membership, MembershipError, Search};
 use crate::aws::target_group::TargetHealth;
 use crate::cli::check_scaling;
 use crate::cli::findings::{Against, Findings, GroupFindings};
@@ -20,7 +20,7 @@ const TRIES: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// The reasons why `maintain` could not take this node out now.
-pub(super) async fn may_start(settings: &Settings) -> Result<Findings, Against> {
+pub(super) async fn may_start(settings: &Settings, search: &Search) -> Result<Findings, Against> {
     let record = journal::read(&settings.state_dir).map_err(|error| error.to_string())?;
     let mut findings = Findings::default();
     if let Some(operation) = record.and_then(|record| record.operation) {
@@ -34,7 +34,7 @@ pub(super) async fn may_start(settings: &Settings) -> Result<Findings, Against> 
     gather::machine(settings).now().map_err(|error| DriveError::from(error).to_string())?;
     let node = gather::node(settings).await?;
     let (found, scaling) = tokio::join!(
-        own_groups::find(&node.load_balancer, &node.identity, &settings.target_groups),
+        own_groups::find(&node.load_balancer, &node.identity, search),
         check_scaling::ask(&node, settings),
     );
     let found = found.map_err(|error| why_not(&error))?;

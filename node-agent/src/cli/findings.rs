@@ -27,32 +27,35 @@ pub(super) struct Findings {
 pub(super) struct Against {
     why: String,
     maintain_ends: Option<u8>,
+    /// The call for it was throttled: it may be known in a second.
+    pub(super) is_throttled: bool,
 }
 
 impl Against {
     /// A reason that lasts until a person changes something.
     pub(super) fn lasting(why: impl Into<String>) -> Against {
-        Against { why: why.into(), maintain_ends: Some(exit::USAGE) }
+        Against { maintain_ends: Some(exit::USAGE), ..Against::from(why.into()) }
     }
 }
 
 impl From<String> for Against {
     fn from(why: String) -> Against {
-        Against { why, maintain_ends: None }
+        Against { why, maintain_ends: None, is_throttled: false }
     }
 }
 
 impl From<&CallError> for Against {
     fn from(error: &CallError) -> Against {
         let why = format!("cannot tell: {error}");
-        if error.is_final() { Against::lasting(why) } else { why.into() }
+        let against = if error.is_final() { Against::lasting(why) } else { why.into() };
+        Against { is_throttled: error.is_throttled(), ..against }
     }
 }
 
 impl From<Complaint> for Against {
     fn from(complaint: Complaint) -> Against {
-        let maintain_ends = Some(complaint.exit_code);
-        Against { why: format!("cannot tell: {:#}", complaint.error), maintain_ends }
+        let why = format!("cannot tell: {:#}", complaint.error);
+        Against { maintain_ends: Some(complaint.exit_code), ..why.into() }
     }
 }
 
@@ -67,7 +70,7 @@ impl From<Against> for Findings {
 impl Findings {
     /// Adds a reason against.
     pub(super) fn add(&mut self, against: impl Into<Against>) {
-        let Against { why, maintain_ends } = against.into();
+        let Against { why, maintain_ends, .. } = against.into();
         self.reasons.push(why);
         self.maintain_ends = self.maintain_ends.or(maintain_ends);
     }

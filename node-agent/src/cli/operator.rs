@@ -4,7 +4,7 @@
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
 use crate::aws::load_balancer::{CallError, LoadBalancer};
-use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::own_groups::{self, MembershipError, Search, patiently};
 use crate::aws::target_group::TargetGroup;
 use crate::cli::say::say;
 use crate::exit;
@@ -44,7 +44,12 @@ impl Operator {
     }
 
     async fn find(&self, named: &[String]) -> Result<Vec<TargetGroup>, Complaint> {
-        let find = async |lb: &LoadBalancer| match own_groups::at_least_one(lb, named).await {
+        let search = Search::of(named);
+        let find = async |lb: &LoadBalancer| match patiently(async || {
+            own_groups::at_least_one(lb, &search).await
+        })
+        .await
+        {
             Err(MembershipError::Call(error)) => Err(error),
             answer => Ok(answer),
         };

@@ -6,7 +6,7 @@ use crate::agent::gather;
 use crate::agent::who;
 use crate::aws::instance_metadata::{Identity, identify};
 use crate::aws::load_balancer::LoadBalancer;
-use crate::aws::own_groups::{self, MembershipError};
+use crate::aws::own_groups::{self, MembershipError, Search, patiently};
 use crate::aws::target_group::TargetType;
 use crate::cli::args::StatusArgs;
 use crate::cli::say::say;
@@ -123,7 +123,8 @@ async fn groups(
         return Ok(on_record);
     }
     let named = &settings.target_groups;
-    let mut groups = own_groups::at_least_one(load_balancer, named).await?;
+    let search = Search::of(named);
+    let mut groups = patiently(async || own_groups::at_least_one(load_balancer, &search).await).await?;
     if let Some(identity) = identity.filter(|_| named.is_empty()) {
         let found = own_groups::memberships(load_balancer, identity, groups.clone()).await;
         let ours = found?.into_iter().filter(|m| !m.pairs().is_empty()).map(|m| m.group).collect::<Vec<_>>();

@@ -3,6 +3,7 @@
 use crate::canned::{ARN, answering, at, xml};
 use crate::server::{Reply, Server};
 use node_agent::aws::load_balancer::{CallError, CallErrorKind};
+use node_agent::aws::own_groups::{self, MembershipError, Search};
 use node_agent::aws::target_group::{Target, TargetHealth};
 
 fn own() -> [Target; 1] {
@@ -55,7 +56,9 @@ async fn a_target_without_its_id_does_not_make_the_fleet_smaller() {
 async fn a_list_without_an_end_is_given_up() {
     let inside = "<TargetGroups/><NextMarker>again</NextMarker>";
     let load_balancer = answering(200, xml("DescribeTargetGroups", inside));
-    is_unexpected(load_balancer.target_groups(&[]).await, "more than 100 pages");
+    let found = own_groups::at_least_one(&load_balancer, &Search::of(&[])).await;
+    let Err(MembershipError::Call(error)) = found else { panic!("{found:?}") };
+    is_unexpected(Err::<(), _>(error), "more than 100 pages");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod interference;
 mod lease;
 mod leaving;
 mod local_check;
+mod many_groups;
 mod notices;
 mod returning;
 mod stop;

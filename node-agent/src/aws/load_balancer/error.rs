@@ -170,7 +170,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// The call was answered, but the answer is not usable.
-pub(super) fn unexpected(call: &'static str, what: &str) -> CallError {
+pub(crate) fn unexpected(call: &'static str, what: &str) -> CallError {
     CallError { call, kind: CallErrorKind::Unknown(format!("unexpected response: {what}")) }
 }
 

@@ -2,7 +2,7 @@
 
 use super::acquire_lease::pace;
 use crate::aws::auto_scaling::undecided;
-use crate::aws::own_groups::{self, Membership, MembershipError};
+use crate::aws::own_groups::{self, Membership, MembershipError, Search};
 use crate::aws::target_group::{Attributes, TargetState};
 use crate::lease::LeaseState;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
@@ -125,14 +125,14 @@ fn refuse_auto_scaling(driver: &Driver) -> Step {
 
 /// Writes our target groups and our registrations in them to the record. Returns all targets that were read.
 async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
-    let named = driver.operation.request.settings.target_groups.clone();
+    let search = Search::of(&driver.operation.request.settings.target_groups);
     let identity = driver.identity.clone();
-    let find = async |lb: &_| match own_groups::find(lb, &identity, &named).await {
+    let find = async |lb: &_| match own_groups::find(lb, &identity, &search).await {
         Err(MembershipError::Call(error)) => Err(error),
         answer => Ok(answer),
     };
     let found = if driver.operation.going_down.is_some() {
-        driver.ask(async |lb| own_groups::find_usable(lb, &identity, &named).await).await?
+        driver.ask(async |lb| own_groups::find_usable(lb, &identity, &search).await).await?
     } else {
         driver.ask(find).await?.map_err(|error| StepError::Misconfigured(error.to_string()))?
     };
@@ -158,8 +158,8 @@ async fn find_groups(driver: &mut Driver) -> Step<JustRead> {
 /// Before a shutdown of a node that is out: other groups in which somebody has registered it meanwhile join the record. No
 /// answer counts as none. True when one was found.
 pub(crate) async fn join_other_groups(driver: &mut Driver) -> Result<bool, DriveError> {
-    let named = driver.operation.request.settings.target_groups.clone();
-    let Ok(found) = own_groups::find_usable(&driver.load_balancer, &driver.identity, &named).await else {
+    let search = Search::of(&driver.operation.request.settings.target_groups);
+    let Ok(found) = own_groups::find_usable(&driver.load_balancer, &driver.identity, &search).await else {
         return Ok(false);
     };
     let mut joined = false;

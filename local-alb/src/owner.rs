@@ -47,6 +47,12 @@ impl LocalAlb {
         };
     }
 
+    /// Lets a listener forward to a group, or no listener: a deployment swaps the colours.
+    pub fn set_in_use(&self, arn: &str, in_use: bool) {
+        let new = self.model().set_in_use(Instant::now(), arn, in_use);
+        self.check_health_of(new);
+    }
+
     /// Deletes a group.
     pub fn delete_target_group(&self, arn: &str) {
         self.model().groups.remove(arn);

@@ -185,6 +185,16 @@ async fn check_sees_the_group_that_the_node_is_in_whatever_else_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_says_yes_to_the_idle_colour_of_a_blue_green_pair() {
+    let estate = estate().await;
+    estate.alb.set_in_use(&estate.arn, false);
+    asked(&estate, &["check"]).await.says(0, &["yes", "is unused (Target.NotInUse)"]);
+    asked(&estate, &["check", "--start"]).await.says(0, &["yes"]);
+    estate.agent(&["status"]).await.says(0, &["no load balancer uses this group"]);
+    assert!(estate.alb.tags(&estate.arn).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_answers_in_time_among_1200_target_groups_of_a_throttled_account() {
     let estate = estate().await.configured_instead("target_groups = [\"web\"]", "target_groups = []");
     estate.alb.set_tag(&estate.arn, "node-agent/managed", "true");

@@ -125,6 +125,19 @@ impl Model {
         began.then(|| NewRegistration { arn: arn.to_owned(), key: (id.to_owned(), port), registration })
     }
 
+    /// Attaches a group to the load balancer, or detaches it. Returns the targets whose health checks begin.
+    pub(crate) fn set_in_use(&mut self, now: Instant, arn: &str, in_use: bool) -> Vec<NewRegistration> {
+        let lag = self.settings.propagation_lag;
+        let Some(group) = self.groups.get_mut(arn) else { return Vec::new() };
+        group.settings.load_balancer = in_use;
+        let registered = group.targets.iter_mut().filter(|(_, target)| target.is_registered(now));
+        let begun = registered.map(|(key, target)| {
+            target.begin(now, lag, in_use);
+            NewRegistration { arn: arn.to_owned(), key: key.clone(), registration: target.registration }
+        });
+        begun.collect()
+    }
+
     /// Deregisters one target. As on AWS, a target that is not registered is no error.
     pub(crate) fn deregister(&mut self, now: Instant, arn: &str, id: &str, port: u16) {
         let Some(group) = self.groups.get_mut(arn) else { return };

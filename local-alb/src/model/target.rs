@@ -127,6 +127,12 @@ impl Target {
         if self.is_registered(now) {
             return false;
         }
+        self.begin(now, lag, in_use);
+        true
+    }
+
+    /// Begins a registration anew, with the first health check if a load balancer uses the group.
+    pub(crate) fn begin(&mut self, now: Instant, lag: Duration, in_use: bool) {
         self.registration += 1;
         (self.passed, self.failed) = (0, 0);
         self.cut.send_replace(None);
@@ -136,7 +142,6 @@ impl Target {
         } else {
             self.health.set(now, TargetHealth::NotInUse);
         }
-        true
     }
 
     /// DeregisterTargets. `draining` lasts for the whole delay, even without requests in flight.

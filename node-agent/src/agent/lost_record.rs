@@ -116,6 +116,7 @@ fn on_record(
         ticket: None,
         claim: Some(claim),
         failed_before: false,
+        not_in_use: own.iter().all(TargetState::is_not_in_use),
         deregistered: None,
         deregisters_in_doubt: InDoubt::default(),
         tags_in_doubt: InDoubt::default(),
@@ -125,7 +126,8 @@ fn on_record(
 
 fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>) -> Option<Operation> {
     let id = held.first().map(|(.., id)| id.clone())?;
-    let healthy = held.iter().flat_map(|(_, own, _)| own).all(|state| state.health == TargetHealth::Healthy);
+    let in_service = |state: &TargetState| state.health == TargetHealth::Healthy || state.is_not_in_use();
+    let healthy = held.iter().flat_map(|(_, own, _)| own).all(in_service);
     let since_boot = std::time::Duration::from_millis(known.now.uptime_ms);
     let since_sent = known.record_missing.then_some(since_boot);
     let decided = restart(healthy, since_sent, known.settings.quarantine.0);

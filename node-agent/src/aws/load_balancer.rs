@@ -15,8 +15,8 @@ use aws_sdk_elasticloadbalancingv2::types::{DescribeTargetHealthInputIncludeEnum
 use std::collections::BTreeMap;
 
 pub use answer::Unsupported;
-pub(crate) use error::{failed, unexpected};
 pub use error::{CallError, CallErrorKind};
+pub(crate) use error::{failed, unexpected};
 
 /// The longest answer that is read, in bytes. The longest real ones, a page of 400 target groups or a group of a thousand
 /// targets, stay below a megabyte.

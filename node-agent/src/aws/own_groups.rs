@@ -5,8 +5,8 @@ mod search;
 use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::{CallError, LoadBalancer, Unsupported};
 use crate::aws::target_group::{CONTROLLER, Target, TargetGroup, TargetState, TargetType};
-pub use search::{Search, Throttled, patiently};
 pub(crate) use search::pause;
+pub use search::{Search, Throttled, patiently};
 
 /// The tag that marks target groups to manage when none is named.
 pub const MANAGED: &str = "node-agent/managed";

@@ -112,6 +112,12 @@ impl TargetState {
         self.health == TargetHealth::Unused && self.reason == "Target.NotRegistered"
     }
 
+    /// Registered, but no load balancer sends requests to it or checks its health: no listener forwards to the group, as with
+    /// the idle colour of a blue/green pair, or its zone is not enabled (ELBv2 API reference, TargetHealth).
+    pub fn is_not_in_use(&self) -> bool {
+        self.health == TargetHealth::Unused && self.reason == "Target.NotInUse"
+    }
+
     /// Healthy, and not kept from traffic by a zonal shift.
     pub fn is_capacity(&self) -> bool {
         self.health == TargetHealth::Healthy && self.administrative_override.is_none()
@@ -121,6 +127,12 @@ impl TargetState {
     pub fn is_registered(&self) -> bool {
         self.health != TargetHealth::Draining && !self.is_not_registered()
     }
+}
+
+/// Whether no load balancer uses the group: none of its targets is in use.
+pub fn is_idle(targets: &[TargetState]) -> bool {
+    let mut registered = targets.iter().filter(|state| state.is_registered()).peekable();
+    registered.peek().is_some() && registered.all(TargetState::is_not_in_use)
 }
 
 impl fmt::Display for TargetState {

@@ -33,10 +33,7 @@ pub(super) async fn start(settings: &Settings) -> Findings {
 }
 
 /// The answer, in time. A search that was throttled goes on.
-async fn within(
-    settings: &Settings,
-    asking: impl AsyncFn(&Search) -> Result<Findings, Against>,
-) -> Findings {
+async fn within(settings: &Settings, asking: impl AsyncFn(&Search) -> Result<Findings, Against>) -> Findings {
     let search = Search::of(&settings.target_groups);
     let too_long = format!(
         "cannot tell: no answer within {} s; check the network to the API and to the instance metadata service",
@@ -127,8 +124,7 @@ async fn own_groups(
         let mut groups: Vec<_> =
             live.map(|group| (group.arn.clone(), group.name.clone(), group.target_type)).collect();
         // Somebody may have registered the node in another group meanwhile.
-        let found =
-            own_groups::find_usable(&node.load_balancer, &node.identity, search).await;
+        let found = own_groups::find_usable(&node.load_balancer, &node.identity, search).await;
         for Membership { group, .. } in found.unwrap_or_default() {
             if !operation.groups.iter().any(|known| known.arn == group.arn) {
                 groups.push((group.arn, group.name, group.target_type));
@@ -136,11 +132,10 @@ async fn own_groups(
         }
         return Ok(groups);
     }
-    let groups =
-        match own_groups::groups_around(&node.load_balancer, &node.identity, search).await {
-            Err(MembershipError::Call(error)) => return Err(Against::from(&error)),
-            groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
-        };
+    let groups = match own_groups::groups_around(&node.load_balancer, &node.identity, search).await {
+        Err(MembershipError::Call(error)) => return Err(Against::from(&error)),
+        groups => groups.map_err(|error| format!("cannot tell: {error}"))?,
+    };
     let found = own_groups::memberships(&node.load_balancer, &node.identity, groups).await;
     let found = found.map_err(|error| Against::from(&error))?.into_iter();
     let named = !search.named().is_empty();
@@ -155,7 +150,7 @@ fn is_past_drain(phase: Phase) -> bool {
 
 /// Why requests may still reach a target of this node.
 fn still_reachable(state: &TargetState, group: &str, operation: Option<&Operation>) -> Option<String> {
-    if state.is_not_registered() {
+    if state.is_not_registered() || state.is_not_in_use() {
         return None;
     }
     if state.is_registered() {

@@ -87,7 +87,11 @@ async fn local_check(
     if let Some(why) = local_check::never_passes(&group.health_check, settings) {
         return Ok(Some(Against::lasting(format!("in target group {}, {why}", group.name))));
     }
-    if membership.own.iter().any(|state| state.is_registered() && state.health != TargetHealth::Healthy) {
+    if membership
+        .own
+        .iter()
+        .any(|state| state.is_registered() && state.health != TargetHealth::Healthy && !state.is_not_in_use())
+    {
         // Then the load balancer says it, too.
         return Ok(None);
     }

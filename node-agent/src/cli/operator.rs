@@ -45,14 +45,13 @@ impl Operator {
 
     async fn find(&self, named: &[String]) -> Result<Vec<TargetGroup>, Complaint> {
         let search = Search::of(named);
-        let find = async |lb: &LoadBalancer| match patiently(async || {
-            own_groups::at_least_one(lb, &search).await
-        })
-        .await
-        {
-            Err(MembershipError::Call(error)) => Err(error),
-            answer => Ok(answer),
-        };
+        let find =
+            async |lb: &LoadBalancer| match patiently(async || own_groups::at_least_one(lb, &search).await)
+                .await
+            {
+                Err(MembershipError::Call(error)) => Err(error),
+                answer => Ok(answer),
+            };
         self.ask(find).await?.map_err(|error| Complaint::new(exit::USAGE, error))
     }
 

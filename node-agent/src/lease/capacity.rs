@@ -1,6 +1,6 @@
 //! The capacity guard: whether the target group can spare this node. It counts instances in what was just read.
 
-use crate::aws::target_group::{Attributes, OwnIds, TargetState};
+use crate::aws::target_group::{Attributes, OwnIds, TargetState, is_idle};
 use crate::lease::Leases;
 use crate::lease::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +124,7 @@ struct Member<'a> {
     id: &'a str,
     zone: Option<String>,
     listed: bool,
-    /// Healthy, and its zone is not shifted away.
+    /// Healthy, and its zone is not shifted away; or the group is idle.
     in_service: bool,
     /// The zonal shift that keeps it from traffic.
     shifted: Option<String>,
@@ -139,6 +139,9 @@ impl<'a> Members<'a> {
         for state in view.targets.iter().filter(|state| !state.is_not_registered()) {
             listed.entry(&state.target.id).or_default().push(state);
         }
+        // Nothing serves in a group that no load balancer uses. Its nodes still go by turns: any of them may be needed soon.
+        let idle = is_idle(view.targets);
+        let is_capacity = |pair: &TargetState| pair.is_capacity() || idle && pair.is_not_in_use();
         let holders: BTreeSet<&str> = view.leases.holders().collect();
         let zone_of = |pairs: &[&TargetState]| pairs.iter().find_map(|pair| pair.zone.clone());
         let ids: BTreeSet<&str> = listed.keys().copied().chain(holders.iter().copied()).collect();
@@ -149,10 +152,10 @@ impl<'a> Members<'a> {
                 id,
                 zone: zone_of(pairs),
                 listed: !pairs.is_empty(),
-                in_service: !pairs.is_empty() && pairs.iter().all(|pair| pair.is_capacity()),
+                in_service: !pairs.is_empty() && pairs.iter().all(|pair| is_capacity(pair)),
                 shifted: pairs.iter().find_map(|pair| pair.administrative_override.clone()),
                 holds: holders.contains(id),
-                state: pairs.iter().find(|pair| !pair.is_capacity()).map(ToString::to_string),
+                state: pairs.iter().find(|pair| !is_capacity(pair)).map(ToString::to_string),
             }
         };
         let others: Vec<_> = others.into_iter().map(member).collect();

@@ -1,7 +1,7 @@
 //! What blocks the next node of a target group, and what to do about it. For people only: the steps decide for themselves,
 //! with the functions that this file calls.
 
-use crate::aws::target_group::{OwnIds, TargetHealth};
+use crate::aws::target_group::{OwnIds, TargetHealth, is_idle};
 use crate::lease::capacity::{self, Allowance};
 use crate::lease::policy::Policy;
 use crate::lease::queue::MOST_TAGS;
@@ -55,6 +55,12 @@ pub fn blocks(reading: &GroupSnapshot, now: Timestamp) -> Vec<Remark> {
 /// What blocks nothing yet, but does not go away by itself.
 pub fn notes(reading: &GroupSnapshot) -> Vec<Remark> {
     let mut notes = Vec::new();
+    if is_idle(&reading.targets) {
+        notes.push(Remark::new(
+            "no load balancer uses this group, so its targets get no requests and no health checks",
+            "nothing, if it is the idle colour of a blue/green pair; else let a listener forward to it",
+        ));
+    }
     if reading.tags > MOST_TAGS {
         let what = format!(
             "the group has {} of at most 50 tags: no node joins the queue above {MOST_TAGS}",

@@ -108,7 +108,9 @@ impl GroupSnapshot {
 
     /// Whether this node is healthy itself; `repair` skips the check.
     fn check_own_health(&self, us: OwnIds<'_>, repair: bool) -> Result<(), Refusal> {
-        let sick = us.registered(&self.targets).find(|state| state.health != TargetHealth::Healthy);
+        // Nobody checks the health of a target that is not in use.
+        let fine = |state: &TargetState| state.health == TargetHealth::Healthy || state.is_not_in_use();
+        let sick = us.registered(&self.targets).find(|state| !fine(state));
         match sick.filter(|_| !repair) {
             None => Ok(()),
             Some(sick) => Err(Refusal::NotNow(format!(

@@ -141,7 +141,7 @@ pub(crate) fn never_passes(check: &HealthCheck, settings: &Settings) -> Option<S
 /// What a person can do about a check that fails on a node that the load balancer calls healthy.
 pub(crate) fn advice(group: &str, not_passed: &NotPassed) -> String {
     format!(
-        "the load balancer reports this node healthy in target group {group}, but its own check fails: {not_passed}; it could \
+        "the load balancer reports no fault of this node in target group {group}, but its own check fails: {not_passed}; it could \
          not come back: set service_address to the IP address at which the service answers, or health_url to a URL that \
          answers as the health check does (`node-agent check --start` tries it)"
     )

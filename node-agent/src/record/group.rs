@@ -36,6 +36,9 @@ pub struct Group {
     pub claim: Option<ClaimOnRecord>,
     /// Our tag was `failed` before this operation.
     pub failed_before: bool,
+    /// No load balancer used our targets before we left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_in_use: bool,
     /// When DeregisterTargets was acknowledged.
     pub deregistered: Option<Moment>,
     /// DeregisterTargets calls without an answer.

@@ -93,6 +93,7 @@ impl OnRecord {
             ticket: self.ticket.then_some(ticket),
             claim: self.claim.then_some(claim),
             failed_before: false,
+            not_in_use: false,
             deregistered: (sent && !self.unresolved_deregister).then(|| crashed.clone()),
             deregisters_in_doubt: in_doubt(self.unresolved_deregister),
             tags_in_doubt: in_doubt(self.unresolved_tag),

@@ -47,7 +47,7 @@ async fn a_service_that_answers_only_the_load_balancer_is_not_taken_out() {
         assert!((10..12).contains(&seconds), "refused after {seconds} s");
         assert!(node.machine.ran.lock().unwrap().is_empty());
     }
-    log.says("the load balancer reports this node healthy in target group");
+    log.says("the load balancer reports no fault of this node in target group");
     log.says("but its own check fails");
 }
 

@@ -16,6 +16,7 @@ mod denied;
 mod drain;
 mod groups;
 mod health;
+mod idle_colour;
 mod interference;
 mod lease;
 mod leaving;

@@ -33,6 +33,14 @@ impl Group {
     fn unhealthy(self, id: &str) -> Group {
         self.target(id, 80, TargetHealth::Unhealthy)
     }
+    fn not_in_use(self, ids: &[&str]) -> Group {
+        let unused = |group: Group, id: &&str| group.target(id, 80, TargetHealth::Unused);
+        let mut group = ids.iter().fold(self, unused);
+        for target in group.targets.iter_mut().filter(|target| target.health == TargetHealth::Unused) {
+            target.reason = "Target.NotInUse".to_owned();
+        }
+        group
+    }
     fn shifted(mut self, id: &str, state: &str) -> Group {
         for target in self.targets.iter_mut().filter(|target| target.target.id == id) {
             target.administrative_override = Some(state.to_owned());
@@ -87,6 +95,22 @@ fn an_unhealthy_neighbour_blocks_both_and_is_named() {
         "1 other node is in service or under maintenance; 2 are required (fleet size minus max-unavailable); not healthy: b is unhealthy"
     );
     assert!(group.leave().is_err());
+}
+
+#[test]
+fn in_a_group_that_nobody_uses_nodes_go_by_turns() {
+    let idle = group().not_in_use(&["me", "a", "b"]);
+    assert_eq!((idle.begin(), idle.leave()), (Ok(()), Ok(())));
+    let one_is_out = group().not_in_use(&["me", "a"]).holding("b");
+    assert_eq!(one_is_out.begin(), Ok(()));
+    assert!(one_is_out.leave().is_err());
+}
+
+#[test]
+fn a_target_that_nobody_uses_is_no_capacity_of_a_group_in_use() {
+    let half = group().healthy(&["me", "a"]).not_in_use(&["b"]);
+    let message = half.begin().unwrap_err().to_string();
+    assert!(message.contains("not healthy: b is unused (Target.NotInUse)"), "{message}");
 }
 
 #[test]

@@ -183,12 +183,15 @@ pub(crate) async fn join_other_groups(driver: &mut Driver) -> Result<bool, Drive
 
 fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, registered: usize) -> Group {
     let (arn, pairs) = (membership.group.arn.clone(), membership.pairs());
+    let mut registered_own = membership.own.iter().filter(|state| state.is_registered());
+    let not_in_use = registered_own.all(TargetState::is_not_in_use);
     let address = local_check::address_of(&driver.identity, &membership.group);
     let before = driver.operation.groups.iter().find(|before| before.arn == arn);
     Group {
         // Writes of an earlier attempt that may still take effect stay in doubt.
         tags_in_doubt: before.map(|before| before.tags_in_doubt.clone()).unwrap_or_default(),
         failed_before: before.is_some_and(|before| before.failed_before),
+        not_in_use,
         arn,
         name: membership.group.name,
         target_type: membership.group.target_type,

@@ -1,7 +1,7 @@
 //! wait_in_service: wait until the load balancer reports this node healthy in two reads, further apart than a read can be
-//! stale.
+//! stale. In a group that no load balancer uses, `unused (Target.NotInUse)` is as far as it gets.
 
-use crate::aws::target_group::TargetHealth;
+use crate::aws::target_group::{TargetHealth, TargetState, is_idle};
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::last_look::own_states;
 use crate::maintenance::way::register_again;
@@ -22,12 +22,12 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     driver.look_again(first, "for the load balancer to report this node healthy").await?;
     loop {
         let seen_at = Instant::now();
-        let what = match not_healthy(driver).await? {
-            None => {
+        let what = match look(driver).await? {
+            Seen::InService { in_use } => {
                 shown = true;
                 let since = *healthy_since.get_or_insert(seen_at);
                 let healthy_for = seen_at.saturating_duration_since(since);
-                if healthy_for > staleness && healthy_for >= slow_start {
+                if healthy_for > staleness && (healthy_for >= slow_start || !in_use) {
                     return Ok(());
                 }
                 if healthy_for <= staleness {
@@ -36,7 +36,7 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
                     "for the slow start to end".to_owned()
                 }
             }
-            Some(state) => {
+            Seen::NotYet(state) => {
                 healthy_since = None;
                 if state.taken_out && began.elapsed() > staleness {
                     if shown {
@@ -65,25 +65,35 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
 }
 
+enum Seen {
+    /// All our targets are healthy, or nobody uses them. `in_use`: some are healthy.
+    InService {
+        in_use: bool,
+    },
+    NotYet(NotHealthy),
+}
+
 struct NotHealthy {
     shown: String,
     taken_out: bool,
 }
 
-/// The first of our targets that is not healthy.
-async fn not_healthy(driver: &mut Driver) -> Step<Option<NotHealthy>> {
+/// One read of each group.
+async fn look(driver: &mut Driver) -> Step<Seen> {
+    let mut in_use = false;
     for index in 0..driver.operation.groups.len() {
         let Some(states) = own_states(driver, index).await? else { continue };
         let pairs = driver.operation.groups.get(index).map(|group| group.pairs.clone()).unwrap_or_default();
         for pair in pairs {
             match states.iter().find(|state| state.target == pair) {
-                Some(state) if state.health == TargetHealth::Healthy => (),
+                Some(state) if state.health == TargetHealth::Healthy => in_use = true,
+                Some(state) if stays_unused(driver, index, state).await? => (),
                 Some(state) => {
                     let shown = format!("{pair} is {state}");
-                    return Ok(Some(NotHealthy { shown, taken_out: !state.is_registered() }));
+                    return Ok(Seen::NotYet(NotHealthy { shown, taken_out: !state.is_registered() }));
                 }
                 None => {
-                    return Ok(Some(NotHealthy {
+                    return Ok(Seen::NotYet(NotHealthy {
                         shown: format!("{pair} is not registered"),
                         taken_out: true,
                     }));
@@ -91,7 +101,19 @@ async fn not_healthy(driver: &mut Driver) -> Step<Option<NotHealthy>> {
             }
         }
     }
-    Ok(None)
+    Ok(Seen::InService { in_use })
+}
+
+/// Whether no load balancer uses this target, as before we left, or as all others of its group now.
+async fn stays_unused(driver: &mut Driver, index: usize, state: &TargetState) -> Step<bool> {
+    let Some(group) = driver.operation.live_group(index).filter(|_| state.is_not_in_use()) else {
+        return Ok(false);
+    };
+    if group.not_in_use {
+        return Ok(true);
+    }
+    let targets = driver.ask_group(index, async |lb, arn| lb.target_health(arn).await).await?;
+    Ok(targets.is_some_and(|targets| is_idle(&targets)))
 }
 
 fn halt_advice(error: StepError) -> StepError {

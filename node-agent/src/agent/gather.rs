@@ -136,7 +136,7 @@ pub(crate) fn driver_until(
         lease_seen: Instant::now(),
         out_seen: None,
         registered_told: None,
-        denied: None,
+        failing: None,
         validated: None,
         requests: Some(requests),
         stays: false,

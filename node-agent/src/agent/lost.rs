@@ -11,28 +11,51 @@ use crate::record::Operation;
 use crate::record::journal::Journal;
 use crate::settings::Settings;
 
-/// The operation to drive, if there is such a lease. If the record says "idle", this is a precaution and its failure is a
-/// warning. Creates the record if it is missing.
+/// What a search for leases of this node has found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A lease: the operation to drive.
+    Lease(Box<Operation>),
+    /// None.
+    Nothing,
+    /// The API did not tell. The record says "idle", so the search was a precaution.
+    Unknown(Complaint),
+}
+
+impl Found {
+    /// The operation to drive. What is unknown is a warning: a driver has other work, and a later one looks again.
+    pub(crate) fn or_warned(self) -> Option<Operation> {
+        match self {
+            Found::Lease(operation) => Some(*operation),
+            Found::Nothing => None,
+            Found::Unknown(complaint) => {
+                tracing::warn!("skipped the search for leases of this node: {:#}", complaint.error);
+                None
+            }
+        }
+    }
+}
+
+/// Looks for leases of this node. Creates the record if it is missing.
 pub(crate) async fn find(
     journal: &mut Journal,
     identity: &Identity,
     settings: &Settings,
-) -> Result<Option<Operation>, Complaint> {
+) -> Result<Found, Complaint> {
     let record_missing = journal.is_new();
     journal.assume_calls_in_doubt(Moment { uptime_ms: 0, ..open::moment(settings)? });
     let operation = match look(journal, identity, settings).await {
-        Err(complaint) if !record_missing => {
-            tracing::warn!("skipped the search for leases of this node: {:#}", complaint.error);
-            None
-        }
+        Err(complaint) if !record_missing => return Ok(Found::Unknown(complaint)),
         looked => looked?,
     };
-    if operation.is_some() {
+    if let Some(operation) = operation {
         tracing::warn!("found a lease of this node that is not on record: bringing the node back");
-    } else if record_missing {
+        return Ok(Found::Lease(Box::new(operation)));
+    }
+    if record_missing {
         journal.save().map_err(open::journal_complaint)?;
     }
-    Ok(operation)
+    Ok(Found::Nothing)
 }
 
 async fn look(

@@ -7,6 +7,6 @@ pub mod lost_record;
 pub(crate) mod open;
 pub(crate) mod shutdown_guard;
 pub(crate) mod signals;
-pub(crate) mod stuck;
+pub mod stuck;
 pub(crate) mod unit;
 pub(crate) mod who;

@@ -1,9 +1,7 @@
 //! The driver that cannot go on: it tells people at once and every hour, keeps the lock, answers those who ask, and tries
 //! again.
 
-use crate::agent::failure::Complaint;
-use crate::agent::gather;
-use crate::machine::ports::Stop;
+use crate::machine::ports::{Machine, Stop};
 use crate::maintenance::notify;
 use crate::record::journal::{self, Journal};
 use crate::record::mailbox::{Ask, Refused, Requests};
@@ -20,31 +18,46 @@ const ANSWER_EVERY: Duration = Duration::from_millis(250);
 const NOTIFY_EVERY: Duration = Duration::from_secs(3600);
 
 /// What people have been told, and when.
-#[derive(Debug, Default)]
-pub(crate) struct Stuck {
+#[derive(Debug)]
+pub struct Stuck {
     told: Option<(String, Instant)>,
+    /// An earlier process has started the command on record, and died.
+    command_is_not_ours: bool,
 }
 
 impl Stuck {
-    /// Waits until it is time to try again. False: the process has to end.
-    pub(crate) async fn wait(&mut self, complaint: &Complaint, settings: &Settings, stop: &Stop) -> bool {
-        let reason = format!("{:#}", complaint.error);
-        tracing::error!("{reason}; trying again in {} s", TRY_EVERY.as_secs());
+    /// For a driver that is about to take up the record.
+    pub fn new(settings: &Settings) -> Stuck {
+        let record = journal::read(&settings.state_dir).ok().flatten();
+        let operation = record.and_then(|record| record.operation);
+        Stuck { told: None, command_is_not_ours: operation.as_ref().is_some_and(runs_a_command) }
+    }
+
+    /// Waits until it is time to try again. `refused`: why the driver cannot go on, and the exit code of those who ask.
+    /// False: the process has to end.
+    pub async fn wait(
+        &mut self,
+        refused: &Refused,
+        machine: &dyn Machine,
+        settings: &Settings,
+        stop: &Stop,
+    ) -> bool {
+        tracing::error!("{}; trying again in {} s", refused.reason, TRY_EVERY.as_secs());
         // Nobody else may drive meanwhile. Without a directory there is no lock.
         let _lock = Journal::lock(&settings.state_dir).ok();
         let record = journal::read(&settings.state_dir).ok().flatten();
         let operation = record.as_ref().and_then(|record| record.operation.as_ref());
         let instance = record.as_ref().map(|record| record.instance_id.as_str());
-        self.tell(&reason, instance.or(settings.instance_id.as_deref()), operation, settings).await;
-        if operation.is_some_and(|operation| operation.command == CommandState::Running) {
-            // The end of this process is the only end of what the command has started.
+        self.tell(machine, &refused.reason, instance.or(settings.instance_id.as_deref()), operation, settings)
+            .await;
+        if operation.is_some_and(runs_a_command) && !self.command_is_not_ours {
+            // The command must not go on without a driver. The next process stops what is left of it.
             return false;
         }
         let requests = Requests::beside(&settings.state_dir);
-        let refused = Refused { exit_code: complaint.exit_code, reason };
         let until = Instant::now() + TRY_EVERY;
         while Instant::now() < until && !stop.is_cancelled() {
-            answer(&requests, operation, &refused);
+            answer(&requests, operation, refused);
             tokio::select! {
                 () = tokio::time::sleep(ANSWER_EVERY) => (),
                 () = stop.cancelled() => (),
@@ -59,6 +72,7 @@ impl Stuck {
 
     async fn tell(
         &mut self,
+        machine: &dyn Machine,
         reason: &str,
         instance: Option<&str>,
         operation: Option<&Operation>,
@@ -69,8 +83,12 @@ impl Stuck {
             return;
         }
         self.told = Some((reason.to_owned(), Instant::now()));
-        notify::stuck(gather::machine(settings).as_ref(), settings, instance, operation, reason).await;
+        notify::stuck(machine, settings, instance, operation, reason).await;
     }
+}
+
+fn runs_a_command(operation: &Operation) -> bool {
+    operation.command == CommandState::Running
 }
 
 /// Answers everybody at once: new requests, and those who follow the maintenance on record.

@@ -25,13 +25,15 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(settings: Settings) -> Result<u8, Complaint> {
     let stop = signals::listen()?.stop;
-    let mut stuck = Stuck::default();
+    let mut stuck = Stuck::new(&settings);
+    let machine = gather::machine(&settings);
     loop {
         let complaint = match work(&settings, &stop).await {
             Err(complaint) if !complaint.is_locked() => complaint,
             ended => return ended,
         };
-        if !stuck.wait(&complaint, &settings, &stop).await {
+        let refused = Refused { exit_code: complaint.exit_code, reason: format!("{:#}", complaint.error) };
+        if !stuck.wait(&refused, machine.as_ref(), &settings, &stop).await {
             return Err(complaint);
         }
     }
@@ -44,7 +46,7 @@ async fn work(settings: &Settings, stop: &Stop) -> Result<u8, Complaint> {
     requests.forget_stop();
     let mut to_drive = match journal.record.operation.take() {
         Some(operation) => Some(taken_up(operation, settings)?),
-        None => lost::find(&mut journal, &identity, settings).await?,
+        None => lost::find(&mut journal, &identity, settings).await?.or_warned(),
     };
     loop {
         let (operation, identity, load_balancer) = match to_drive.take() {

@@ -16,7 +16,7 @@ use crate::client::follow;
 use crate::client::reboot_answer;
 use crate::client::script;
 use crate::exit;
-use crate::machine::program::shown;
+use crate::machine::program::named;
 use crate::maintenance::progress::Progress;
 use crate::record::journal::Opened;
 use crate::record::phase::Phase;
@@ -105,7 +105,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
         .map_err(|error| Complaint::new(exit::USAGE, crate::maintenance::context::DriveError::from(error)))?;
     let operation = match journal.record.operation.take() {
         None if journal.is_lost() => {
-            match lost::find(&mut journal, &node.identity, &request.settings).await? {
+            match lost::find(&mut journal, &node.identity, &request.settings).await?.or_warned() {
                 Some(lost) => return Err(follow::in_the_way(&lost, false)),
                 None => Operation::new(request, now),
             }
@@ -131,7 +131,7 @@ async fn drive(opened: Opened, request: Request, progress: &Progress) -> Result<
 async fn dry_run(request: &Request) -> Result<u8, Complaint> {
     let mut plan = String::from("check_group, acquire_lease, validate, deregister, drain");
     if !request.command.is_empty() {
-        plan += &format!(", run_command `{}`", shown(&request.command));
+        plan += &format!(", run_command `{}`", named(&request.command));
     }
     match request.reboot {
         RebootWhen::Never => (),

@@ -2,7 +2,7 @@
 
 use crate::agent::failure::Complaint;
 use crate::agent::gather;
-use crate::agent::lost;
+use crate::agent::lost::{self, Found};
 use crate::agent::open;
 use crate::aws::instance_metadata::Identity;
 use crate::cli::report;
@@ -40,10 +40,14 @@ pub(super) async fn resume(settings: Settings, progress: &Progress) -> Result<u8
     let operation = match journal.record.operation.take() {
         Some(operation) => taken_up(operation, false, &open::moment(&settings)?)?,
         None => match lost::find(&mut journal, &identity, &settings).await? {
-            Some(operation) => operation,
-            None => {
+            Found::Lease(operation) => *operation,
+            Found::Nothing => {
                 say("nothing to do: no maintenance in progress\n");
                 return Ok(exit::DONE);
+            }
+            Found::Unknown(complaint) => {
+                let why = "no maintenance is on record, but failed to look for a lease of this node in its target groups";
+                return Err(Complaint::new(exit::NOTHING_CHANGED, complaint.error.context(why)));
             }
         },
     };

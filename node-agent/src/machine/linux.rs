@@ -2,7 +2,7 @@
 
 use crate::machine::output::Output;
 use crate::machine::ports::{CommandEnd, CommandEnded, Machine, MachineError, Stop};
-use crate::machine::program::{self, shown};
+use crate::machine::program::{self, named};
 use crate::machine::reboot_required::{self, RebootRequired};
 use crate::machine::systemd;
 use async_trait::async_trait;
@@ -103,7 +103,7 @@ impl Machine for Linux {
 
     fn lacks(&self, argv: &[String]) -> Option<String> {
         let name = argv.first()?;
-        (!program::exists(name)).then(|| shown(argv))
+        (!program::exists(name)).then(|| named(argv).to_owned())
     }
 
     fn scheduled_shutdown(&self) -> Option<Timestamp> {
@@ -120,7 +120,7 @@ async fn ask_to_reboot(argv: &[String], limit: Duration) -> Result<(), MachineEr
     let mut asking = command.spawn().map_err(|cause| failed(&cause))?;
     drop(command);
     let Ok(ended) = tokio::time::timeout(limit, asking.wait()).await else {
-        tracing::warn!("`{}` has not ended after {} s", shown(argv), limit.as_secs());
+        tracing::warn!("`{}` has not ended after {} s", named(argv), limit.as_secs());
         return Ok(());
     };
     let status = ended.map_err(|cause| failed(&cause))?;
@@ -136,7 +136,7 @@ async fn ask_to_reboot(argv: &[String], limit: Duration) -> Result<(), MachineEr
 }
 
 fn error(what: &str, argv: &[String], cause: impl Display) -> MachineError {
-    MachineError { what: format!("{what} `{}`", shown(argv)), cause: cause.to_string() }
+    MachineError { what: format!("{what} `{}`", named(argv)), cause: cause.to_string() }
 }
 
 fn ended(argv: &[String], status: io::Result<ExitStatus>) -> Result<CommandEnd, MachineError> {

@@ -27,7 +27,12 @@ pub enum NotEnded {
     TooLong(Duration),
 }
 
-/// The command as it would be typed in a shell, with arguments quoted where needed.
+/// The program of a command, for people. Arguments may hold secrets, and messages go to logs, Run Command and pagers.
+pub fn named(argv: &[String]) -> &str {
+    argv.first().map_or("", String::as_str)
+}
+
+/// The command as it would be typed in a shell, with arguments quoted where needed: only for logs of level debug.
 pub fn shown(argv: &[String]) -> String {
     let quoted = shlex::Quoter::new().allow_nul(true).join(argv.iter().map(String::as_str));
     quoted.unwrap_or_else(|_| argv.join(" "))
@@ -133,6 +138,7 @@ mod tests {
         assert_eq!(shown(&["dnf", "-y", "upgrade"]), "dnf -y upgrade");
         assert_eq!(shown(&["touch", "a b", ""]), "touch 'a b' ''");
         assert_eq!(shown(&["a\0b"]), "'a\0b'");
+        assert_eq!(named(&["curl".to_owned(), "--header=secret".to_owned()]), "curl");
     }
 
     #[tokio::test]

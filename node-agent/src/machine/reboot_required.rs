@@ -1,7 +1,7 @@
 //! Whether the operating system requires a reboot: a marker of the package manager, a kernel that the next boot would start and
 //! that does not run yet, or what the distribution's own tool says.
 
-use crate::machine::program::{self, NotEnded, shown};
+use crate::machine::program::{self, NotEnded, named};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,8 +52,8 @@ impl RebootRequired {
 pub(crate) async fn ask(own: &[String]) -> RebootRequired {
     if !own.is_empty() {
         return match by(own).await {
-            Ok(code) => said(&shown(own), code, 1),
-            Err(cause) => RebootRequired::CannotTell(format!("failed to run `{}`: {cause}", shown(own))),
+            Ok(code) => said(named(own), code, 1),
+            Err(cause) => RebootRequired::CannotTell(format!("failed to run `{}`: {cause}", named(own))),
         };
     }
     let facts = Facts {

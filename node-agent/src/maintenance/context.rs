@@ -50,8 +50,8 @@ pub struct Driver {
     pub out_seen: Option<Instant>,
     /// When people were last told that the node is registered although it should be out.
     pub registered_told: Option<Instant>,
-    /// Since when calls are denied, if they are.
-    pub denied: Option<Denied>,
+    /// Since when calls fail, if they do.
+    pub failing: Option<Failing>,
     /// The last validation, if it still applies.
     pub validated: Option<Validated>,
 }
@@ -65,9 +65,11 @@ pub struct Validated {
     pub times: u32,
 }
 
-/// Calls that IAM does not allow.
+/// Calls that go on failing.
 #[derive(Debug, Clone, Copy)]
-pub struct Denied {
+pub struct Failing {
+    /// A permission is missing.
+    pub denied: bool,
     /// Since when.
     pub since: Instant,
     /// When people were last told.

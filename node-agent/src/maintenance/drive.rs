@@ -73,7 +73,7 @@ impl Driver {
         {
             self.fail(phase, error);
         }
-        self.denied = None;
+        self.failing = None;
         self.operation.history.push(PhaseRun { phase, outcome, began, seconds, reason });
         self.operation.apply(Event::Ended(outcome), &now)?;
         if self.operation.phase == Phase::CheckGroup {

@@ -101,7 +101,10 @@ impl Driver {
         let mut failures = 0;
         loop {
             let error = match self.send_tag(index, leave).await? {
-                Sent::Applied => return Ok(()),
+                Sent::Applied => {
+                    self.failing = None;
+                    return Ok(());
+                }
                 Sent::NotApplied(error) if error.is_group_gone() => return self.group_is_gone(index),
                 Sent::NotApplied(error) | Sent::InDoubt(error) => error,
             };

@@ -4,8 +4,8 @@
 
 pub mod before_shutdown;
 pub mod context;
-mod denied;
 pub mod drive;
+mod failing;
 mod inbox;
 mod kept_out;
 mod last_look;

@@ -113,7 +113,7 @@ impl Driver {
     /// As [`Driver::rest`]. While calls are denied, a stop ends it: the next failure then ends the process.
     pub(crate) async fn rest_unless_denied(&mut self, length: Duration) -> Result<(), DriveError> {
         let stop = self.stop.clone();
-        if self.denied.is_none() {
+        if !self.is_denied() {
             return self.rest(length).await;
         }
         tokio::select! {
@@ -149,7 +149,10 @@ impl Driver {
             // A clone of the client ends the borrow of the driver.
             let load_balancer = self.load_balancer.clone();
             let error = match call(&load_balancer).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.failing = None;
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             if error.is_final() && !self.operation.has_to_come_back() {

@@ -3,6 +3,7 @@
 //! A client that waits for an answer holds a shared lock while it lives. The kernel releases the lock even after SIGKILL,
 //! which the SSM agent sends on a time-out or cancel, so the driver knows whether a client still waits.
 
+use crate::exit;
 use crate::record::Request;
 use crate::record::disk::{Disk, LocalDisk};
 use rustix::fs::{FlockOperation, flock};
@@ -42,6 +43,18 @@ pub struct Refused {
     pub exit_code: u8,
     /// Why, and what to do.
     pub reason: String,
+}
+
+impl Refused {
+    /// A refusal whose reason could not be written.
+    fn unwritten() -> Refused {
+        Refused {
+            exit_code: exit::HALTED,
+            reason: "the driver cannot go on, and cannot write why: the disk is full or damaged; free or repair it, and see \
+                     `journalctl -u node-agent`"
+                .to_owned(),
+        }
+    }
 }
 
 /// The directory with the requests.
@@ -161,6 +174,12 @@ impl Requests {
     pub fn refuse(&self, id: &str, refused: &Refused) {
         if let Err(error) = self.write(&refusal(id), refused) {
             tracing::warn!("failed to answer the request {id}: {error}");
+            // A full disk still takes the name of a file.
+            let path = self.dir.join(refusal(id));
+            let empty = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path);
+            if let Err(error) = empty {
+                tracing::warn!("failed to answer the request {id} without a reason, too: {error}");
+            }
         }
     }
 
@@ -172,7 +191,8 @@ impl Requests {
     /// Takes the refusal of an operation, if there is one.
     pub fn refused(&self, id: &str) -> Option<Refused> {
         let path = self.dir.join(refusal(id));
-        let refused = read(&path).ok()?;
+        let file = std::fs::symlink_metadata(&path).ok()?;
+        let refused = if file.is_file() && file.len() == 0 { Refused::unwritten() } else { read(&path).ok()? };
         let _ = std::fs::remove_file(&path);
         Some(refused)
     }

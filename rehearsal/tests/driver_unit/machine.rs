@@ -48,10 +48,11 @@ cd "$(dirname "$0")/.." || exit 1
 echo $(($(date +%s%N) / 1000000 + $(cat minute))) >reboot-at.new && mv reboot-at.new reboot-at
 "#;
 
-/// `Restart=on-failure`. The lock makes it one unit, and its number names the session.
+/// `Restart=on-failure`. With a file `full`, the disk of the driver takes no byte. The lock makes it one unit, and its number names the session.
 fn unit(program: &str) -> String {
     format!(
         "cd \"$(dirname \"$0\")\" || exit 1\nexec 9>unit.lock\nflock -n 9 || exit 0\necho $$ >unit.pid\n\
+         [ -e full ] && trap '' XFSZ && ulimit -S -f 0\n\
          until {program} node-agent resume --stay 2>>driver.log 9>&-; do sleep 0.1; done\n"
     )
 }

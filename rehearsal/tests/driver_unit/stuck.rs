@@ -3,11 +3,16 @@
 use crate::estate::until;
 use crate::machine::{Machine, machine_with};
 use node_agent::record::journal;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The boot is played, and what has passed since then is told by the clock of this machine.
+const LONG: &str = "drained_limit = \"8760h\"";
 
 async fn machine() -> Machine {
     machine_with(|estate| {
         let told = estate.dir.path().join("told");
-        estate.configured(&format!("notify_command = [\"tee\", \"-a\", {told:?}]"))
+        estate.configured(LONG).configured(&format!("notify_command = [\"tee\", \"-a\", {told:?}]"))
     })
     .await
 }
@@ -56,6 +61,48 @@ async fn without_the_metadata_service_after_a_boot_people_are_told() {
     std::fs::remove_file(machine.file("state/record.json")).unwrap();
     machine.reboot().await;
     is_stuck(&machine, "failed to get the instance id").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_whoever_follows_the_driver_is_answered_at_once() {
+    // The one that is told has another disk.
+    let machine = machine_with(|estate| {
+        let told = estate.dir.path().join("told");
+        let line = format!("ulimit -S -f unlimited; cat >>{}", told.display());
+        estate.configured(LONG).configured(&format!("notify_command = [\"sh\", \"-c\", {line:?}]"))
+    })
+    .await;
+    machine.agent(&["drain"]).await.says(0, &["drained"]);
+    std::fs::write(machine.file("full"), "").unwrap();
+    machine.reboot().await;
+    let asked = Instant::now();
+    machine.agent(&["rejoin"]).await.says(3, &["the disk is full or damaged"]);
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+    assert!(told(&machine).contains("failed to write the record"), "{}", told(&machine));
+    assert!(told(&machine).contains("\"event\":\"stuck\""), "{}", told(&machine));
+    assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
+    assert!(journal::is_driven(&machine.file("state")), "nobody else may drive");
+    // Somebody makes room, and the next driver goes on.
+    std::fs::remove_file(machine.file("full")).unwrap();
+    machine.reboot().await;
+    machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
+    machine.assert_restored();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_the_record_is_repaired_the_driver_goes_on_by_itself() {
+    let machine = machine().await;
+    machine.agent(&["drain"]).await.says(0, &["drained"]);
+    let record = machine.file("state/record.json");
+    let whole = std::fs::read(&record).unwrap();
+    std::fs::write(&record, &whole[..whole.len() / 2]).unwrap();
+    machine.reboot().await;
+    is_stuck(&machine, "failed to read the record").await;
+    std::fs::write(&record, whole).unwrap();
+    // It tries again every minute.
+    machine.until(|| machine.log().matches("drained: waiting for a request to continue").count() == 2).await;
+    machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
+    machine.assert_restored();
 }
 
 #[tokio::test(flavor = "multi_thread")]

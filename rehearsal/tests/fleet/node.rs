@@ -158,7 +158,7 @@ impl Node {
             lease_seen: Instant::now(),
             out_seen: None,
             registered_told: None,
-            denied: None,
+            failing: None,
             validated: None,
         }
     }

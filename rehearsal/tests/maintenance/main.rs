@@ -25,6 +25,7 @@ mod many_groups;
 mod notices;
 mod returning;
 mod stop;
+mod stuck;
 mod turns;
 mod waiting;
 mod zones;

@@ -52,3 +52,44 @@ async fn a_managed_group_of_another_kind_with_this_node_keeps_it_in_service() {
         .says(2, &["other-team", "uses the protocol TCP", "works with groups of type instance or ip"]);
     estate.agent(&["check"]).await.says(1, &["other-team", "uses the protocol TCP"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_in_arguments_and_urls_are_not_shown() {
+    let secret = "hunter2";
+    let estate = estate()
+        .await
+        .configured(&format!("in_flight_url = \"http://ops:{secret}@127.0.0.1:1/in-flight\""))
+        .configured(&format!("notify_command = [\"sh\", \"-c\", \"exit 1 # {secret}\"]"))
+        .configured_instead("reboot_command = [\"false\"]", "")
+        .configured(&format!("reboot_command = [\"false\", \"{secret}\"]\nreboot_limit = \"1s\""))
+        .configured(&format!("reboot_required_command = [\"sh\", \"-c\", \"exit 1 # {secret}\"]"));
+    let fails = format!("false # {secret}");
+    let command = ["maintain", "--", "sh", "-c", &fails];
+    let run = estate.agent(&command).await;
+    run.says(1, &["running `sh`", "the command exited with 1"]);
+    let dry = estate.agent(&["maintain", "--dry-run", "--", "sh", "-c", &fails]).await;
+    dry.says(0, &["run_command `sh`"]);
+    let reboot = estate.agent(&["maintain", "--reboot=if-required"]).await;
+    reboot.says(1, &["failed to reboot with `false`"]);
+    let missing = estate.agent(&["maintain", "--", "no-such-program", secret]).await;
+    missing.says(2, &["failed to find the program of the command `no-such-program`"]);
+    let status = estate.agent(&["status"]).await;
+    for run in [run, dry, reboot, missing, status] {
+        assert!(!format!("{}{}", run.out, run.err).contains(secret), "{run:#?}");
+    }
+    // Whoever looks for it finds it.
+    let debug = estate.with("NODE_AGENT_LOG", "debug").agent(&command).await;
+    debug.says(1, &["with its arguments", secret]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resume_says_that_it_could_not_look_for_a_lease() {
+    let estate = estate().await;
+    estate.agent(&["maintain", "--", "true"]).await.says(0, &["succeeded"]);
+    estate.agent(&["resume"]).await.says(0, &["nothing to do: no maintenance in progress"]);
+    let down = estate.with("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", "http://127.0.0.1:1");
+    down.agent(&["resume"]).await.says(
+        75,
+        &["no maintenance is on record, but failed to look for a lease of this node", "Connection refused", "check the network"],
+    );
+}

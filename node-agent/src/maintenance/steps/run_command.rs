@@ -1,7 +1,7 @@
 //! run_command: run the command, once.
 
 use crate::machine::ports::{CommandEnd, CommandEnded};
-use crate::machine::program::shown;
+use crate::machine::program::{named, shown};
 use crate::maintenance::context::{Driver, Step, StepError};
 use crate::maintenance::wait::until_next_check;
 use crate::record::CommandState;
@@ -74,8 +74,9 @@ async fn run_to_its_end(driver: &mut Driver) -> Step<CommandEnded> {
     // Cancelled by a signal as the driver is, and by a request taken here.
     let (machine, stop) = (driver.machine.clone(), driver.stop.child_token());
     let request = driver.operation.request.clone();
-    let (command, scope) = (shown(&request.command), driver.operation.scope.clone());
+    let (command, scope) = (named(&request.command), driver.operation.scope.clone());
     tracing::info!("running `{command}`");
+    tracing::debug!("with its arguments: {}", shown(&request.command));
     let limit = driver.time_left()?.unwrap_or(request.settings.command_limit.0);
     let running = machine.run(
         &request.command,

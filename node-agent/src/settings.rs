@@ -2,6 +2,8 @@
 //!
 //! A new setting is a field and a default here, a flag in `flags.rs` if it needs one, and a check in `load.rs`.
 
+mod check;
+mod error;
 mod flags;
 mod load;
 pub(crate) mod on_record;
@@ -12,9 +14,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use check::is_instance_id;
+pub use error::SettingsError;
 pub use flags::Flags;
-pub use load::SettingsError;
-pub(crate) use load::is_instance_id;
 
 /// The configuration file, if no other is named. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/node-agent/config.toml";

@@ -53,14 +53,27 @@ pub(crate) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String),
             // The text of the outermost error has no cause.
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), causes);
             let cause = cause.trim_end_matches(". Attempted:");
-            usage(anyhow::anyhow!(
-                "failed to get AWS credentials: {cause}; attach an instance profile to this instance, or set \
-                 AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; in a container, check that the hop limit of \
-                 IMDS is at least 2"
-            ))
+            usage(anyhow::anyhow!("failed to get AWS credentials: {cause}; {}", credentials_advice()))
         })?;
     }
     Ok((LoadBalancer::new(Client::new(&config)), region))
+}
+
+/// What to do without credentials. A profile that was chosen is what is wrong: on a laptop, its session has usually ended.
+fn credentials_advice() -> String {
+    match std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty()) {
+        Some(profile) => {
+            let named = shlex::try_quote(&profile).unwrap_or_default();
+            format!(
+                "check the profile {profile}: if it uses IAM Identity Center, run `aws sso login --profile {named}`; if it was \
+                 made by `aws login`, run `aws login --profile {named}`; else `aws sts get-caller-identity --profile {named}` \
+                 shows whether it works"
+            )
+        }
+        None => "attach an instance profile to this instance, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY; in a container, check that the hop limit of IMDS is at least 2"
+            .to_owned(),
+    }
 }
 
 /// A client that needs no answer from anything: right after a boot, the metadata service, DNS and credentials may be late.

@@ -8,7 +8,7 @@ use crate::aws::load_balancer::LoadBalancer;
 use crate::aws::own_groups::{self, Membership, MembershipError, Search, patiently};
 use crate::aws::target_group::{TargetGroup, TargetHealth, TargetState};
 use crate::lease::quarantine::{Restart, restart};
-use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
+use crate::lease::{LeaseState, LeaseTag, Leases, Reading, tag};
 use crate::machine::time::Moment;
 use crate::maintenance::local_check::address_of;
 use crate::record::phase::Phase;
@@ -67,18 +67,37 @@ pub async fn find(
         tokio::time::sleep(known.settings.settle.0).await;
         tags = load_balancer.tags(&arns).await?;
     }
-    let mut held = Vec::new();
+    let mut found = Vec::new();
     for group in groups {
-        let leases = tags.get(&group.arn).map(Leases::from_tags).unwrap_or_default();
-        let Some(tag) = leases.of(&known.identity.instance_id).and_then(ours) else { continue };
-        let Membership { group, own, .. } = Membership::of(load_balancer, known.identity, group).await?;
-        let attributes = load_balancer.attributes(&group.arn).await?;
-        if own.is_empty() {
-            return Err(LostRecordError::PortsUnknown(group.name));
+        let shown = tags.get(&group.arn).cloned().unwrap_or_default();
+        let leases = Leases::from_tags(&shown);
+        let lease = leases.of(&known.identity.instance_id).and_then(ours);
+        if lease.is_none() && !known.record_missing {
+            continue;
         }
-        held.push((on_record(group, &own, attributes, tag, known), own, tag.operation.clone()));
+        let Membership { group, own, .. } = Membership::of(load_balancer, known.identity, group).await?;
+        match lease {
+            Some(_) if own.is_empty() => return Err(LostRecordError::PortsUnknown(group.name)),
+            None if own.is_empty() => continue,
+            _ => (),
+        }
+        let attributes = load_balancer.attributes(&group.arn).await?;
+        let instance = &known.identity.instance_id;
+        let key = tag::key(known.settings.lease_role_id.as_deref(), instance);
+        let mut group = on_record(group, &own, attributes, lease, known);
+        group.other_keys = tag::other_keys(shown.keys(), instance, &key);
+        found.push(Found { group, own, operation: lease.map(|lease| lease.operation.clone()) });
     }
-    Ok(operation(held, known))
+    Ok(operation(found, known))
+}
+
+/// A group that this node has to look after.
+struct Found {
+    group: Group,
+    own: Vec<TargetState>,
+    /// The operation that its lease names. `None`: no lease shows. Beside one that does, a lost record may have named a claim
+    /// that lands later.
+    operation: Option<String>,
 }
 
 /// A lease that the agent has to release. A `failed` one stays until the next success. An unreadable one was not written
@@ -94,14 +113,14 @@ fn on_record(
     group: TargetGroup,
     own: &[TargetState],
     attributes: crate::aws::target_group::Attributes,
-    tag: &LeaseTag,
+    lease: Option<&LeaseTag>,
     known: Known<'_>,
 ) -> Group {
-    let claim = ClaimOnRecord {
-        nonce: tag.nonce.clone(),
-        max_unavailable: tag.max_unavailable.unwrap_or(1),
-        at: tag.at.unwrap_or(known.now.utc),
-    };
+    let claim = lease.map(|lease| ClaimOnRecord {
+        nonce: lease.nonce.clone(),
+        max_unavailable: lease.max_unavailable.unwrap_or(1),
+        at: lease.at.unwrap_or(known.now.utc),
+    });
     let address = address_of(known.identity, &group);
     Group {
         arn: group.arn,
@@ -114,8 +133,9 @@ fn on_record(
         attributes,
         registered: 0,
         ticket: None,
-        claim: Some(claim),
+        claim,
         failed_before: false,
+        other_keys: Vec::new(),
         not_in_use: own.iter().all(TargetState::is_not_in_use),
         deregistered: None,
         deregisters_in_doubt: InDoubt::default(),
@@ -124,18 +144,21 @@ fn on_record(
     }
 }
 
-fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>) -> Option<Operation> {
-    let id = held.first().map(|(.., id)| id.clone())?;
+fn operation(mut found: Vec<Found>, known: Known<'_>) -> Option<Operation> {
+    let id = found.iter().find_map(|found| found.operation.clone())?;
     let in_service = |state: &TargetState| state.health == TargetHealth::Healthy || state.is_not_in_use();
-    let healthy = held.iter().flat_map(|(_, own, _)| own).all(in_service);
+    let healthy = found.iter().flat_map(|found| &found.own).all(in_service);
     let since_boot = std::time::Duration::from_millis(known.now.uptime_ms);
     let since_sent = known.record_missing.then_some(since_boot);
     let decided = restart(healthy, since_sent, known.settings.quarantine.0);
     let phase = if decided == Restart::ComeBack { Phase::CheckHealth } else { Phase::ReleaseLease };
     let boot = Moment { uptime_ms: 0, ..known.now.clone() };
     if known.record_missing && decided != Restart::Remove {
-        // In the worst case it was sent right before the boot.
-        held.iter_mut().for_each(|(group, ..)| group.deregisters_in_doubt = InDoubt::since(boot.clone()));
+        // In the worst case they were sent right before the boot.
+        for Found { group, .. } in &mut found {
+            group.deregisters_in_doubt = InDoubt::since(boot.clone());
+            group.tags_in_doubt = InDoubt::since(boot.clone());
+        }
     }
     let request = Request::new(id, known.settings.clone());
     let failure = known.record_missing.then(|| Failure {
@@ -146,7 +169,7 @@ fn operation(mut held: Vec<(Group, Vec<TargetState>, String)>, known: Known<'_>)
     });
     Some(Operation {
         phase,
-        groups: held.into_iter().map(|(group, ..)| group).collect(),
+        groups: found.into_iter().map(|found| found.group).collect(),
         left: Some(boot),
         failure,
         ..Operation::new(request, known.now.clone())

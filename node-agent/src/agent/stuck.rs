@@ -48,8 +48,14 @@ impl Stuck {
         let record = journal::read(&settings.state_dir).ok().flatten();
         let operation = record.as_ref().and_then(|record| record.operation.as_ref());
         let instance = record.as_ref().map(|record| record.instance_id.as_str());
-        self.tell(machine, &refused.reason, instance.or(settings.instance_id.as_deref()), operation, settings)
-            .await;
+        self.tell(
+            machine,
+            &refused.reason,
+            instance.or(settings.instance_id.as_deref()),
+            operation,
+            settings,
+        )
+        .await;
         if operation.is_some_and(runs_a_command) && !self.command_is_not_ours {
             // The command must not go on without a driver. The next process stops what is left of it.
             return false;

@@ -192,6 +192,7 @@ mod tests {
             administrative_override: None,
         };
         GroupSnapshot {
+            lease_keys: Vec::new(),
             attributes: Attributes { cross_zone: true, ..Attributes::default() },
             policy: Policy::from_tags(&tags),
             leases: Leases::from_tags(&tags),

@@ -4,6 +4,7 @@ use crate::aws::target_group::{Attributes, CONTROLLER, OwnIds, TargetHealth, Tar
 use crate::lease::Leases;
 use crate::lease::capacity::{self, Allowance, GroupView, Shortage};
 use crate::lease::policy::{BadPolicy, Policy};
+use crate::lease::tag;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub struct GroupSnapshot {
     pub policy: Result<Policy, BadPolicy>,
     /// All lease tags.
     pub leases: Leases,
+    /// The keys of all lease tags.
+    pub lease_keys: Vec<String>,
     /// How many tags the group has, including others' tags.
     pub tags: usize,
     /// All registrations.
@@ -66,7 +69,8 @@ impl GroupSnapshot {
     ) -> GroupSnapshot {
         let (policy, leases) = (Policy::from_tags(tags), Leases::from_tags(tags));
         let cluster = tags.get(CONTROLLER).cloned();
-        GroupSnapshot { attributes, policy, leases, tags: tags.len(), targets, cluster }
+        let lease_keys = tags.keys().filter(|key| tag::owner(key).is_some()).cloned().collect();
+        GroupSnapshot { attributes, policy, leases, lease_keys, tags: tags.len(), targets, cluster }
     }
 
     /// The group as the guard counts it.

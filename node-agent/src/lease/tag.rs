@@ -168,11 +168,24 @@ impl Reading {
     }
 }
 
+/// The key of an instance's lease; with `lease_role_id`, IAM can pin it to the role.
+pub fn key(role_id: Option<&str>, instance: &str) -> String {
+    match role_id {
+        Some(role_id) => format!("{PREFIX}{role_id}:{instance}"),
+        None => format!("{PREFIX}{instance}"),
+    }
+}
+
 /// The instance that a lease key belongs to. With `lease_role_id` a role id stands in front (`AROA...:i-...`), so the
 /// instance id follows the last `:` or `/`.
 pub fn owner(key: &str) -> Option<&str> {
     let rest = key.strip_prefix(PREFIX)?;
     rest.rsplit([':', '/']).next().filter(|id| !id.is_empty())
+}
+
+/// The keys of an instance's leases other than `own`: its role was replaced, or `lease_role_id` was set or removed.
+pub fn other_keys<'a>(keys: impl Iterator<Item = &'a String>, instance: &str, own: &str) -> Vec<String> {
+    keys.filter(|key| owner(key) == Some(instance) && *key != own).cloned().collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::aws::load_balancer::CallError;
 use crate::aws::target_group::TargetType;
-use crate::lease::tag::PREFIX;
+use crate::lease::tag;
 use crate::lease::{LeaseState, LeaseTag, Leases, Reading};
 use crate::maintenance::context::{DriveError, Driver};
 use crate::record::phase::Phase;
@@ -29,11 +29,7 @@ pub(crate) enum Sent {
 impl Driver {
     /// The key of our lease tag.
     pub(crate) fn lease_key(&self) -> String {
-        let id = &self.identity.instance_id;
-        match &self.operation.request.settings.lease_role_id {
-            Some(role) => format!("{PREFIX}{role}:{id}"),
-            None => format!("{PREFIX}{id}"),
-        }
+        tag::key(self.operation.request.settings.lease_role_id.as_deref(), &self.identity.instance_id)
     }
 
     pub(crate) fn nonce(&mut self) -> String {

@@ -36,6 +36,9 @@ pub struct Group {
     pub claim: Option<ClaimOnRecord>,
     /// Our tag was `failed` before this operation.
     pub failed_before: bool,
+    /// Keys of our leases from before our role was replaced, or before `lease_role_id` was set or removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_keys: Vec<String>,
     /// No load balancer used our targets before we left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_in_use: bool,

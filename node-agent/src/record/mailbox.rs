@@ -192,7 +192,8 @@ impl Requests {
     pub fn refused(&self, id: &str) -> Option<Refused> {
         let path = self.dir.join(refusal(id));
         let file = std::fs::symlink_metadata(&path).ok()?;
-        let refused = if file.is_file() && file.len() == 0 { Refused::unwritten() } else { read(&path).ok()? };
+        let refused =
+            if file.is_file() && file.len() == 0 { Refused::unwritten() } else { read(&path).ok()? };
         let _ = std::fs::remove_file(&path);
         Some(refused)
     }

@@ -94,6 +94,7 @@ impl OnRecord {
             claim: self.claim.then_some(claim),
             failed_before: false,
             not_in_use: false,
+            other_keys: Vec::new(),
             deregistered: (sent && !self.unresolved_deregister).then(|| crashed.clone()),
             deregisters_in_doubt: in_doubt(self.unresolved_deregister),
             tags_in_doubt: in_doubt(self.unresolved_tag),

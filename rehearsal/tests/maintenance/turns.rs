@@ -1,10 +1,11 @@
 //! One after another, as the lease says.
 
-use crate::fleet::{PORT, finished, fleet, seconds, until};
+use crate::fleet::{Fleet, PORT, finished, fleet, logged, seconds, until};
 use local_alb::Fault;
 use node_agent::record::Verdict;
 use node_agent::record::phase::{Outcome, Phase};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_node_reboots_and_comes_back_with_its_port_and_without_its_lease() {
@@ -40,6 +41,58 @@ async fn the_key_of_a_lease_can_carry_the_role_that_iam_pins_it_to() {
     assert_eq!((running.await.unwrap().verdict, second.verdict), (Verdict::Succeeded, Verdict::Succeeded));
     assert_eq!(watch.most_out(), 1);
     fleet.assert_restored();
+}
+
+/// The role of the node was replaced: its lease stands under the key of the old one.
+async fn with_an_old_key(value: &str) -> (Fleet, String) {
+    let fleet = fleet()
+        .settings(|s| {
+            s.lease_role_id = Some("AROAEXAMPLEID1234567".into());
+            s.notify_command = vec!["tell-people".into()];
+        })
+        .start()
+        .await;
+    // It comes first in the order of keys.
+    let key = format!("node-agent/lease/AROAANOLDROLE1234567:{}", fleet.nodes[0].identity.instance_id);
+    fleet.alb.set_tag(&fleet.arn, &key, value);
+    (fleet, key)
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_mark_under_the_key_of_an_old_role_goes_with_the_next_success() {
+    let (fleet, key) = with_an_old_key("v1 p=failed e=1").await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    assert!(fleet.alb.tags(&fleet.arn).contains_key(&key), "only in service");
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_under_the_key_of_an_old_role_is_released_by_its_owner() {
+    let (fleet, _) = with_an_old_key("v1 p=held e=1 k=1").await;
+    fleet.nodes[0].has_seen_a_fleet_of(3);
+    let mut driver = fleet.nodes[0].lost().await.unwrap().unwrap();
+    assert_eq!(finished(driver.drive().await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+    // Nobody waits for it any more.
+    assert_eq!(fleet.nodes[1].finish(fleet.nodes[1].reboot()).await.verdict, Verdict::Succeeded);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_old_key_that_iam_denies_is_told_and_not_tried_again() {
+    let log = logged();
+    let (fleet, key) = with_an_old_key("v1 p=failed e=1").await;
+    let node = &fleet.nodes[0];
+    // Its own lease becomes a mark, so only the old key is removed.
+    *node.machine.command.lock().unwrap() = (Duration::from_secs(30), 1);
+    fleet.alb.script("RemoveTags", Fault::AccessDenied, 1);
+    assert_eq!(node.finish(node.run(&["patch"])).await.verdict, Verdict::FailedButRestored);
+    assert_eq!(fleet.calls("RemoveTags").len(), 1);
+    assert!(fleet.alb.tags(&fleet.arn).contains_key(&key));
+    log.says("an old key of this node's lease");
+    let told = node.machine.notified.lock().unwrap().clone();
+    assert!(told.iter().any(|told| told.contains("\"event\":\"denied\"") && told.contains(&key)), "{told:?}");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -14,6 +14,7 @@
 mod fleet;
 
 mod api_faults;
+mod cannot_go_on;
 mod chance;
 mod crash_points;
 mod full_disk;

@@ -157,6 +157,11 @@ impl Play {
         self.drive(self.fleet.nodes[0].wanted_back()).await
     }
 
+    /// Goes on with this driver, as often as it is stopped.
+    pub async fn goes_on(&self, driver: Driver) -> Ended {
+        self.drive(driver).await
+    }
+
     /// What goes wrong with the API is over, and a person runs `resume` for as long as that is what the node waits for.
     pub async fn healed(&self, mut ended: Ended) -> Ended {
         self.fleet.alb.set_faults(Faults::default());

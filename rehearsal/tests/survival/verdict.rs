@@ -16,6 +16,11 @@ impl Before {
     pub fn of(fleet: &Fleet) -> Before {
         Before(registered(fleet).into_iter().map(|(arn, port, _)| (arn, port)).collect())
     }
+
+    /// Each group with each port.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.0.iter().map(|(arn, port)| (arn.as_str(), *port))
+    }
 }
 
 /// The registrations of the node, without those that somebody else added.

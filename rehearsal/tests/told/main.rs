@@ -11,6 +11,7 @@
 mod estate;
 
 mod certificates;
+mod credentials;
 mod environment;
 mod exit_codes;
 mod instance_id;

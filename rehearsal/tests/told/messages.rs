@@ -90,6 +90,10 @@ async fn resume_says_that_it_could_not_look_for_a_lease() {
     let down = estate.with("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", "http://127.0.0.1:1");
     down.agent(&["resume"]).await.says(
         75,
-        &["no maintenance is on record, but failed to look for a lease of this node", "Connection refused", "check the network"],
+        &[
+            "no maintenance is on record, but failed to look for a lease of this node",
+            "Connection refused",
+            "check the network",
+        ],
     );
 }

@@ -6,6 +6,7 @@ use crate::aws::own_groups::{self, Membership, MembershipError, Search};
 use crate::aws::target_group::{Attributes, TargetState};
 use crate::lease::LeaseState;
 use crate::lease::snapshot::{GroupSnapshot, Refusal};
+use crate::lease::tag::other_keys;
 use crate::maintenance::context::{DriveError, Driver, Step, StepError};
 use crate::maintenance::last_look::refused;
 use crate::maintenance::local_check;
@@ -191,6 +192,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
         // Writes of an earlier attempt that may still take effect stay in doubt.
         tags_in_doubt: before.map(|before| before.tags_in_doubt.clone()).unwrap_or_default(),
         failed_before: before.is_some_and(|before| before.failed_before),
+        other_keys: Vec::new(),
         not_in_use,
         arn,
         name: membership.group.name,
@@ -213,6 +215,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
 async fn blocked(driver: &mut Driver, mut just_read: JustRead) -> Step<Option<String>> {
     let identity = driver.identity.clone();
     let settings = driver.operation.request.settings.clone();
+    let own_key = driver.lease_key();
     for index in 0..driver.operation.groups.len() {
         let Some(group) = driver.operation.live_group(index) else { continue };
         let (arn, attributes) = (group.arn.clone(), group.attributes.clone());
@@ -231,6 +234,7 @@ async fn blocked(driver: &mut Driver, mut just_read: JustRead) -> Step<Option<St
         let Some(reading) = reading else { continue };
         let Some(group) = driver.operation.live_group(index) else { continue };
         let own = reading.leases.of(&identity.instance_id);
+        group.other_keys = other_keys(reading.lease_keys.iter(), &identity.instance_id, &own_key);
         group.failed_before |= own.is_some_and(|own| own.state() == Some(LeaseState::Failed));
         match reading.may_begin(identity.own_ids(group.target_type), &settings) {
             Ok(()) => (),

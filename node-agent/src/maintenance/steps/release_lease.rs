@@ -21,6 +21,28 @@ pub(super) async fn run(driver: &mut Driver) -> Step {
     }
     for index in 0..driver.operation.groups.len() {
         remove_late_claim(driver, index).await?;
+        remove_other_keys(driver, index).await?;
+    }
+    Ok(())
+}
+
+/// A lease under another key keeps its slot, or its mark of failure, for ever: nobody else removes it. IAM may allow a node
+/// its own key alone, so each is tried once.
+async fn remove_other_keys(driver: &mut Driver, index: usize) -> Step {
+    let Some(group) = driver.operation.live_group(index) else { return Ok(()) };
+    let (arn, name, keys) = (group.arn.clone(), group.name.clone(), std::mem::take(&mut group.other_keys));
+    for key in keys {
+        match driver.load_balancer.remove_tag(&arn, &key).await {
+            Ok(()) => tracing::info!("removed {key}, an old key of this node's lease, from {name}"),
+            Err(error) => {
+                let why = format!(
+                    "failed to remove {key}, an old key of this node's lease, from {name}: {error}; remove the tag with \
+                     `aws elbv2 remove-tags`"
+                );
+                tracing::warn!("{why}");
+                driver.notify(if error.is_denied() { "denied" } else { "failed" }, &why).await;
+            }
+        }
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ fn group_left() -> Group {
         claim: Some(ClaimOnRecord { nonce: "1".into(), max_unavailable: 1, at: Timestamp::UNIX_EPOCH }),
         failed_before: false,
         not_in_use: false,
+        other_keys: Vec::new(),
         deregistered: Some(moment("boot")),
         deregisters_in_doubt: InDoubt::default(),
         tags_in_doubt: InDoubt::default(),

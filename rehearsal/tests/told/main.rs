@@ -17,4 +17,5 @@ mod exit_codes;
 mod instance_id;
 mod local_check;
 mod messages;
+mod reboot_required;
 mod status;

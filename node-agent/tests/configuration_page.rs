@@ -132,7 +132,7 @@ fn a_duration_of_zero_is_refused_where_the_page_says_so_and_nowhere_else() {
             continue;
         }
         let limit = cell(&rows[&name], 3);
-        let told = limit.contains("more than 0") || limit.contains("at least `staleness`");
+        let told = limit.contains("more than 0") || limit.contains("at least");
         assert_eq!(!accepted(&format!("{name} = \"0s\"")), told, "{name}: {limit}");
         refused += u32::from(told);
     }
@@ -144,6 +144,8 @@ fn numbers_and_lists_have_the_limits_of_the_page() {
     let rows = rows();
     for (setting, limit, inside, outside) in [
         ("health_passes", "at least 1", "1", "0"),
+        ("staleness", "at least 1s", "\"1s\"", "\"999ms\""),
+        ("quarantine", "at least 5m", "\"5m\"", "\"299s\""),
         ("fleet_rate", "at least 0.001", "0.001", "0.0009"),
         ("reboot_command", "not empty", "[\"reboot\"]", "[]"),
         ("health_url", "`http` or `https`", "\"http://127.0.0.1/\"", "\"ftp://127.0.0.1/\""),

@@ -6,10 +6,7 @@ use crate::aws::instance_metadata::Identity;
 use crate::aws::load_balancer::{CallError, LoadBalancer, Unsupported};
 use crate::aws::target_group::{CONTROLLER, Target, TargetGroup, TargetState, TargetType};
 pub(crate) use search::pause;
-pub use search::{Search, Throttled, patiently};
-
-/// The tag that marks target groups to manage when none is named.
-pub const MANAGED: &str = "node-agent/managed";
+pub use search::{MANAGED, Search, Throttled, patiently};
 
 /// A target group, and our targets in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

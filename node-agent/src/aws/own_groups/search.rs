@@ -4,7 +4,6 @@
 //! the account's bucket holds (40 calls, 10 more each second, and shared with everything else in the account). So the
 //! search keeps what it has read: after a call that was throttled, the next attempt continues there.
 
-use super::MANAGED;
 use crate::aws::load_balancer::{CallError, LoadBalancer, MOST_ASKED, Unsupported, unexpected};
 use crate::aws::target_group::TargetGroup;
 use rand::RngExt;
@@ -12,6 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::task::JoinSet;
+
+/// The tag that marks target groups to manage when none is named.
+pub const MANAGED: &str = "node-agent/managed";
 
 /// The most pages of target groups that are read: 40,000 groups, where an account may have 3,000 in a region.
 const MOST_PAGES: u32 = 100;

@@ -74,8 +74,8 @@ fn each_marker_is_found() {
 async fn the_users_own_command_is_asked_alone() {
     let asked = async |script: &str| ask(&["sh", "-c", script].map(str::to_owned)).await;
     assert_eq!(asked("exit 0").await, No);
-    assert_eq!(asked("exit 1").await, Yes("`sh -c 'exit 1'` says so".into()));
-    assert_eq!(asked("exit 7").await, CannotTell("`sh -c 'exit 7'` ended with 7".into()));
+    assert_eq!(asked("exit 1").await, Yes("`sh` says so".into()));
+    assert_eq!(asked("exit 7").await, CannotTell("`sh` ended with 7".into()));
     let CannotTell(why) = ask(&["/nonexistent/asked".to_owned()]).await else { panic!("told") };
     assert!(why.starts_with("failed to run `/nonexistent/asked`: "), "{why}");
 }

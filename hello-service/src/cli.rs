@@ -21,7 +21,8 @@ const EXIT_FAILED: u8 = 1;
 
 /// A web service that returns its host name, and drains before it stops.
 ///
-/// SIGTERM and SIGINT stop it: it accepts no new connections, `/healthz` returns 503, and requests in flight finish.
+/// SIGTERM and SIGINT stop it: `/healthz` returns 503 and every answer closes its connection; after the lame duck it
+/// accepts no new connections, and requests in flight finish. A second signal ends it at once.
 ///
 /// Exit codes: 0 stopped by a signal, 1 failed to listen or to serve, 2 wrong usage.
 #[derive(Debug, Parser)]
@@ -35,7 +36,12 @@ struct Cli {
     #[arg(long, env = "HELLO_SERVICE_HOSTNAME", value_name = "NAME")]
     hostname: Option<String>,
 
-    /// Time limit for requests in flight after SIGTERM or SIGINT
+    /// Time in which connections are still accepted after SIGTERM or SIGINT; ends early once nothing is connected. Above the
+    /// health check interval times the unhealthy threshold, no request is lost. 0 if the node has been drained before
+    #[arg(long, env = "HELLO_SERVICE_LAME_DUCK", default_value_t = 15, value_name = "SECONDS")]
+    lame_duck: u32,
+
+    /// Time limit for requests in flight after that
     #[arg(long, env = "HELLO_SERVICE_DRAIN_LIMIT", default_value_t = 30, value_name = "SECONDS")]
     drain_limit: u32,
 }
@@ -87,10 +93,16 @@ fn listen_and_serve(cli: Cli) -> Result<(), Error> {
     let (stop, stopped) = oneshot::channel();
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Error::Start)?;
     std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
+        let mut stop = Some(stop);
+        for signal in signals.forever() {
+            let Some(stop) = stop.take() else {
+                // The second one: as if it were not handled.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+                continue;
+            };
             tracing::info!(
                 signal,
-                "shutting down: accepting no new connections, finishing requests in flight"
+                "shutting down: health checks fail, connections are accepted until nobody comes"
             );
             let _ = stop.send(());
         }
@@ -102,8 +114,11 @@ fn listen_and_serve(cli: Cli) -> Result<(), Error> {
             TcpListener::bind(cli.listen).await.map_err(|error| Error::Listen(cli.listen, error))?;
         let address = listener.local_addr().map_err(Error::Start)?;
         tracing::info!(%address, "listening");
-        let settings =
-            Settings { hostname: cli.hostname, drain_limit: Duration::from_secs(u64::from(cli.drain_limit)) };
+        let settings = Settings {
+            hostname: cli.hostname,
+            lame_duck: Duration::from_secs(cli.lame_duck.into()),
+            drain_limit: Duration::from_secs(cli.drain_limit.into()),
+        };
         let shutdown = async move {
             let _ = stopped.await;
         };

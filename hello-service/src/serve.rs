@@ -1,16 +1,21 @@
-//! Listening and graceful shutdown: stop accepting, finish the requests in flight, return.
+//! Listening and leaving: stay a while for those who do not know yet, stop accepting, finish the requests in flight, return.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
+    time::{sleep, timeout},
 };
 
 use crate::{
     Settings,
     app::{Shared, routes},
+    connections::Accepting,
 };
+
+/// How long nothing must be connected before nobody is expected any more.
+const NOBODY_FOR: Duration = Duration::from_secs(1);
 
 /// How the shutdown ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +29,9 @@ pub enum Ended {
     },
 }
 
-/// Serves on `listener` until `shutdown` completes, then drains for at most `settings.drain_limit`.
+/// Serves on `listener` until `shutdown` completes. Then goes on accepting for `settings.lame_duck`, with `/healthz` failing,
+/// until whoever checks it sends nothing new; ends that early once nothing has been connected for a second. Then drains for
+/// at most `settings.drain_limit`.
 ///
 /// Idle connections do not delay the shutdown. Connections that are busy at the limit stay open until the runtime stops.
 ///
@@ -36,22 +43,27 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Ended> {
     let shared = Shared::new(&settings);
-    let accepting = Accepting { listener: Some(listener), shutting_down: shared.shutting_down.subscribe() };
+    let (closing, closed) = watch::channel(false);
+    let open = Arc::new(watch::Sender::new(0));
+    let accepting = Accepting { listener: Some(listener), closed: closed.clone(), open: open.clone() };
 
     let nothing_in_flight = {
         let shared = shared.clone();
         async move {
             shutdown.await;
             shared.shutting_down.send_replace(true);
-            // `shared` holds the senders, so neither of these waits can fail.
+            // At its end, time is up.
+            let _ = timeout(settings.lame_duck, nobody_connected(open.subscribe())).await;
+            closing.send_replace(true);
+            // `shared` holds the sender, so this wait cannot fail.
             let _ = shared.in_flight.subscribe().wait_for(|&count| count == 0).await;
         }
     };
     let limit_passed = {
-        let mut shutting_down = shared.shutting_down.subscribe();
+        let mut closed = closed;
         async move {
-            let _ = shutting_down.wait_for(|&begun| begun).await;
-            tokio::time::sleep(settings.drain_limit).await;
+            let _ = closed.wait_for(|&closed| closed).await;
+            sleep(settings.drain_limit).await;
         }
     };
 
@@ -63,35 +75,14 @@ pub async fn serve(
     }
 }
 
-/// A listener that closes when shutdown begins.
-///
-/// axum's graceful shutdown closes idle connections at once, and loses a request that is just arriving on one of them.
-/// Here such requests are answered until nothing is in flight.
-struct Accepting {
-    listener: Option<TcpListener>,
-    shutting_down: watch::Receiver<bool>,
-}
-
-impl axum::serve::Listener for Accepting {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        if let Some(listener) = &mut self.listener {
-            tokio::select! {
-                // The trait's `accept` retries after errors such as too many open files.
-                accepted = axum::serve::Listener::accept(listener) => return accepted,
-                _ = self.shutting_down.wait_for(|&begun| begun) => {}
-            }
+/// Waits until nothing has been connected for a while: a load balancer opens connections as it needs them.
+async fn nobody_connected(mut open: watch::Receiver<usize>) {
+    loop {
+        if open.wait_for(|&open| open == 0).await.is_err() {
+            return;
         }
-        self.listener = None;
-        std::future::pending().await
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.listener {
-            Some(listener) => listener.local_addr(),
-            None => Err(io::Error::new(io::ErrorKind::NotConnected, "the listener is closed")),
+        if timeout(NOBODY_FOR, open.wait_for(|&open| open > 0)).await.is_err() {
+            return;
         }
     }
 }

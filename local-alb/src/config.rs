@@ -2,7 +2,8 @@
 
 use crate::model::scaling_group::AutoScalingGroup;
 use crate::settings::{Instance, Settings, TargetGroupSettings};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -72,13 +73,27 @@ impl ScalingGroup {
 }
 
 /// A target group and its listener.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Group {
     /// Address of the listener for client requests.
     pub listen: SocketAddr,
     /// The group.
-    #[serde(flatten)]
     pub settings: TargetGroupSettings,
+}
+
+/// By hand, because serde accepts any key beside a flattened structure.
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Group, D::Error> {
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let name = table.get("name").and_then(toml::Value::as_str).unwrap_or("without a name").to_owned();
+        let wrong =
+            |error: &dyn std::fmt::Display| D::Error::custom(format!("the target group {name}: {error}"));
+        let listen = table.remove("listen").ok_or_else(|| wrong(&"`listen` is missing"))?;
+        Ok(Group {
+            listen: listen.try_into().map_err(|error| wrong(&error))?,
+            settings: table.try_into().map_err(|error: toml::de::Error| wrong(&error.message()))?,
+        })
+    }
 }
 
 /// Why the file cannot be used.
@@ -99,6 +114,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// The position and the cause.
         cause: toml::de::Error,
+    },
+    /// A value makes no sense.
+    #[error("failed to use the configuration {path}: {why}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Which value, and what is allowed.
+        why: String,
     },
     /// An Auto Scaling group names a target group that the file does not define.
     #[error(
@@ -121,7 +144,28 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.into(), cause })?;
-        toml::from_str(&text).map_err(|cause| ConfigError::Parse { path: path.into(), cause })
+        let config: Config =
+            toml::from_str(&text).map_err(|cause| ConfigError::Parse { path: path.into(), cause })?;
+        config.check().map_err(|why| ConfigError::Wrong { path: path.into(), why })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let faults = &self.settings.faults;
+        for (name, rate) in [("error_rate", faults.error_rate), ("lost_answer_rate", faults.lost_answer_rate)]
+        {
+            if !(0.0..=1.0).contains(&rate) {
+                return Err(format!("settings.faults.{name} is {rate}: set it to 0.0 to 1.0"));
+            }
+        }
+        let known = |id: &String| self.instances.iter().any(|instance| instance.id == *id);
+        if let Some(id) = self.imds.keys().find(|id| !known(id)) {
+            return Err(format!("imds.{id} is of no instance; add it under [[instances]]"));
+        }
+        self.groups.iter().try_for_each(|group| {
+            let settings = &group.settings;
+            settings.check().map_err(|why| format!("the target group {}: {why}", settings.name))
+        })
     }
 }
 
@@ -160,6 +204,68 @@ mod tests {
         };
         let error = group.attached(&BTreeMap::new()).unwrap_err().to_string();
         assert!(error.contains("the target group wbe to the Auto Scaling group fleet"), "{error}");
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_with_their_place() {
+        let example = include_str!("../example.toml");
+        for (right, wrong, said) in [
+            (
+                "name = \"web\"",
+                "name = \"web\"\nprotocl = \"HTTP\"",
+                "the target group web: unknown field `protocl`",
+            ),
+            (
+                "latency = \"20ms\"",
+                "error_rate = 7.0",
+                "settings.faults.error_rate is 7: set it to 0.0 to 1.0",
+            ),
+            ("interval = \"6s\"", "interval = \"0s\"", "the target group web: health_check.interval is zero"),
+            (
+                "path = \"/healthz\"",
+                "matcher = \"banana\"",
+                "the target group web: health_check.matcher is \"banana\"",
+            ),
+            ("path = \"/healthz\"", "port = \"http\"", "the target group web: health_check.port is \"http\""),
+            (
+                "path = \"/healthz\"",
+                "path = \"healthz\"",
+                "the target group web: health_check.path is \"healthz\"",
+            ),
+            (
+                "port = 8080\n",
+                "port = 8080\ntarget_type = \"pod\"\n",
+                "the target group web: target_type is \"pod\"",
+            ),
+            (
+                "i-0a000000000000003 = ",
+                "i-0a000000000000004 = ",
+                "imds.i-0a000000000000004 is of no instance",
+            ),
+            ("listen = \"127.0.0.1:8000\"", "", "the target group web: `listen` is missing"),
+        ] {
+            assert!(example.contains(right), "{right}");
+            let file = tempfile(&example.replacen(right, wrong, 1));
+            let error = Config::load(&file.0).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        Config::load(&tempfile(example).0).unwrap();
+    }
+
+    /// A file that is removed again.
+    struct Removed(PathBuf);
+
+    impl Drop for Removed {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn tempfile(text: &str) -> Removed {
+        let name = format!("local-alb-{}-{:016x}.toml", std::process::id(), rand::random::<u64>());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        Removed(path)
     }
 
     #[test]

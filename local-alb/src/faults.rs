@@ -58,7 +58,7 @@ pub struct Buckets {
 impl Default for Buckets {
     fn default() -> Buckets {
         Buckets {
-            describe: Bucket { burst: 40.0, per_second: 10.0 },
+            describe: Bucket { burst: 200.0, per_second: 50.0 },
             targets: Bucket { burst: 20.0, per_second: 4.0 },
             tags: Bucket { burst: 20.0, per_second: 4.0 },
             modify: Bucket { burst: 20.0, per_second: 3.0 },

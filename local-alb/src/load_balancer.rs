@@ -84,9 +84,14 @@ impl LocalAlb {
         self.model().fate.scripted.clear();
     }
 
-    /// The last 200,000 API calls, oldest first.
+    /// The last 200,000 API calls, oldest first, if [`Settings::keep_calls`] is set.
     pub fn calls(&self) -> Vec<Call> {
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Whether the calls are kept.
+    pub(crate) fn keeps_calls(&self) -> bool {
+        self.model().settings.keep_calls
     }
 
     pub(crate) fn remember(&self, call: Call) {

@@ -36,9 +36,10 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.to_string(), 2),
     };
     let started = tokio::runtime::Runtime::new().map_err(|error| error.to_string());
-    match started.and_then(|runtime| runtime.block_on(run(config))) {
+    match started.map_err(Stopped::Failed).and_then(|runtime| runtime.block_on(run(config))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
+        Err(Stopped::Failed(error)) => fail(&error, 1),
+        Err(Stopped::Misconfigured(error)) => fail(&error, 2),
     }
 }
 
@@ -48,7 +49,20 @@ fn fail(error: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-async fn run(config: Config) -> Result<(), String> {
+/// Why the program ends before it is told to.
+enum Stopped {
+    Failed(String),
+    Misconfigured(String),
+}
+
+impl From<String> for Stopped {
+    fn from(error: String) -> Stopped {
+        Stopped::Failed(error)
+    }
+}
+
+async fn run(config: Config) -> Result<(), Stopped> {
+    let wrong = |error: &dyn std::fmt::Display| Stopped::Misconfigured(error.to_string());
     let alb = LocalAlb::new(config.settings);
     config.instances.into_iter().for_each(|instance| alb.add_instance(instance));
     let mut routers =
@@ -56,14 +70,14 @@ async fn run(config: Config) -> Result<(), String> {
     let mut arns = BTreeMap::new();
     for group in config.groups {
         let name = group.settings.name.clone();
-        let arn = alb.create_target_group(group.settings).map_err(|error| error.to_string())?;
+        let arn = alb.create_target_group(group.settings).map_err(|error| wrong(&error))?;
         routers.push((group.listen, alb.proxy(&arn), format!("target group {name}: ")));
         arns.insert(name, arn);
     }
     if let Some(scaling) = config.auto_scaling {
         for group in scaling.groups {
             let name = group.name.clone();
-            alb.set_auto_scaling_group(&name, group.attached(&arns).map_err(|error| error.to_string())?);
+            alb.set_auto_scaling_group(&name, group.attached(&arns).map_err(|error| wrong(&error))?);
         }
         let export = "export AWS_ENDPOINT_URL_AUTO_SCALING=".to_owned();
         routers.push((scaling.api, alb.auto_scaling_api(), export));
@@ -103,8 +117,11 @@ fn stopped() -> std::io::Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            stop.send_replace(true);
+        for signal in signals.forever() {
+            if stop.send_replace(true) {
+                // The second one: as if it were not handled.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
         }
     });
     Ok(stopped)

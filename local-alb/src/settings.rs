@@ -34,6 +34,9 @@ pub struct Settings {
     pub outside_vpc: Vec<IpAddr>,
     /// Faults of the API.
     pub faults: Faults,
+    /// Whether the API calls are kept, for [`LocalAlb::calls`](crate::LocalAlb::calls): half a kilobyte each.
+    #[serde(skip)]
+    pub keep_calls: bool,
     /// How health checks are made.
     #[serde(skip)]
     pub probes: Probes,
@@ -50,6 +53,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             outside_vpc: Vec::new(),
             faults: Faults::default(),
+            keep_calls: false,
             probes: Probes::Http,
         }
     }
@@ -188,7 +192,50 @@ impl Default for HealthCheck {
     }
 }
 
+impl TargetGroupSettings {
+    /// Whether AWS would take these values.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let one_of = |name: &str, value: &str, allowed: &[&str]| {
+            let fits = allowed.contains(&value);
+            if fits { Ok(()) } else { Err(format!("{name} is {value:?}: set it to {}", allowed.join(", "))) }
+        };
+        one_of("target_type", &self.target_type, &["instance", "ip", "lambda", "alb"])?;
+        one_of("protocol_version", &self.protocol_version, &["HTTP1", "HTTP2", "GRPC"])?;
+        let check = &self.health_check;
+        one_of("health_check.protocol", &check.protocol, &["HTTP", "HTTPS", "TCP"])?;
+        if check.interval.is_zero() || check.timeout.is_zero() {
+            return Err("health_check.interval is zero, or health_check.timeout: set both to more".to_owned());
+        }
+        if check.healthy_threshold == 0 || check.unhealthy_threshold == 0 {
+            return Err("a health check threshold is 0: set it to at least 1".to_owned());
+        }
+        if !check.path.starts_with('/') {
+            return Err(format!("health_check.path is {:?}: it begins with a slash", check.path));
+        }
+        if check.port != "traffic-port" && !check.port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err(format!(
+                "health_check.port is {:?}: set it to a port, or to traffic-port",
+                check.port
+            ));
+        }
+        if check.ranges().any(|range| range.is_none()) {
+            let text = &check.matcher;
+            return Err(format!("health_check.matcher is {text:?}: such as 200, 200,204 or 200-299"));
+        }
+        Ok(())
+    }
+}
+
 impl HealthCheck {
+    /// The statuses that pass. `None`: a part that is none.
+    fn ranges(&self) -> impl Iterator<Item = Option<std::ops::RangeInclusive<u16>>> {
+        self.matcher.split(',').map(|part| {
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            let range = low.trim().parse::<u16>().ok().zip(high.trim().parse::<u16>().ok());
+            range.map(|(low, high)| low..=high).filter(|range| *range.start() >= 200 && *range.end() <= 499)
+        })
+    }
+
     /// The health check port of a target with this port.
     pub fn port_for(&self, target_port: u16) -> u16 {
         self.port.parse().unwrap_or(target_port)
@@ -196,10 +243,6 @@ impl HealthCheck {
 
     /// Whether a status passes.
     pub fn passes(&self, status: u16) -> bool {
-        self.matcher.split(',').any(|part| {
-            let (low, high) = part.split_once('-').unwrap_or((part, part));
-            let range = low.trim().parse::<u16>().ok().zip(high.trim().parse::<u16>().ok());
-            range.is_some_and(|(low, high)| (low..=high).contains(&status))
-        })
+        self.ranges().flatten().any(|range| range.contains(&status))
     }
 }

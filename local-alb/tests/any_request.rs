@@ -49,7 +49,7 @@ fn answer(body: Vec<u8>) -> (u16, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let alb = alb();
-        alb.add_instance(instance("i-1"));
+        alb.add_instance(instance("i-0a000001"));
         alb.create_target_group(group("demo", &[])).unwrap();
         let request = Request::post("/").header("authorization", "x").body(Body::from(body)).unwrap();
         let answer = alb.api().oneshot(request).await.unwrap();

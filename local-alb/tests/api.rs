@@ -20,8 +20,8 @@ const NOWHERE: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targe
 
 async fn with_group(settings: TargetGroupSettings) -> (LocalAlb, Client, String) {
     let alb = alb();
-    alb.add_instance(instance("i-1"));
-    alb.add_instance(instance("i-2"));
+    alb.add_instance(instance("i-0a000001"));
+    alb.add_instance(instance("i-0a000002"));
     let arn = alb.create_target_group(settings).unwrap();
     let client = api(&alb).await;
     (alb, client, arn)
@@ -65,7 +65,12 @@ async fn groups_are_found_by_arn_name_and_load_balancer() {
     assert_eq!(code(unknown), "TargetGroupNotFound");
     let by_arn = async |arn: &str| code(client.describe_target_groups().target_group_arns(arn).send().await);
     assert_eq!(by_arn("one").await, "TargetGroupNotFound");
-    assert_eq!(by_arn("arn:aws:nope").await, "ValidationError");
+    let elsewhere = [NOWHERE.replace("us-east-1", "us-west-2"), NOWHERE.replace("1234", "9999")];
+    for not_ours in ["arn:aws:nope", &elsewhere[0], &elsewhere[1]] {
+        assert_eq!(by_arn(not_ours).await, "ValidationError", "{not_ours}");
+    }
+    let many = Some(vec!["one".to_owned(); 21]);
+    assert_eq!(code(client.describe_target_groups().set_names(many).send().await), "ValidationError");
     assert_eq!(code(client.describe_target_groups().names("nope").send().await), "TargetGroupNotFound");
     let unknown = client.describe_target_groups().load_balancer_arn("arn:aws:nope").send().await;
     assert_eq!(code(unknown), "LoadBalancerNotFound");
@@ -99,7 +104,14 @@ async fn attributes_are_read_and_modified() {
     let value = |key| read.attributes().iter().find(|a| a.key() == Some(key)).and_then(|a| a.value());
     assert_eq!(value(support::DELAY), Some("3600"));
     assert_eq!(value("slow_start.duration_seconds"), Some("0"));
-    for (key, bad) in [(support::DELAY, "3601"), (support::DELAY, "soon"), ("nonsense", "1")] {
+    for (key, bad) in [
+        (support::DELAY, "3601"),
+        (support::DELAY, "soon"),
+        (support::DELAY, "+5"),
+        ("stickiness.enabled", "maybe"),
+        ("load_balancing.algorithm.type", "fastest"),
+        ("nonsense", "1"),
+    ] {
         let answer = code(set(key, bad).await);
         assert!(
             ["ValidationError", "InvalidConfigurationRequest"].contains(&answer.as_str()),
@@ -114,7 +126,7 @@ async fn attributes_are_read_and_modified() {
 async fn tags_are_added_changed_and_removed() {
     let (alb, client, arn) = with_group(group("one", &[])).await;
     let add = |tags: Vec<Tag>| client.add_tags().resource_arns(&arn).set_tags(Some(tags)).send();
-    let value = "i-1:uuid=1+2@x / y";
+    let value = "i-0a000001:uuid=1+2@x / y";
     add(vec![tag("lease", "old"), tag("other", "")]).await.unwrap();
     add(vec![tag("lease", value)]).await.unwrap();
     client.remove_tags().resource_arns(&arn).tag_keys("other").tag_keys("never there").send().await.unwrap();
@@ -123,11 +135,20 @@ async fn tags_are_added_changed_and_removed() {
     assert_eq!(alb.tags(&arn)["lease"], value);
 
     assert_eq!(code(add(vec![tag("a", "1"), tag("a", "2")]).await), "DuplicateTagKeys");
-    for (key, bad) in
-        [("a|b", ""), ("a", "{}"), ("aws:x", ""), ("a", &*"x".repeat(257)), (&*"x".repeat(129), "")]
-    {
+    for (key, bad) in [
+        ("a|b", ""),
+        ("a", "{}"),
+        // Circled letters and combining marks are alphabetic, and no letters.
+        ("a", "\u{24d0}"),
+        ("a", "e\u{301}"),
+        ("aws:x", ""),
+        ("a", &*"x".repeat(257)),
+        (&*"x".repeat(129), ""),
+    ] {
         assert_eq!(code(add(vec![tag(key, bad)]).await), "ValidationError", "{key}");
     }
+    let two = client.add_tags().resource_arns(&arn).resource_arns(&arn).tags(tag("a", "1"));
+    assert_eq!(code(two.send().await), "ValidationError");
     add((0..49).map(|n| tag(&format!("k{n}"), "")).collect()).await.unwrap();
     assert_eq!(code(add(vec![tag("one more", "")]).await), "TooManyTags");
     assert_eq!(alb.tags(&arn).len(), 50);
@@ -138,28 +159,43 @@ async fn tags_are_added_changed_and_removed() {
 
 #[tokio::test]
 async fn targets_are_pairs_of_id_and_port() {
-    let (alb, client, arn) = with_group(group("one", &[("i-1", 9000)])).await;
+    let (alb, client, arn) = with_group(group("one", &[("i-0a000001", 9000)])).await;
     // Without its port the target is another one: AWS says yes and does nothing.
-    client.deregister_targets().target_group_arn(&arn).targets(target("i-1", None)).send().await.unwrap();
+    client
+        .deregister_targets()
+        .target_group_arn(&arn)
+        .targets(target("i-0a000001", None))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(
         alb.targets(&arn).iter().filter(|t| t.port == 9000 && t.state.to_string() != "draining").count(),
         1
     );
-    let shown = health(&client, &arn, &[target("i-1", None), target("i-2", 1)]).await;
+    let shown = health(&client, &arn, &[target("i-0a000001", None), target("i-0a000002", 1)]).await;
     let gone = |id: &str, port| (id.to_owned(), port, "unused".to_owned(), "Target.NotRegistered".to_owned());
-    assert_eq!(shown, [gone("i-1", 8080), gone("i-2", 1)]);
+    assert_eq!(shown, [gone("i-0a000001", 8080), gone("i-0a000002", 1)]);
 
-    client.register_targets().target_group_arn(&arn).targets(target("i-2", None)).send().await.unwrap();
+    client
+        .register_targets()
+        .target_group_arn(&arn)
+        .targets(target("i-0a000002", None))
+        .send()
+        .await
+        .unwrap();
     let ports: Vec<_> =
         health(&client, &arn, &[]).await.into_iter().map(|(id, port, ..)| (id, port)).collect();
-    assert_eq!(ports, [("i-1".to_owned(), 9000), ("i-2".to_owned(), 8080)]);
+    assert_eq!(ports, [("i-0a000001".to_owned(), 9000), ("i-0a000002".to_owned(), 8080)]);
 
     let register =
         |arn: &str, id: &str| client.register_targets().target_group_arn(arn).targets(target(id, 80)).send();
-    assert_eq!(code(register(&arn, "i-unknown").await), "InvalidTarget");
-    assert_eq!(code(register(NOWHERE, "i-1").await), "TargetGroupNotFound");
+    assert_eq!(code(register(&arn, "i-0a00000f").await), "InvalidTarget");
+    for malformed in ["i-unknown", "i-0a00", "web-1", "i-0A000001"] {
+        assert_eq!(code(register(&arn, malformed).await), "ValidationError", "{malformed}");
+    }
+    assert_eq!(code(register(NOWHERE, "i-0a000001").await), "TargetGroupNotFound");
     let deregister =
-        client.deregister_targets().target_group_arn(NOWHERE).targets(target("i-1", 80)).send().await;
+        client.deregister_targets().target_group_arn(NOWHERE).targets(target("i-0a000001", 80)).send().await;
     assert_eq!(code(deregister), "TargetGroupNotFound");
     assert_eq!(
         code(client.describe_target_health().target_group_arn(NOWHERE).send().await),
@@ -168,8 +204,22 @@ async fn targets_are_pairs_of_id_and_port() {
 }
 
 #[tokio::test]
+async fn a_group_takes_a_thousand_targets() {
+    let (_, client, arn) = with_group(group("one", &[("i-0a000001", 1)])).await;
+    let register = |ports: std::ops::Range<i32>| {
+        let targets = ports.map(|port| target("i-0a000001", port)).collect();
+        client.register_targets().target_group_arn(&arn).set_targets(Some(targets)).send()
+    };
+    assert_eq!(code(register(2..1002).await), "TooManyTargets");
+    register(1..1001).await.unwrap();
+    // One that is registered already is no further one.
+    register(1..3).await.unwrap();
+    assert_eq!(code(register(1001..1002).await), "TooManyTargets");
+}
+
+#[tokio::test]
 async fn a_group_in_no_rule_is_not_in_use() {
-    let unused = TargetGroupSettings { load_balancer: false, ..group("one", &[("i-1", 80)]) };
+    let unused = TargetGroupSettings { load_balancer: false, ..group("one", &[("i-0a000001", 80)]) };
     let (_, client, arn) = with_group(unused).await;
     let answer = client.describe_target_health().target_group_arn(&arn).send().await.unwrap();
     let [shown] = answer.target_health_descriptions() else { panic!("{answer:?}") };

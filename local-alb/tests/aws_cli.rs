@@ -16,8 +16,8 @@ use tokio::process::Command;
 #[tokio::test]
 async fn the_cli_describes_target_health() {
     let alb = alb();
-    alb.add_instance(instance("i-1"));
-    let arn = alb.create_target_group(group("demo", &[("i-1", 8080)])).unwrap();
+    alb.add_instance(instance("i-0a000001"));
+    let arn = alb.create_target_group(group("demo", &[("i-0a000001", 8080)])).unwrap();
     let endpoint = format!("http://127.0.0.1:{}", serve(alb.api()).await);
     let cli = Command::new("aws")
         .args(["elbv2", "describe-target-health", "--target-group-arn", &arn, "--output", "text"])
@@ -38,5 +38,5 @@ async fn the_cli_describes_target_health() {
     };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(text.trim(), "i-1\t8080");
+    assert_eq!(text.trim(), "i-0a000001\t8080");
 }

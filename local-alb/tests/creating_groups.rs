@@ -66,6 +66,9 @@ async fn tags_are_legal_and_not_too_many() {
 
 #[tokio::test]
 async fn initial_targets_are_known_instances() {
-    let error = refused(group("web", &[("i-1", 80)]));
-    assert!(error.to_string().contains("i-1 is not a known instance; add the instance first"), "{error}");
+    let error = refused(group("web", &[("i-0a000001", 80)]));
+    assert!(
+        error.to_string().contains("i-0a000001 is not a known instance; add the instance first"),
+        "{error}"
+    );
 }

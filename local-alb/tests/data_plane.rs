@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 #[tokio::test]
 async fn requests_go_round_robin_and_carry_where_they_came_from() {
     let (a, b) = (service("a", StatusCode::OK).await, service("b", StatusCode::OK).await);
-    let front = Front::new(alb(), &[("i-1", a.port), ("i-2", b.port)]).await.healthy().await;
+    let front = Front::new(alb(), &[("i-0a000001", a.port), ("i-0a000002", b.port)]).await.healthy().await;
     let mut answers = BTreeMap::new();
     for _ in 0..10 {
         *answers.entry(front.get("/").await).or_insert(0) += 1;
@@ -53,11 +53,11 @@ async fn new_requests_stop_only_after_the_lag_and_those_in_flight_finish() {
     let (a, b) = (service("a", StatusCode::OK).await, service("b", StatusCode::OK).await);
     let lag = Duration::from_millis(400);
     let slow = LocalAlb::new(Settings { propagation_lag: lag, ..Settings::default() });
-    let front = Front::new(slow, &[("i-1", a.port), ("i-2", b.port)]).await.healthy().await;
+    let front = Front::new(slow, &[("i-0a000001", a.port), ("i-0a000002", b.port)]).await.healthy().await;
     let held = [front.in_background("/held"), front.in_background("/held")];
     until("two in flight", async || front.in_flight() == 2).await;
     let since = tokio::time::Instant::now();
-    front.alb.deregister(&front.arn, "i-1", a.port);
+    front.alb.deregister(&front.arn, "i-0a000001", a.port);
     let early = [front.get("/").await.1, front.get("/").await.1];
     assert!(early.contains(&"a".to_owned()) || since.elapsed() > lag, "the lag is over already: {early:?}");
     tokio::time::sleep_until(since + lag).await;
@@ -74,12 +74,12 @@ async fn new_requests_stop_only_after_the_lag_and_those_in_flight_finish() {
 #[tokio::test]
 async fn at_the_end_of_the_delay_requests_in_flight_get_502() {
     let a = service("a", StatusCode::OK).await;
-    let front = Front::new(alb(), &[("i-1", a.port)]).await.healthy().await;
+    let front = Front::new(alb(), &[("i-0a000001", a.port)]).await.healthy().await;
     let held = front.in_background("/held");
     until("one in flight", async || front.in_flight() == 1).await;
-    front.alb.deregister(&front.arn, "i-1", a.port);
+    front.alb.deregister(&front.arn, "i-0a000001", a.port);
     assert_eq!(held.await.unwrap(), 502);
-    until_state(&front.alb, &front.arn, "i-1", "unused").await;
+    until_state(&front.alb, &front.arn, "i-0a000001", "unused").await;
     let (status, why) = front.get("/").await;
     assert_eq!(status, 503, "{why}");
     assert_eq!(front.in_flight(), 0);
@@ -95,7 +95,7 @@ async fn an_address_that_others_can_reach_is_refused() {
 #[tokio::test]
 async fn headers_that_connection_names_stay_on_that_connection() {
     let a = service("a", StatusCode::OK).await;
-    let front = Front::new(alb(), &[("i-1", a.port)]).await.healthy().await;
+    let front = Front::new(alb(), &[("i-0a000001", a.port)]).await.healthy().await;
     let request = front.http.get(format!("{}/headers", front.url)).header("connection", "keep-alive, X-Hop");
     let request = request.header("x-hop", "1").header("x-end", "2");
     let headers = request.send().await.unwrap().text().await.unwrap();
@@ -108,8 +108,8 @@ async fn no_socket_is_opened_to_an_address_outside_loopback() {
     let alb = alb();
     // The system takes this one for the machine itself, so the service would answer.
     let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    alb.add_instance(Instance { address: everywhere, ..instance("i-1") });
-    let by_id = Front::with(alb.clone(), group("by-id", &[("i-1", a.port)])).await;
+    alb.add_instance(Instance { address: everywhere, ..instance("i-0a000001") });
+    let by_id = Front::with(alb.clone(), group("by-id", &[("i-0a000001", a.port)])).await;
     let mut by_address = group("by-address", &[("0.0.0.0", a.port)]);
     by_address.target_type = "ip".to_owned();
     for front in [by_id, Front::with(alb, by_address).await] {

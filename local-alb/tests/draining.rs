@@ -20,7 +20,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use local_alb::{Faults, LocalAlb, Probe, Probes, Settings, TargetGroupSettings, in_process::InProcess};
 use support::{code, config, health, instance, target};
 
-const ID: &str = "i-1";
+const ID: &str = "i-0a000001";
 
 struct World {
     alb: LocalAlb,

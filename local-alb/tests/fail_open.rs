@@ -65,12 +65,12 @@ async fn it_begins_below_a_percentage_of_the_registered_targets() {
 #[tokio::test]
 async fn when_nobody_is_healthy_everybody_gets_requests() {
     let (a, b) = (service("a", StatusCode::SERVICE_UNAVAILABLE).await, service("b", StatusCode::OK).await);
-    let front = Front::new(alb(), &[("i-1", a.port), ("i-2", b.port)]).await;
-    until_state(&front.alb, &front.arn, "i-1", "unhealthy").await;
-    until_state(&front.alb, &front.arn, "i-2", "healthy").await;
+    let front = Front::new(alb(), &[("i-0a000001", a.port), ("i-0a000002", b.port)]).await;
+    until_state(&front.alb, &front.arn, "i-0a000001", "unhealthy").await;
+    until_state(&front.alb, &front.arn, "i-0a000002", "healthy").await;
     for _ in 0..4 {
         assert_eq!(front.get("/").await.1, "b");
     }
-    front.alb.deregister(&front.arn, "i-2", b.port);
+    front.alb.deregister(&front.arn, "i-0a000002", b.port);
     until("requests to the unhealthy one", async || front.get("/").await == (200, "a".to_owned())).await;
 }

@@ -29,8 +29,8 @@ async fn a_refused_connection_is_502_and_an_unanswered_request_504() {
         idle_timeout: Duration::from_millis(200),
         ..Settings::default()
     };
-    let front = Front::new(LocalAlb::new(impatient), &[("i-1", port)]).await;
-    until_state(&front.alb, &front.arn, "i-1", "unhealthy").await;
+    let front = Front::new(LocalAlb::new(impatient), &[("i-0a000001", port)]).await;
+    until_state(&front.alb, &front.arn, "i-0a000001", "unhealthy").await;
     assert_eq!(front.get("/").await.0, 504);
     drop(silent);
     assert_eq!(front.get("/").await.0, 502);
@@ -61,7 +61,7 @@ async fn a_connection_that_nobody_accepts_is_504() {
         probes: Probes::Scripted(Arc::new(|_, _| Probe::Status(200))),
         ..Settings::default()
     });
-    let front = Front::new(alb, &[("i-1", port)]).await.healthy().await;
+    let front = Front::new(alb, &[("i-0a000001", port)]).await.healthy().await;
     let (status, why) = front.get("/").await;
     assert_eq!(status, 504);
     assert!(why.contains("accept"), "{why}");
@@ -74,8 +74,8 @@ async fn a_slow_upload_is_not_silence() {
     let service = serve(Router::new().route("/", echo).route("/healthz", get(async || "ok"))).await;
     let patience = Duration::from_millis(400);
     let alb = local_alb::LocalAlb::new(local_alb::Settings { idle_timeout: patience, ..Default::default() });
-    alb.add_instance(instance("i-1"));
-    let arn = alb.create_target_group(group("demo", &[("i-1", service)])).unwrap();
+    alb.add_instance(instance("i-0a000001"));
+    let arn = alb.create_target_group(group("demo", &[("i-0a000001", service)])).unwrap();
     until("in service", async || alb.instances_out(&arn) == 0).await;
     let mut client =
         tokio::net::TcpStream::connect(("127.0.0.1", serve(alb.proxy(&arn)).await)).await.unwrap();
@@ -134,7 +134,7 @@ async fn an_answer_that_falls_silent_is_broken_off_but_not_a_slow_one() {
         ..Settings::default()
     });
     let port = pieces(patience * 3 / 5, 4).await;
-    let front = Front::new(alb, &[("i-1", port)]).await.healthy().await;
+    let front = Front::new(alb, &[("i-0a000001", port)]).await.healthy().await;
     let mut answer = front.http.get(&front.url).send().await.unwrap();
     for _ in 0..4 {
         assert_eq!(answer.chunk().await.unwrap().unwrap(), "x");

@@ -119,7 +119,8 @@ fn lists_and_choices_are_told() {
 fn accepted(line: &str) -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), line).unwrap();
-    Settings::load(Some(file.path()), &Flags::default()).is_ok()
+    let loaded = Settings::load(Some(file.path()), &Flags::default());
+    loaded.is_ok_and(|settings| settings.check_for_aws().is_ok())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, Write},
     process::ExitCode,
     sync::Mutex,
@@ -27,6 +27,7 @@ use crate::{
 };
 
 const EXIT_PROMISE_BROKEN: u8 = 1;
+const EXIT_VOID: u8 = 75;
 const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs the program. `args` starts with the program's name.
@@ -59,6 +60,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 /// Plays the scenarios; `None` if a signal ended the rehearsal.
 fn play(settings: &Settings) -> anyhow::Result<Option<Report>> {
+    let _only_here = lock(settings)?;
     start_logging(settings)?;
     process::raise_file_limit();
     let interrupted = interruption().context("failed to watch for signals")?;
@@ -70,6 +72,25 @@ fn play(settings: &Settings) -> anyhow::Result<Option<Report>> {
             _ = interrupted => Ok(None),
         }
     })
+}
+
+/// Two rehearsals in one directory would empty it for each other. The lock ends with the process.
+fn lock(settings: &Settings) -> anyhow::Result<File> {
+    let path = settings.directory.join("lock");
+    let file = std::fs::create_dir_all(&settings.directory).and_then(|()| File::create(&path));
+    let file = file.with_context(|| {
+        format!("failed to create {}; choose another directory with --directory", path.display())
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another rehearsal runs in {}; wait for it, or choose another directory with --directory",
+            settings.directory.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("failed to lock {}", path.display()))
+        }
+    }
 }
 
 fn interruption() -> io::Result<oneshot::Receiver<()>> {
@@ -146,8 +167,19 @@ fn tell(settings: &Settings, report: &Report) -> anyhow::Result<ExitCode> {
     for promise in &broken {
         writeln!(out, "broken: {promise}")?;
     }
+    let void = promises::void(report);
+    for why in &void {
+        writeln!(out, "void: {why}")?;
+    }
     if !broken.is_empty() {
         return Ok(ExitCode::from(EXIT_PROMISE_BROKEN));
+    }
+    if !void.is_empty() {
+        writeln!(
+            out,
+            "The load stalled, so this run proves nothing. Run it again, with less work beside it."
+        )?;
+        return Ok(ExitCode::from(EXIT_VOID));
     }
     if let Some(graceful) = &report.graceful {
         let (nodes, requests) = (graceful.nodes.len(), figures::count(graceful.requests));

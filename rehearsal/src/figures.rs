@@ -18,6 +18,11 @@ pub(crate) fn seconds(seconds: f64) -> String {
     format!("{seconds:.1} s")
 }
 
+/// `12 ms`
+pub(crate) fn milliseconds(milliseconds: f64) -> String {
+    format!("{milliseconds:.0} ms")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

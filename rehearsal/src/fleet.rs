@@ -144,11 +144,21 @@ fn serve(servers: &mut JoinSet<()>, listener: TcpListener, router: axum::Router)
     });
 }
 
+/// A file that marks the directories that a rehearsal has made.
+const MADE_HERE: &str = ".made-by-rehearsal";
+
+/// Empties a directory that an earlier rehearsal has made. Another one may hold anything.
 fn empty(directory: &Path) -> io::Result<PathBuf> {
+    let marker = directory.join(MADE_HERE);
     if directory.exists() {
+        if !marker.exists() && std::fs::read_dir(directory)?.next().is_some() {
+            let why = "no rehearsal has made it; remove it, or choose another directory with --directory";
+            return Err(io::Error::other(why));
+        }
         std::fs::remove_dir_all(directory)?;
     }
     std::fs::create_dir_all(directory)?;
+    std::fs::write(marker, "")?;
     std::path::absolute(directory)
 }
 
@@ -188,4 +198,24 @@ async fn same_port(addresses: &[Ipv4Addr]) -> io::Result<u16> {
         held.push(listener);
     }
     Ok(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_directories_that_it_has_made_are_emptied() {
+        let parent = tempfile::tempdir().unwrap();
+        let (new, others) = (parent.path().join("naive"), parent.path().join("graceful"));
+        let made = empty(&new).unwrap();
+        std::fs::write(made.join("old.log"), "").unwrap();
+        empty(&new).unwrap();
+        assert!(!made.join("old.log").exists());
+        std::fs::create_dir(&others).unwrap();
+        std::fs::write(others.join("thesis.tex"), "").unwrap();
+        let refused = empty(&others).unwrap_err().to_string();
+        assert!(refused.contains("no rehearsal has made it"), "{refused}");
+        assert!(others.join("thesis.tex").exists());
+    }
 }

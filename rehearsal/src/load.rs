@@ -1,6 +1,7 @@
 //! The load generator. It is an open loop: a slow response does not delay the next request.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -10,7 +11,7 @@ use std::{
 
 use reqwest::{Client, StatusCode};
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior},
 };
@@ -29,11 +30,22 @@ const SLOW_MS: u64 = 2_000;
 /// A request and its result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
-    /// Seconds since the scenario began.
-    pub began: f64,
+    /// When it was due, in seconds since the scenario began. A generator that is late makes a response no faster.
+    pub due: f64,
     /// Seconds since the scenario began.
     pub ended: f64,
+    pub slow: bool,
     pub outcome: Outcome,
+}
+
+/// All that was sent, and when.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Load {
+    pub rps: u32,
+    /// When each request was sent, in seconds since the scenario began.
+    pub sent: Vec<f64>,
+    /// The results. There is one for each request that was sent.
+    pub requests: Vec<Request>,
 }
 
 /// The result for the client.
@@ -45,6 +57,8 @@ pub(crate) enum Outcome {
     /// The connection closed before the response was complete.
     BrokenOff,
     TimedOut,
+    /// The generator itself lost it.
+    Vanished,
 }
 
 impl Outcome {
@@ -60,6 +74,7 @@ impl std::fmt::Display for Outcome {
             Self::NotConnected => f.write_str("not connected"),
             Self::BrokenOff => f.write_str("broken off"),
             Self::TimedOut => f.write_str("timed out"),
+            Self::Vanished => f.write_str("vanished"),
         }
     }
 }
@@ -88,20 +103,41 @@ impl Tally {
     }
 }
 
-/// Sends `rps` requests per second to `url` until `stop` is true, then waits for those in flight.
-pub(crate) async fn generate(
+/// Sends `rps` requests per second to `url` until `stop` is true, then waits for those in flight. In a thread of its own,
+/// so that nothing else in this process delays it.
+///
+/// # Errors
+/// The thread cannot be started, or the HTTP client cannot be set up.
+pub(crate) fn generate(
+    url: String,
+    rps: u32,
+    clock: Clock,
+    tally: Arc<Tally>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<oneshot::Receiver<reqwest::Result<Load>>> {
+    let (ended, load) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let generator = move || {
+        // Nobody waits for the result of a rehearsal that was interrupted.
+        let _ = ended.send(runtime.block_on(send_all(url, rps, clock, tally, stop)));
+    };
+    std::thread::Builder::new().name("load".to_owned()).spawn(generator)?;
+    Ok(load)
+}
+
+async fn send_all(
     url: String,
     rps: u32,
     clock: Clock,
     tally: Arc<Tally>,
     mut stop: watch::Receiver<bool>,
-) -> reqwest::Result<Vec<Request>> {
+) -> reqwest::Result<Load> {
     let sender = Sender { client: client()?, url: url.into(), clock, tally };
     let mut in_flight = JoinSet::new();
-    let mut requests = Vec::new();
+    let mut load = Load { rps, ..Load::default() };
     let mut sent = 0;
 
-    let began = Instant::now();
+    let (began, began_s) = (Instant::now(), clock.now());
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -112,16 +148,23 @@ pub(crate) async fn generate(
         }
         while sent < due(began.elapsed(), rps) {
             sent += 1;
-            in_flight.spawn(sender.clone().send(sent.is_multiple_of(SLOW_EVERY)));
+            load.sent.push(clock.now());
+            let due = began_s + due_at(sent, rps);
+            in_flight.spawn(sender.clone().send(due, sent.is_multiple_of(SLOW_EVERY)));
         }
-        while let Some(Ok(request)) = in_flight.try_join_next() {
-            requests.push(request);
+        while let Some(ended) = in_flight.try_join_next() {
+            load.requests.push(ended.unwrap_or_else(|_| sender.vanished()));
         }
     }
-    while let Some(Ok(request)) = in_flight.join_next().await {
-        requests.push(request);
+    while let Some(ended) = in_flight.join_next().await {
+        load.requests.push(ended.unwrap_or_else(|_| sender.vanished()));
     }
-    Ok(requests)
+    Ok(load)
+}
+
+/// When the request of this number is due, in seconds since the load began.
+fn due_at(number: u64, rps: u32) -> f64 {
+    u32::try_from(number).map_or(f64::INFINITY, f64::from) / f64::from(rps)
 }
 
 /// The number of requests that are due after `elapsed`.
@@ -143,8 +186,7 @@ struct Sender {
 }
 
 impl Sender {
-    async fn send(self, slow: bool) -> Request {
-        let began = self.clock.now();
+    async fn send(self, due: f64, slow: bool) -> Request {
         let url = if slow { format!("{}/?delay_ms={SLOW_MS}", self.url) } else { format!("{}/", self.url) };
         let outcome = match self.exchange(&url).await {
             Ok(status) => Outcome::Answered(status),
@@ -153,7 +195,14 @@ impl Sender {
             Err(_) => Outcome::BrokenOff,
         };
         self.tally.count(outcome);
-        Request { began, ended: self.clock.now(), outcome }
+        Request { due, ended: self.clock.now(), slow, outcome }
+    }
+
+    /// A request whose task died. Nothing is known of it but that it was sent.
+    fn vanished(&self) -> Request {
+        self.tally.count(Outcome::Vanished);
+        let now = self.clock.now();
+        Request { due: now, ended: now, slow: false, outcome: Outcome::Vanished }
     }
 
     async fn exchange(&self, url: &str) -> reqwest::Result<StatusCode> {
@@ -167,6 +216,18 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Waits for a condition; a hang is a failure.
+    async fn until(condition: impl Fn() -> bool) {
+        let wait = async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait)
+            .await
+            .expect("a condition that never came to hold");
+    }
 
     #[test]
     fn the_rate_is_kept_on_average() {
@@ -184,17 +245,15 @@ mod tests {
         let service = tokio::spawn(service);
         let (stop, stopped) = watch::channel(false);
         let tally = Arc::new(Tally::default());
-        let load = tokio::spawn(generate(url, 1_000, Clock::start(), tally.clone(), stopped));
+        let load = generate(url, 1_000, Clock::start(), tally.clone(), stopped).unwrap();
         // The hundredth request is the first slow one; it is still in flight when the others have ended.
-        while tally.ended() < 150 {
-            tokio::task::yield_now().await;
-        }
+        until(|| tally.ended() >= 150).await;
         stop.send_replace(true);
 
-        let requests = load.await.unwrap().unwrap();
-        assert_eq!(requests.len() as u64, tally.ended());
-        assert!(requests.iter().any(|request| request.ended - request.began > 1.9), "no slow request");
-        assert!(requests.iter().all(|request| !request.outcome.is_failure()));
+        let load = load.await.unwrap().unwrap();
+        assert_eq!((load.requests.len(), load.requests.len() as u64), (load.sent.len(), tally.ended()));
+        assert!(load.requests.iter().any(|request| request.slow && request.ended - request.due > 1.9));
+        assert!(load.requests.iter().all(|request| !request.outcome.is_failure()));
         service.abort();
     }
 
@@ -205,12 +264,10 @@ mod tests {
         drop(listener);
         let (stop, stopped) = watch::channel(false);
         let tally = Arc::new(Tally::default());
-        let load = tokio::spawn(generate(url, 1_000, Clock::start(), tally.clone(), stopped));
-        while tally.failed() < 10 {
-            tokio::task::yield_now().await;
-        }
+        let load = generate(url, 1_000, Clock::start(), tally.clone(), stopped).unwrap();
+        until(|| tally.failed() >= 10).await;
         stop.send_replace(true);
-        let requests = load.await.unwrap().unwrap();
+        let requests = load.await.unwrap().unwrap().requests;
         assert!(requests.iter().all(|request| request.outcome == Outcome::NotConnected), "{requests:?}");
     }
 }

@@ -158,6 +158,8 @@ impl Node {
         let name = &self.place.name;
         let mut command = Command::new(this_program()?);
         command.args(["hello-service", "--hostname", name, "--listen", &self.place.service().to_string()]);
+        // As in the unit: the agent has drained the node before.
+        command.args(["--lame-duck", "0"]);
         let service = Process::start(command, &self.place.directory.join("service.log"))
             .with_context(|| format!("failed to start the service of {name}"))?;
         self.service = Some(service);

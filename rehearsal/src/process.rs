@@ -72,6 +72,16 @@ pub(crate) fn raise_file_limit() {
 mod tests {
     use super::*;
 
+    /// Waits for a condition; a hang is a failure.
+    async fn until(condition: impl Fn() -> bool) {
+        let wait = async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.unwrap();
+    }
+
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
@@ -83,18 +93,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let process = Process::start(shell("sleep 600 & echo $!; wait"), &log).unwrap();
-        let grandchild = loop {
-            match std::fs::read_to_string(&log).unwrap().trim().parse::<i32>() {
-                Ok(id) => break Pid::from_raw(id).unwrap(),
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
+        let said = || std::fs::read_to_string(&log).unwrap().trim().parse::<i32>().ok();
+        until(|| said().is_some()).await;
+        let grandchild = Pid::from_raw(said().unwrap()).unwrap();
         process.kill().await.unwrap();
         // A grandchild that was killed but not yet reaped is a zombie, which counts as ended.
         let stat = format!("/proc/{}/stat", grandchild.as_raw_nonzero());
-        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-            tokio::task::yield_now().await;
-        }
+        until(|| !std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "))).await;
     }
 
     #[tokio::test]

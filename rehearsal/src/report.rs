@@ -35,11 +35,28 @@ pub(crate) struct Scenario {
     /// The most nodes that were out of service at once, for the load balancer.
     pub max_nodes_out: usize,
     pub duration_s: f64,
+    /// Milliseconds from the moment a request was due to the end of its response; without the requests that are slow on
+    /// purpose and without failed ones.
+    pub latency_ms: Latency,
+    /// Requests that were sent. It equals `requests`, or the generator has lost some.
+    pub sent: u64,
+    /// The longest time between two requests that were sent, in seconds.
+    pub longest_gap_s: f64,
+    /// The fewest requests that were sent in one whole second, as a fraction of the rate.
+    pub lowest_rate: f64,
     /// Requests, by the second in which they began.
     pub requests_per_second: Vec<u32>,
     /// Failed requests, by the second in which they began.
     pub failures_per_second: Vec<u32>,
     pub nodes: Vec<Node>,
+}
+
+/// Latencies, in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Latency {
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
 }
 
 /// A node of a scenario.
@@ -49,8 +66,10 @@ pub(crate) struct Node {
     pub instance_id: String,
     /// How long it was out of service, for the load balancer.
     pub out_of_rotation_s: f64,
-    /// How long its service was down. If this is longer than `out_of_rotation_s`, requests were lost.
+    /// How long its service was down.
     pub service_down_s: f64,
+    /// How long its service was down while the load balancer sent requests to it. Above that, requests were lost.
+    pub down_in_rotation_s: f64,
     /// The agent's phases. Without an agent, only the reboot.
     pub phases: Vec<Phase>,
     /// The agent's exit code; null without an agent, or if it did not finish in time.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, Write},
+    os::unix::process::ExitStatusExt,
     sync::Arc,
     time::Duration,
 };
@@ -18,12 +19,12 @@ use crate::{
     agent,
     clock::Clock,
     fleet::Fleet,
-    load::{self, Request, Tally},
+    load::{self, Load, Tally},
     node::{AgentEvent, Node},
     report,
     sampler::{self, Samples},
     settings::Settings,
-    summary::{self, Span, rounded, total},
+    summary::{self, Span, rounded, total, uncovered},
     view::View,
 };
 
@@ -37,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LEAST_LOAD: Duration = Duration::from_secs(26);
 /// Time limit for a scenario, without the reboots.
 const LIMIT: Duration = Duration::from_secs(300);
+
+const MAINTAIN: [&str; 2] = ["maintain", "--reboot"];
 
 /// The agent's name of this phase.
 const REBOOT: &str = "reboot";
@@ -83,7 +86,7 @@ pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Res
     let (stop, stopped) = watch::channel(false);
     let tally = Arc::new(Tally::default());
     let load = load::generate(fleet.front_url.clone(), settings.rps, clock, tally.clone(), stopped.clone());
-    let load = tokio::spawn(load);
+    let load = load.context("failed to start the load generator")?;
     let watched = fleet.watched(&nodes, tally, clock);
     let sampling = tokio::spawn(sampler::sample(watched, View::new(), stopped));
 
@@ -99,9 +102,9 @@ pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Res
     tokio::time::sleep(end.saturating_sub(clock.elapsed())).await;
     stop.send_replace(true);
 
-    let requests = load.await.context("the load generator failed")?.context("failed to set up the load")?;
+    let load = load.await.context("the load generator failed")?.context("failed to set up the load")?;
     let samples = sampling.await.context("the sampler failed")?;
-    Ok(summarize(&fleet, &endings, &requests, &samples, clock))
+    Ok(summarize(&fleet, &endings, &load, &samples, clock))
 }
 
 async fn reboot_in_turn(mut nodes: Vec<Node>, deadline: Instant) -> anyhow::Result<Vec<Ending>> {
@@ -131,7 +134,9 @@ async fn maintain_all(nodes: Vec<Node>, deadline: Instant) -> anyhow::Result<Vec
 
 /// Runs a node's maintenance, and reboots the node when its agent asks for it.
 async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
-    node.start_agent(&["maintain", "--reboot"])?;
+    node.start_agent(&MAINTAIN)?;
+    // Somebody has killed an agent of this node, and the next one has not succeeded yet.
+    let mut killed = false;
     loop {
         let (exit_code, problem) = match timeout_at(deadline, node.agent_event()).await {
             Ok(event) => match event? {
@@ -142,7 +147,21 @@ async fn maintain(mut node: Node, deadline: Instant) -> anyhow::Result<Ending> {
                     let _ = timeout_at(deadline, node.answering()).await;
                     continue;
                 }
-                AgentEvent::Exited(status) if status.success() => (Some(0), None),
+                AgentEvent::Exited(status) if status.signal().is_some() => {
+                    // As systemd does.
+                    killed = true;
+                    node.start_agent(&["resume"])?;
+                    continue;
+                }
+                AgentEvent::Exited(status) if status.success() && (node.has_new_boot_id() || !killed) => {
+                    (Some(0), None)
+                }
+                AgentEvent::Exited(_) if killed => {
+                    // The one that was killed has changed nothing, or was brought back. Whoever asked for it asks again.
+                    killed = false;
+                    node.start_agent(&MAINTAIN)?;
+                    continue;
+                }
                 AgentEvent::Exited(status) => {
                     let code = status.code().and_then(|code| u8::try_from(code).ok());
                     (code, Some(format!("its agent ended with {status}")))
@@ -169,7 +188,7 @@ fn explained(node: &Node, problem: &str) -> String {
 fn summarize(
     fleet: &Fleet,
     endings: &[Ending],
-    requests: &[Request],
+    load: &Load,
     samples: &Samples,
     clock: Clock,
 ) -> report::Scenario {
@@ -179,11 +198,13 @@ fn summarize(
             from: clock.at(reboot.killed),
             to: reboot.answering.map_or_else(|| clock.now(), |answering| clock.at(answering)),
         });
+        let down: Vec<Span> = down.collect();
         report::Node {
+            down_in_rotation_s: uncovered(&down, out_of_rotation),
             name: node.place.name.clone(),
             instance_id: node.place.instance_id.clone(),
             out_of_rotation_s: total(out_of_rotation),
-            service_down_s: total(&down.collect::<Vec<_>>()),
+            service_down_s: total(&down),
             phases: phases(node, clock),
             exit_code: ending.exit_code,
             rebooted: node.has_new_boot_id(),
@@ -191,7 +212,7 @@ fn summarize(
             problem: ending.problem.clone(),
         }
     });
-    summary::scenario(requests, samples.max_nodes_out, nodes.collect())
+    summary::scenario(load, samples.max_nodes_out, nodes.collect())
 }
 
 /// The phases on record, and the reboots. Those are measured from outside, because the agent does not run then.

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum, value_parser};
 /// The report, the chart and all logs are written to --directory.
 ///
 /// Exit codes: 0 every promise was kept, 1 a promise was broken or the rehearsal itself failed, 2 wrong usage,
-/// 130 interrupted.
+/// 75 the load stalled and the run proves nothing, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "rehearsal", version)]
 pub(crate) struct Settings {

@@ -1,7 +1,7 @@
 //! The results as text: the scenarios side by side, and failures over time. Without I/O.
 
 use crate::{
-    figures::{count, seconds},
+    figures::{count, milliseconds, seconds},
     report::{Report, Scenario},
 };
 
@@ -25,7 +25,11 @@ pub(crate) fn side_by_side(report: &Report) -> String {
             figures().map(|scenario| scenario.failed_by_status.get(status).copied().unwrap_or_default());
         table.row(&format!("  {status}"), failed.map(count));
     }
-    table.row("most nodes out at once", figures().map(|scenario| scenario.max_nodes_out.to_string()));
+    // Without node-agent the load balancer is told nothing, and sends requests to a node that is down.
+    table.row("most out of rotation", figures().map(|scenario| scenario.max_nodes_out.to_string()));
+    table.row("latency, median", figures().map(|scenario| milliseconds(scenario.latency_ms.p50)));
+    table.row("latency, 99 %", figures().map(|scenario| milliseconds(scenario.latency_ms.p99)));
+    table.row("latency, longest", figures().map(|scenario| milliseconds(scenario.latency_ms.max)));
     table.row("duration", figures().map(|scenario| seconds(scenario.duration_s)));
     for (place, name) in node_names(&scenarios).iter().enumerate() {
         let node = |scenario: &Scenario| scenario.nodes.get(place).cloned().unwrap_or_default();
@@ -36,6 +40,10 @@ pub(crate) fn side_by_side(report: &Report) -> String {
         table.row(
             "       out of rotation",
             figures().map(|scenario| seconds(node(scenario).out_of_rotation_s)),
+        );
+        table.row(
+            "       down in rotation",
+            figures().map(|scenario| seconds(node(scenario).down_in_rotation_s)),
         );
     }
     table.text + "\n" + &plots(&scenarios)
@@ -99,13 +107,14 @@ fn column(value: u32, most: u32) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Node;
+    use crate::report::{Latency, Node};
 
     fn report() -> Report {
-        let node = |out_of_rotation_s| Node {
+        let node = |out_of_rotation_s, down_in_rotation_s| Node {
             name: "node-1".into(),
             service_down_s: 4.25,
             out_of_rotation_s,
+            down_in_rotation_s,
             ..Node::default()
         };
         let naive = Scenario {
@@ -115,7 +124,8 @@ mod tests {
             max_nodes_out: 1,
             duration_s: 26.04,
             failures_per_second: vec![0, 100, 12, 700],
-            nodes: vec![node(0.0)],
+            latency_ms: Latency { p50: 2.4, p99: 12.0, max: 80.3 },
+            nodes: vec![node(0.0, 4.25)],
             ..Scenario::default()
         };
         let graceful = Scenario {
@@ -123,7 +133,8 @@ mod tests {
             max_nodes_out: 1,
             duration_s: 65.1,
             failures_per_second: vec![0; 6],
-            nodes: vec![node(14.31)],
+            latency_ms: Latency { p50: 2.6, p99: 11.4, max: 90.0 },
+            nodes: vec![node(14.31, 0.0)],
             ..Scenario::default()
         };
         Report { naive: Some(naive), graceful: Some(graceful), ..Report::default() }
@@ -136,10 +147,14 @@ mod tests {
 requests                           5,200      13,000
 failed                               812           0
   502                                812           0
-most nodes out at once                 1           1
+most out of rotation                   1           1
+latency, median                     2 ms        3 ms
+latency, 99 %                      12 ms       11 ms
+latency, longest                   80 ms       90 ms
 duration                          26.0 s      65.1 s
 node-1 service down                4.2 s       4.2 s
        out of rotation             0.0 s      14.3 s
+       down in rotation            4.2 s       0.0 s
 
 failed requests over time, a column for every second, at most 700
      naive ·▁▁█

@@ -46,7 +46,8 @@ pub(crate) enum View {
 
 impl View {
     pub(crate) fn new() -> Self {
-        if io::stderr().is_terminal() {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        if io::stderr().is_terminal() && !dumb {
             Self::Block { multi: MultiProgress::new(), lines: Vec::new() }
         } else {
             Self::Lines { written: Instant::now() }

@@ -94,7 +94,7 @@ impl Stage {
         let own = estate.alb.targets(&estate.arn).into_iter().find(|target| target.id == NODE).unwrap();
         let reboot = format!("echo asked >> {}", estate.dir.path().join("reboots").display());
         let estate = estate
-            .configured("quarantine = \"2s\"\nhealth_passes = 1")
+            .configured("quarantine = \"2s\"\napi_timeout = \"1900ms\"\nhealth_passes = 1")
             .configured_instead("[\"false\"]", &format!("[\"sh\", \"-c\", {reboot:?}]"))
             .with("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", &serve(api).await);
         let stage = Stage { kind, estate, trap, port: own.port };

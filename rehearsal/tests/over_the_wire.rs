@@ -123,7 +123,7 @@ fn write_config(dir: &Path) {
     std::fs::write(dir.join("boot_id"), "first\n").unwrap();
     let text = format!(
         "state_dir = {:?}\nboot_id_path = {:?}\ndrain_floor = \"200ms\"\nstaleness = \"200ms\"\nsettle = \"400ms\"\n\
-         quarantine = \"2s\"\nlease_poll = \"200ms\"\nhealth_poll = \"200ms\"\nhealth_interval = \"50ms\"\n\
+         quarantine = \"2s\"\napi_timeout = \"1900ms\"\nlease_poll = \"200ms\"\nhealth_poll = \"200ms\"\nhealth_interval = \"50ms\"\n\
          health_passes = 1\nexpected_hold = \"1s\"\nfleet_rate = 20.0\nlease_wait = \"2m\"\n",
         dir.join("state"),
         dir.join("boot_id"),

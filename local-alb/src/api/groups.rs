@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
-use super::targets::{group_arn, known_group, missing};
+use super::targets::{group_arn, known_group, missing, not_too_many};
 use crate::model::{Model, TargetGroup};
 
 /// AWS's limit for `PageSize`.
@@ -13,6 +13,8 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
     if !arns.is_empty() && !names.is_empty() {
         return Err(ApiError::validation("Target group ARNs and names cannot be specified at the same time"));
     }
+    not_too_many(&arns)?;
+    not_too_many(&names)?;
     let is_name = |wanted: &str| model.groups.values().any(|group| group.settings.name == wanted);
     // AWS reports a group name among the ARNs as a group that was not found, not as a malformed ARN.
     if arns.iter().any(|arn| is_name(arn)) || !names.iter().all(|name| is_name(name)) {

@@ -2,14 +2,11 @@
 
 use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
-use super::targets::{known_group, missing};
+use super::targets::{known_group, missing, not_too_many};
 use crate::model::Model;
 use crate::model::tags::{MOST_TAGS, is_legal};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
-
-/// AWS's limit for the ARNs in one request.
-const MOST_ARNS: usize = 20;
 
 pub(super) fn describe(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arns = resources(model, query)?;
@@ -34,6 +31,9 @@ pub(super) fn describe(model: &mut Model, now: Instant, query: &Query) -> Answer
 
 pub(super) fn add(model: &mut Model, now: Instant, query: &Query) -> Answer {
     let arns = resources(model, query)?;
+    if arns.len() > 1 {
+        return Err(ApiError::validation("Only one resource can be tagged at a time"));
+    }
     let mut tags: BTreeMap<&str, &str> = BTreeMap::new();
     for tag in query.structures("Tags") {
         let key = tag.get("Key").copied().ok_or_else(|| missing("tags.1.member.key"))?;
@@ -90,10 +90,6 @@ fn resources(model: &Model, query: &Query) -> Result<Vec<String>, ApiError> {
     if arns.is_empty() {
         return Err(missing("resourceArns"));
     }
-    if arns.len() > MOST_ARNS {
-        return Err(ApiError::validation(format!(
-            "At most {MOST_ARNS} resources can be named in one request"
-        )));
-    }
+    not_too_many(&arns)?;
     arns.into_iter().map(|arn| known_group(model, arn).map(ToOwned::to_owned)).collect()
 }

@@ -3,6 +3,7 @@
 use super::answer::{Answer, ApiError, text, within};
 use super::query::Query;
 use crate::faults::moment_seen;
+use crate::model::attributes::MOST_TARGETS;
 use crate::model::target::{Target, TargetHealth};
 use crate::model::{Model, NewRegistration, TargetGroup};
 use std::net::IpAddr;
@@ -102,6 +103,12 @@ pub(super) fn register(model: &mut Model, now: Instant, query: &Query) -> (Answe
     let checked = group_arn(model, query).and_then(|arn| {
         let group = model.groups.get(&arn).ok_or_else(ApiError::group_not_found)?;
         let pairs = at_least_one(pairs(group, query)?)?;
+        let is_new = |pair: &&(String, u16)| !group.targets.get(*pair).is_some_and(|t| t.is_registered(now));
+        let registered = group.targets.values().filter(|target| target.is_registered(now)).count();
+        if registered + pairs.iter().filter(is_new).count() > MOST_TARGETS {
+            let message = "The maximum number of targets for the target group has been reached";
+            return Err(ApiError::sender("TooManyTargets", message));
+        }
         for (pair, fields) in pairs.iter().zip(query.structures("Targets")) {
             may_register(model, group, now, pair, fields.get("AvailabilityZone").copied())?;
         }
@@ -139,6 +146,9 @@ fn may_register(
         }
         return Ok(());
     }
+    if !is_instance_id(id) {
+        return Err(ApiError::validation(format!("Instance ID '{id}' is not valid")));
+    }
     if !model.instances.contains_key(id) {
         return Err(ApiError::sender(
             "InvalidTarget",
@@ -146,6 +156,12 @@ fn may_register(
         ));
     }
     Ok(())
+}
+
+/// `i-` and 8 or 17 hexadecimal digits.
+fn is_instance_id(id: &str) -> bool {
+    let digits = id.strip_prefix("i-").unwrap_or_default();
+    [8, 17].contains(&digits.len()) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The text for addresses outside is that of AWS, as the issues of the AWS Load Balancer Controller show it (3084, 3714). That
@@ -177,6 +193,16 @@ pub(super) fn deregister(model: &mut Model, now: Instant, query: &Query) -> Answ
     Ok(String::new())
 }
 
+/// AWS's limit for the names or ARNs in one request.
+const MOST_NAMED: usize = 20;
+
+pub(super) fn not_too_many(named: &[&str]) -> Result<(), ApiError> {
+    if named.len() <= MOST_NAMED {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!("At most {MOST_NAMED} resources can be named in one request")))
+}
+
 /// The ARN of the group that a request names.
 pub(super) fn group_arn(model: &Model, query: &Query) -> Result<String, ApiError> {
     let arn = query.get("TargetGroupArn").ok_or_else(|| missing("targetGroupArn"))?;
@@ -185,7 +211,8 @@ pub(super) fn group_arn(model: &Model, query: &Query) -> Result<String, ApiError
 
 /// AWS checks the format of an ARN before it looks for the group.
 pub(super) fn known_group<'a>(model: &Model, arn: &'a str) -> Result<&'a str, ApiError> {
-    if !arn.starts_with("arn:") || !arn.contains(":targetgroup/") {
+    // A group of another region or account has no valid ARN either.
+    if !arn.starts_with(&model.arn_prefix()) {
         return Err(ApiError::validation(format!("'{arn}' is not a valid target group ARN")));
     }
     if model.groups.contains_key(arn) { Ok(arn) } else { Err(ApiError::group_not_found()) }

@@ -7,11 +7,13 @@ const DELAY: &str = "deregistration_delay.timeout_seconds";
 const FAIL_OPEN_COUNT: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
 const FAIL_OPEN_PERCENTAGE: &str =
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
+const FAIL_OVER_COUNT: &str = "target_group_health.dns_failover.minimum_healthy_targets.count";
+const FAIL_OVER_PERCENTAGE: &str = "target_group_health.dns_failover.minimum_healthy_targets.percentage";
 /// AWS's default quota of targets per group.
-const MOST_TARGETS: u32 = 1000;
+pub(crate) const MOST_TARGETS: usize = 1000;
 
 /// The keys and defaults that DescribeTargetGroupAttributes returns for an Application Load Balancer.
-const DEFAULTS: [(&str, &str); 13] = [
+const DEFAULTS: [(&str, &str); 14] = [
     (DELAY, "300"),
     ("load_balancing.algorithm.anomaly_mitigation", "off"),
     ("load_balancing.algorithm.type", "round_robin"),
@@ -22,7 +24,8 @@ const DEFAULTS: [(&str, &str); 13] = [
     ("stickiness.enabled", "false"),
     ("stickiness.lb_cookie.duration_seconds", "86400"),
     ("stickiness.type", "lb_cookie"),
-    ("target_group_health.dns_failover.minimum_healthy_targets.count", "1"),
+    (FAIL_OVER_COUNT, "1"),
+    (FAIL_OVER_PERCENTAGE, "off"),
     (FAIL_OPEN_COUNT, "1"),
     (FAIL_OPEN_PERCENTAGE, "off"),
 ];
@@ -71,21 +74,67 @@ impl Attributes {
         if !self.0.contains_key(key) {
             return Err(format!("Target group attribute key '{key}' is not recognized"));
         }
-        let range = match key {
-            DELAY => Some((0, 3600)),
-            "slow_start.duration_seconds" if value != "0" => Some((30, 900)),
-            FAIL_OPEN_COUNT => Some((1, MOST_TARGETS)),
-            FAIL_OPEN_PERCENTAGE if value != "off" => Some((1, 100)),
-            _ => None,
-        };
-        if let Some((least, most)) = range {
-            let number = value.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
-            if number.is_none() {
-                return Err(format!("'{key}' must be between {least} and {most} inclusive"));
-            }
-        }
+        allowed(key).permits(key, value)?;
         self.0.insert(key.to_owned(), value.to_owned());
         Ok(())
+    }
+}
+
+/// What an attribute may be set to (ELBv2 API reference, TargetGroupAttribute).
+enum Allowed {
+    /// A whole number.
+    Number(u32, u32),
+    /// A word, or a whole number.
+    WordOrNumber(&'static str, u32, u32),
+    /// One of these.
+    Words(&'static [&'static str]),
+    Anything,
+}
+
+fn allowed(key: &str) -> Allowed {
+    const WEEK: u32 = 604_800;
+    match key {
+        DELAY => Allowed::Number(0, 3600),
+        "slow_start.duration_seconds" => Allowed::WordOrNumber("0", 30, 900),
+        FAIL_OPEN_COUNT => Allowed::Number(1, MOST_TARGETS as u32),
+        FAIL_OPEN_PERCENTAGE | FAIL_OVER_PERCENTAGE => Allowed::WordOrNumber("off", 1, 100),
+        FAIL_OVER_COUNT => Allowed::WordOrNumber("off", 1, MOST_TARGETS as u32),
+        "stickiness.lb_cookie.duration_seconds" | "stickiness.app_cookie.duration_seconds" => {
+            Allowed::Number(1, WEEK)
+        }
+        "load_balancing.algorithm.anomaly_mitigation" => Allowed::Words(&["on", "off"]),
+        "load_balancing.algorithm.type" => {
+            Allowed::Words(&["round_robin", "least_outstanding_requests", "weighted_random"])
+        }
+        "load_balancing.cross_zone.enabled" => {
+            Allowed::Words(&["true", "false", "use_load_balancer_configuration"])
+        }
+        "stickiness.enabled" => Allowed::Words(&["true", "false"]),
+        "stickiness.type" => Allowed::Words(&["lb_cookie", "app_cookie"]),
+        _ => Allowed::Anything,
+    }
+}
+
+impl Allowed {
+    fn permits(self, key: &str, value: &str) -> Result<(), String> {
+        // Digits alone: AWS takes no sign.
+        let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+        let within = |least, most| {
+            let number = value.parse::<u32>().ok().filter(|_| digits);
+            number.is_some_and(|number| (least..=most).contains(&number))
+        };
+        match self {
+            Allowed::Number(least, most) if !within(least, most) => {
+                Err(format!("'{key}' must be between {least} and {most} inclusive"))
+            }
+            Allowed::WordOrNumber(word, least, most) if value != word && !within(least, most) => {
+                Err(format!("'{key}' must be '{word}', or between {least} and {most} inclusive"))
+            }
+            Allowed::Words(words) if !words.contains(&value) => {
+                Err(format!("'{key}' must be one of {}", words.join(", ")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -102,6 +151,18 @@ mod tests {
         assert!(attributes.set(DELAY, "3601").is_err());
         assert!(attributes.set("slow_start.duration_seconds", "5").is_err());
         assert!(attributes.set("nonsense", "1").is_err());
+        for (key, bad) in [
+            (DELAY, "+5"),
+            (DELAY, ""),
+            ("stickiness.enabled", "maybe"),
+            ("stickiness.type", "cookie"),
+            ("stickiness.lb_cookie.duration_seconds", "0"),
+            ("load_balancing.algorithm.type", "fastest"),
+            ("load_balancing.cross_zone.enabled", "yes"),
+            (FAIL_OVER_COUNT, "0"),
+        ] {
+            assert!(attributes.set(key, bad).is_err(), "{key}={bad}");
+        }
         assert!(attributes.set(FAIL_OPEN_COUNT, "off").is_err());
         assert!(attributes.set(FAIL_OPEN_PERCENTAGE, "101").is_err());
         assert!(Attributes::new(&[("nonsense".to_owned(), "1".to_owned())].into()).is_err());

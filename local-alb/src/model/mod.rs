@@ -72,9 +72,14 @@ impl Model {
 
     /// The ARN of the group with this name.
     pub(crate) fn arn_of(&self, name: &str) -> String {
-        let Settings { region, account, .. } = &self.settings;
         let id = name.bytes().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-        format!("arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{id:016x}")
+        format!("{}{name}/{id:016x}", self.arn_prefix())
+    }
+
+    /// What the ARNs of this account's and region's groups begin with.
+    pub(crate) fn arn_prefix(&self) -> String {
+        let Settings { region, account, .. } = &self.settings;
+        format!("arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/")
     }
 
     /// The ARN of the load balancer.

@@ -3,6 +3,7 @@
 use super::timeline::Timeline;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// AWS's limit for the tags of a resource.
 pub(crate) const MOST_TAGS: usize = 50;
@@ -48,11 +49,17 @@ impl Tags {
     }
 }
 
-/// Whether AWS allows this key and value: letters, digits, spaces and `_ . : / = + - @`. The prefix `aws:` is reserved.
+/// Whether AWS allows this key and value: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*` (ELBv2 API reference, Tag). The prefix `aws:` is
+/// reserved.
 pub(crate) fn is_legal(key: &str, value: &str) -> bool {
-    // AWS allows Unicode separators as spaces, but no tabs and line breaks: those are control characters.
-    let space = |c: char| c.is_whitespace() && !c.is_control();
-    let legal = |text: &str| text.chars().all(|c| c.is_alphanumeric() || space(c) || "_.:/=+-@".contains(c));
+    let of_a_class = |c: char| {
+        let class = c.general_category_group();
+        matches!(
+            class,
+            GeneralCategoryGroup::Letter | GeneralCategoryGroup::Separator | GeneralCategoryGroup::Number
+        )
+    };
+    let legal = |text: &str| text.chars().all(|c| of_a_class(c) || "_.:/=+-@".contains(c));
     let length = |text: &str| text.chars().count();
     !key.is_empty()
         && !key.starts_with("aws:")
@@ -70,8 +77,16 @@ mod tests {
     fn only_legal_tags_are_taken() {
         assert!(is_legal("node-agent/lease/i-1", "v1 p=held e=1 at=2026-01-01T00:00:00Z"));
         assert!(is_legal("k", ""));
-        for (key, value) in [("", "v"), ("aws:x", "v"), ("k", "a|b"), ("k", "{}"), ("k,", "v"), ("k", "a\nb")]
-        {
+        for (key, value) in [
+            ("", "v"),
+            ("aws:x", "v"),
+            ("k", "a|b"),
+            ("k", "{}"),
+            ("k,", "v"),
+            ("k", "a\nb"),
+            ("k", "\u{24d0}"),
+            ("k", "e\u{301}"),
+        ] {
             assert!(!is_legal(key, value), "{key} {value}");
         }
         assert!(!is_legal(&"k".repeat(129), "v"));

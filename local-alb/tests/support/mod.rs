@@ -20,7 +20,7 @@ pub(crate) const LAG: Duration = Duration::from_millis(100);
 
 /// A load balancer with a short lag, and checks that are quick as well.
 pub(crate) fn alb() -> LocalAlb {
-    LocalAlb::new(Settings { propagation_lag: LAG, ..Settings::default() })
+    LocalAlb::new(Settings { propagation_lag: LAG, keep_calls: true, ..Settings::default() })
 }
 
 pub(crate) fn group(name: &str, targets: &[(&str, u16)]) -> TargetGroupSettings {

@@ -41,6 +41,9 @@ pub(crate) async fn node(settings: &Settings) -> Result<Node, Complaint> {
 
 /// A client for the API, and its region. Works on machines that are not nodes.
 pub(crate) async fn reach(settings: &Settings) -> Result<(LoadBalancer, String), Complaint> {
+    if !crate::aws::config::is_a_stand_in() {
+        settings.check_for_aws().map_err(usage)?;
+    }
     let config = aws(settings, settings.region.clone()).await;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         return Err(usage(anyhow::anyhow!(

@@ -22,23 +22,32 @@ pub(crate) async fn config(region: Option<String>, api_timeout: Duration) -> Sdk
         Some(known) => Some(Region::new(known)),
         None => look_for_region().await,
     };
+    if region.is_none() {
+        // No call can be made. The SDK would look for the region again, and wait longer.
+        return SdkConfig::builder().build();
+    }
     let metadata = instance_metadata::metadata().build();
     let http_client = http_client::client();
     let provider = ProviderConfig::without_region().with_http_client(http_client.clone());
-    let credentials = DefaultCredentialsChain::builder().configure(provider);
-    let credentials = credentials.imds_client(metadata).region(region.clone());
+    let credentials = DefaultCredentialsChain::builder().configure(provider).imds_client(metadata);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(api_timeout)
         .build();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client)
-        .credentials_provider(credentials.build().await)
+        .credentials_provider(credentials.region(region.clone()).build().await)
         .region(region)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .load()
         .await
+}
+
+/// Whether another API than that of AWS is called, as the variables say that the SDK reads.
+pub(crate) fn is_a_stand_in() -> bool {
+    let names = ["AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", "AWS_ENDPOINT_URL"];
+    names.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
 }
 
 async fn look_for_region() -> Option<Region> {

@@ -3,6 +3,7 @@
 use super::{LeaseState, LeaseTag, Reading, tag};
 use crate::aws::target_group::TargetState;
 use std::collections::BTreeMap;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// The tags of one target group, by key.
 pub type Tags = BTreeMap<String, String>;
@@ -202,12 +203,17 @@ pub fn may_collect(tags: &Tags, targets: &[TargetState], id: &str) -> Result<Vec
 /// The tag value for a reason: characters that a tag may not contain become spaces, runs of spaces become one, and a long
 /// text is cut off. `None`: nothing is left.
 pub fn reason(text: &str) -> Option<String> {
-    let legal = |c: char| if c.is_alphanumeric() || "_.:/=+-@".contains(c) { c } else { ' ' };
+    // `char::is_alphanumeric` takes circled letters and combining marks, too, which AWS refuses.
+    let plain = |c: char| {
+        let class = c.general_category_group();
+        matches!(class, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
+    };
+    let legal = |c: char| if plain(c) || "_.:/=+-@".contains(c) { c } else { ' ' };
     let words: String = text.chars().map(legal).collect();
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let short: String = words.chars().take(tag::MAX_VALUE).collect();
     let short = short.trim_end();
-    short.chars().any(char::is_alphanumeric).then(|| short.to_owned())
+    short.chars().any(plain).then(|| short.to_owned())
 }
 
 #[cfg(test)]
@@ -293,6 +299,7 @@ mod tests {
     fn a_reason_is_reduced_to_what_a_tag_can_contain() {
         assert_eq!(reason("release day!  (don't)").as_deref(), Some("release day don t"));
         assert_eq!(reason("?!- ."), None);
+        assert_eq!(reason("\u{24d0} caf\u{e9} e\u{301}").as_deref(), Some("caf\u{e9} e"));
         assert_eq!(reason(&"x".repeat(300)).map(|reason| reason.len()), Some(255));
     }
 }

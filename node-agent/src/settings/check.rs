@@ -6,24 +6,6 @@ use std::time::Duration;
 /// A slower fleet would spread its first requests over days.
 const SLOWEST_FLEET: f64 = 0.001;
 
-/// Whose API it is. A stand-in answers sooner than AWS, so tests may use shorter times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Api {
-    /// AWS.
-    Aws,
-    /// Another endpoint is set.
-    StandIn,
-}
-
-impl Api {
-    /// As the variables say that the SDK reads.
-    pub(super) fn of_the_environment() -> Api {
-        let names = ["AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", "AWS_ENDPOINT_URL"];
-        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
-        if names.iter().any(|name| is_set(&name)) { Api::StandIn } else { Api::Aws }
-    }
-}
-
 type Bound = (&'static str, fn(&Settings) -> Length, Duration, &'static str);
 
 /// The shortest times with which the lease holds at AWS (docs/lease.md, "What it relies on").
@@ -35,11 +17,27 @@ const LEASE_NEEDS: [Bound; 3] = [
 ];
 
 impl Settings {
+    /// Whether the lease holds with these times at AWS. A stand-in answers sooner, so tests may use shorter ones.
+    ///
+    /// # Errors
+    /// [`SettingsError::Contradiction`], naming the setting and its limit.
+    pub fn check_for_aws(&self) -> Result<(), SettingsError> {
+        for (name, length, least, why) in LEASE_NEEDS {
+            if length(self).0 < least {
+                let least = Length(least);
+                return Err(SettingsError::Contradiction(format!(
+                    "{name} is shorter than {least}, {why}: set it to at least {least}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks each value, and those that depend on each other.
     ///
     /// # Errors
     /// [`SettingsError::Contradiction`], naming the settings and what to set.
-    pub(super) fn checked(self, api: Api) -> Result<Settings, SettingsError> {
+    pub(super) fn checked(self) -> Result<Settings, SettingsError> {
         let wrong = |text: &str| Err(SettingsError::Contradiction(text.to_owned()));
         if self.settle < self.staleness {
             return wrong(
@@ -50,12 +48,6 @@ impl Settings {
             return wrong(
                 "quarantine is not longer than api_timeout, so a call could take effect after it counts as lost: set it to more",
             );
-        }
-        for (name, length, least, why) in LEASE_NEEDS {
-            if api == Api::Aws && length(&self).0 < least {
-                let least = Length(least);
-                return wrong(&format!("{name} is shorter than {least}, {why}: set it to at least {least}"));
-            }
         }
         if self.reboot_command.is_empty() {
             return wrong("reboot_command is empty: name the program to run");

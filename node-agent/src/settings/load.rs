@@ -1,6 +1,5 @@
 //! Reads the settings.
 
-use super::check::Api;
 use super::{DEFAULT_FILE, Flags, Settings, SettingsError};
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,7 +24,7 @@ impl Settings {
         // Parse as settings first: the error points at the line.
         toml::from_str::<Settings>(&text).map_err(parse)?;
         let written: toml::Table = toml::from_str(&text).map_err(parse)?;
-        under(written, flags)?.try_into::<Settings>().map_err(parse)?.checked(Api::of_the_environment())
+        under(written, flags)?.try_into::<Settings>().map_err(parse)?.checked()
     }
 
     /// The flags over the defaults, for verbs that work without a usable file. `state_dir` is still read from the file, if
@@ -39,7 +38,7 @@ impl Settings {
         let mut written: toml::Table = toml::from_str(&text).unwrap_or_default();
         written.retain(|key, value| key == "state_dir" && value.is_str());
         let parse = |cause| SettingsError::Parse { path: path.into(), cause };
-        under(written, flags)?.try_into::<Settings>().map_err(parse)?.checked(Api::of_the_environment())
+        under(written, flags)?.try_into::<Settings>().map_err(parse)?.checked()
     }
 }
 

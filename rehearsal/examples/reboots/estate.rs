@@ -108,14 +108,21 @@ impl Estate {
         let (stop, stopped) = watch::channel(false);
         let load =
             generate(self.front_url.clone(), REQUESTS_PER_SECOND, clock, Arc::new(Tally::default()), stopped);
-        let load = tokio::spawn(load);
+        let load = load.context("failed to start the load generator")?;
         let most_out = Arc::new(AtomicUsize::new(0));
         let sampler = tokio::spawn(sample(self.alb.clone(), self.group.clone(), most_out.clone()));
         tokio::time::sleep(MARGIN).await;
         let played = chapter.await;
         tokio::time::sleep(MARGIN).await;
         stop.send_replace(true);
-        let requests = load.await?.context("failed to set up the load")?;
+        let load = load.await.context("the load generator failed")?.context("failed to set up the load")?;
+        let requests = &load.requests;
+        ensure!(
+            requests.len() == load.sent.len(),
+            "{} requests were sent, {} have a result",
+            load.sent.len(),
+            requests.len()
+        );
         sampler.abort();
         played?;
         let failed: Vec<Outcome> =
@@ -126,7 +133,7 @@ impl Estate {
             most_out <= MAX_UNAVAILABLE,
             "{most_out} nodes were out of service at once; the limit is {MAX_UNAVAILABLE}"
         );
-        let slowest = requests.iter().map(|request| request.ended - request.began).fold(0.0, f64::max);
+        let slowest = requests.iter().map(|request| request.ended - request.due).fold(0.0, f64::max);
         ensure!(slowest > 1.9, "no request was slow, so the chapter shows little");
         Ok(format!(
             "{title:<58} {:>6} {:>7} {most_out:>5} {:>5.0}",

@@ -50,6 +50,7 @@ impl Run {
 pub(crate) async fn estate() -> Estate {
     let alb = LocalAlb::new(local_alb::Settings {
         propagation_lag: Duration::from_millis(100),
+        keep_calls: true,
         ..Default::default()
     });
     let mut targets = Vec::new();

@@ -37,7 +37,7 @@ pub fn fleet() -> Builder {
         groups: vec!["web".into()],
         target_type: "instance".into(),
         protocol_version: "HTTP1".into(),
-        alb: local_alb::Settings::default(),
+        alb: local_alb::Settings { keep_calls: true, ..local_alb::Settings::default() },
         settings: Settings { target_groups: vec!["web".into()], ..Settings::default() },
         seed: 1,
         check_every: None,

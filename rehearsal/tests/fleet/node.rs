@@ -276,6 +276,12 @@ impl Node {
         self.stop.cancel();
     }
 
+    /// Whether the load balancer sends it requests through this group.
+    pub fn serves(&self, arn: &str) -> bool {
+        let targets = self.alb.targets(arn).into_iter().filter(|target| target.id == self.target_id);
+        targets.into_iter().any(|target| target.state == local_alb::TargetHealth::Healthy)
+    }
+
     /// The operation on record, while one is under way.
     pub fn operation(&self) -> Option<Operation> {
         journal::read(&self.settings.state_dir).unwrap().and_then(|record| record.operation)

@@ -41,7 +41,13 @@ async fn a_service_that_answers_only_the_load_balancer_is_not_taken_out() {
         is_untouched(
             &fleet,
             &ended,
-            &["the load balancer reports this node healthy", url, answer, "service_address", "health_url"],
+            &[
+                "the load balancer reports no fault of this node",
+                url,
+                answer,
+                "service_address",
+                "health_url",
+            ],
         );
         let seconds = began.elapsed().as_secs();
         assert!((10..12).contains(&seconds), "refused after {seconds} s");

@@ -1,7 +1,7 @@
 //! An account with more target groups than its bucket has calls for. None is named: one of them has the tag.
 
 use crate::fleet::{Builder, Fleet, fleet, logged};
-use local_alb::{Buckets, Faults, TargetGroupSettings};
+use local_alb::{Bucket, Buckets, Faults, TargetGroupSettings};
 use node_agent::record::Verdict;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,7 +24,10 @@ async fn a_search_that_is_throttled_goes_on_where_it_was() {
     let log = logged();
     let fleet = not_named().start().await;
     add_others(&fleet, 1200);
-    fleet.alb.set_faults(Faults { throttle: Some(Buckets::default()), ..Faults::default() });
+    // What AWS had until March 2026; its bucket of today is empty whenever something else in the account needs it.
+    let describe = Bucket { burst: 40.0, per_second: 10.0 };
+    let throttle = Some(Buckets { describe, ..Buckets::default() });
+    fleet.alb.set_faults(Faults { throttle, ..Faults::default() });
     let begun = Instant::now();
     let finished = fleet.nodes[0].finish(fleet.nodes[0].run(&["true"])).await;
     assert_eq!(finished.verdict, Verdict::Succeeded, "{finished:?}");
@@ -40,7 +43,7 @@ async fn a_search_that_is_throttled_goes_on_where_it_was() {
 async fn a_search_that_is_throttled_can_be_stopped() {
     let fleet = not_named().start().await;
     add_others(&fleet, 1200);
-    let none = local_alb::Bucket { burst: 30.0, per_second: 0.0 };
+    let none = Bucket { burst: 30.0, per_second: 0.0 };
     let throttle = Some(Buckets { describe: none, ..Buckets::default() });
     fleet.alb.set_faults(Faults { throttle, ..Faults::default() });
     let node = &fleet.nodes[0];

@@ -5,7 +5,6 @@ use crate::seeds::on_all_cores;
 use local_alb::{Bucket, Buckets, Fault, Faults};
 use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
-use node_agent::record::phase::Phase;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::OnceLock;
@@ -82,7 +81,7 @@ async fn survive(seed: u64) {
     for node in fleet.nodes.clone() {
         let (random, crashes) = (StdRng::seed_from_u64(random.random()), trouble.crashes);
         let span = tracing::error_span!("node", id = node.identity.instance_id);
-        tasks.spawn_local(maintained(node, random, crashes).instrument(span));
+        tasks.spawn_local(maintained(node, fleet.arn.clone(), random, crashes).instrument(span));
     }
     let vandal = trouble
         .wipes
@@ -100,7 +99,7 @@ async fn survive(seed: u64) {
 }
 
 /// One node until its maintenance has been done, however often its agent or the machine dies on the way.
-async fn maintained(node: Node, mut random: StdRng, mut crashes: u32) {
+async fn maintained(node: Node, arn: String, mut random: StdRng, mut crashes: u32) {
     for attempt in 0.. {
         let mut request = node.reboot();
         request.id = format!("{}-{attempt}", request.id);
@@ -119,10 +118,12 @@ async fn maintained(node: Node, mut random: StdRng, mut crashes: u32) {
                     crashes -= 1;
                     drop(driver);
                     sleep(Duration::from_secs(random.random_range(0..=120))).await;
-                    // A machine that crashes in service takes its service with it; no lease prevents that.
                     // Nothing on record: it died before it had begun.
-                    let Some(operation) = node.operation() else { return Box::pin(maintained(node, random, crashes)).await };
-                    let out = operation.left.is_some() && operation.phase != Phase::ReleaseLease;
+                    let Some(operation) = node.operation() else {
+                        return Box::pin(maintained(node, arn, random, crashes)).await;
+                    };
+                    // A machine that crashes in service takes its service with it; no lease prevents that.
+                    let out = operation.left.is_some() && !node.serves(&arn);
                     if out && random.random_bool(0.5) {
                         node.boot().await;
                     }

@@ -54,7 +54,8 @@ impl Stage {
             // Turned back at once it does not matter how long it would take; a driver that goes on has to get through.
             let slow = drives == Drives::ThisProcess && at == Phase::Drain;
             let floor = if slow { "60s" } else { "200ms" };
-            let estate = estate.configured("quarantine = \"2s\"\nhealth_passes = 1");
+            let estate =
+                estate.configured("quarantine = \"2s\"\napi_timeout = \"1900ms\"\nhealth_passes = 1");
             estate.configured_instead("drain_floor = \"500ms\"", &format!("drain_floor = \"{floor}\""))
         })
         .await;

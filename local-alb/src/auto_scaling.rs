@@ -23,20 +23,45 @@ impl LocalAlb {
         self.scaling_groups().get(name).map(|group| group.shown.clone())
     }
 
-    /// EnterStandby for one instance.
-    pub(crate) fn enter_standby(&self, name: &str, id: &str, decrement: bool) -> Result<(), String> {
+    /// UpdateAutoScalingGroup, as far as it changes sizes.
+    pub(crate) fn update_auto_scaling_group(
+        &self,
+        name: &str,
+        min: Option<usize>,
+        desired: Option<usize>,
+    ) -> Result<(), String> {
         let mut groups = self.scaling_groups();
-        let (group, state) = member(&mut groups, name, id)?;
-        if state != "InService" {
-            return Err(format!("The instance {id} is not in InService."));
-        }
-        if decrement && group.shown.desired <= group.shown.min {
+        let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
+        let (min, desired) = (min.unwrap_or(group.shown.min), desired.unwrap_or(group.shown.desired));
+        if desired < min {
             return Err(format!(
-                "AutoScalingGroup {name} has min-size={}, max-size=100, and desired-size={}. To place into standby 1 \
-                 instance, please update the AutoScalingGroup sizes appropriately.",
-                group.shown.min, group.shown.desired
+                "Desired capacity:{desired} must be between the specified min size:{min} and max size"
             ));
         }
+        (group.shown.min, group.shown.desired) = (min, desired);
+        Ok(())
+    }
+
+    /// EnterStandby: all of these instances, or none.
+    pub(crate) fn enter_standby(&self, name: &str, ids: &[&str], decrement: bool) -> Result<(), String> {
+        let mut groups = self.scaling_groups();
+        let group = all_in(&mut groups, name, ids, "InService")?;
+        if decrement && group.shown.desired < group.shown.min + ids.len() {
+            return Err(format!(
+                "AutoScalingGroup {name} has min-size={}, max-size=100, and desired-size={}. To place into standby {} \
+                 instance, please update the AutoScalingGroup sizes appropriately.",
+                group.shown.min,
+                group.shown.desired,
+                ids.len()
+            ));
+        }
+        drop(groups);
+        ids.iter().try_for_each(|id| self.enter_one(name, id, decrement))
+    }
+
+    fn enter_one(&self, name: &str, id: &str, decrement: bool) -> Result<(), String> {
+        let mut groups = self.scaling_groups();
+        let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
         group.shown.desired -= usize::from(decrement);
         group.shown.instances.insert(id.to_owned(), "EnteringStandby".to_owned());
         drop(groups);
@@ -51,16 +76,20 @@ impl LocalAlb {
         Ok(())
     }
 
-    /// ExitStandby for one instance.
-    pub(crate) fn exit_standby(&self, name: &str, id: &str) -> Result<(), String> {
+    /// ExitStandby: all of these instances, or none.
+    pub(crate) fn exit_standby(&self, name: &str, ids: &[&str]) -> Result<(), String> {
         let mut groups = self.scaling_groups();
-        let (group, state) = member(&mut groups, name, id)?;
-        if state != "Standby" {
-            return Err(format!("The instance {id} is not in Standby."));
-        }
+        let group = all_in(&mut groups, name, ids, "Standby")?;
         if group.shown.suspended.contains("Launch") {
             return Err("Cannot exit standby while the process Launch is suspended.".to_owned());
         }
+        drop(groups);
+        ids.iter().try_for_each(|id| self.exit_one(name, id))
+    }
+
+    fn exit_one(&self, name: &str, id: &str) -> Result<(), String> {
+        let mut groups = self.scaling_groups();
+        let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
         group.shown.desired += 1;
         group.shown.instances.insert(id.to_owned(), "Pending".to_owned());
         drop(groups);
@@ -106,14 +135,24 @@ impl LocalAlb {
     }
 }
 
-fn member<'a>(
+fn not_found(name: &str) -> String {
+    format!("AutoScalingGroup name not found - {name}")
+}
+
+/// The group, if all of these instances are in it and in this state.
+fn all_in<'a>(
     groups: &'a mut BTreeMap<String, Group>,
     name: &str,
-    id: &str,
-) -> Result<(&'a mut Group, String), String> {
-    let group = groups.get_mut(name).ok_or_else(|| format!("AutoScalingGroup name not found - {name}"))?;
-    let state = group.shown.instances.get(id).cloned();
-    let state =
-        state.ok_or_else(|| format!("The instance {id} is not part of Auto Scaling group {name}."))?;
-    Ok((group, state))
+    ids: &[&str],
+    wanted: &str,
+) -> Result<&'a mut Group, String> {
+    let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
+    for id in ids {
+        match group.shown.instances.get(*id) {
+            Some(state) if state == wanted => (),
+            Some(_) => return Err(format!("The instance {id} is not in {wanted}.")),
+            None => return Err(format!("The instance {id} is not part of Auto Scaling group {name}.")),
+        }
+    }
+    Ok(group)
 }

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Checks a target until its registration ends or the load balancer is dropped.
 async fn check(alb: Weak<Inner>, registration: NewRegistration) {
@@ -25,6 +25,8 @@ async fn check(alb: Weak<Inner>, registration: NewRegistration) {
         let Some(to_check) = alb.upgrade().and_then(|inner| LocalAlb(inner).to_check(&registration)) else {
             return;
         };
+        // From start to start, so that a target that hangs is not checked less often.
+        let began = Instant::now();
         let (id, port) = &registration.key;
         let seen = match to_check {
             ToCheck::Ask(script) => script(id, *port),
@@ -37,7 +39,7 @@ async fn check(alb: Weak<Inner>, registration: NewRegistration) {
         else {
             return;
         };
-        sleep(interval).await;
+        sleep_until(began + interval).await;
     }
 }
 

@@ -17,7 +17,7 @@ use quick_xml::{Reader, events::Event};
 use support::{alb, group, instance};
 use tower::ServiceExt;
 
-const ACTIONS: [&str; 10] = [
+const ACTIONS: [&str; 12] = [
     "DescribeTargetHealth",
     "RegisterTargets",
     "DeregisterTargets",
@@ -25,11 +25,13 @@ const ACTIONS: [&str; 10] = [
     "DescribeTargetGroupAttributes",
     "ModifyTargetGroupAttributes",
     "DescribeLoadBalancers",
+    "DescribeListeners",
+    "DescribeRules",
     "DescribeTags",
     "AddTags",
     "RemoveTags",
 ];
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "TargetGroupArn",
     "Targets.member.1.Id",
     "Targets.member.1.Port",
@@ -43,6 +45,8 @@ const NAMES: [&str; 13] = [
     "Marker",
     "Names.member.1",
     "LoadBalancerArn",
+    "ListenerArn",
+    "ListenerArns.member.1",
 ];
 
 fn answer(body: Vec<u8>) -> (u16, String) {
@@ -105,5 +109,33 @@ proptest! {
 /// Text, and numbers at the edges.
 fn parameter() -> impl Strategy<Value = String> {
     let edges = ["0", "1", "400", "65536", "4294967296", "18446744073709551615", "-1", ""];
-    prop_oneof![any::<String>(), prop::sample::select(edges.to_vec()).prop_map(str::to_owned)]
+    // With the real ARN, a request gets behind the first check.
+    let known = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/demo/", "i-0a000001", "80"];
+    let known = known.map(|text| text.replace("/demo/", &format!("/demo/{}", id_of_demo())));
+    prop_oneof![
+        any::<String>(),
+        prop::sample::select(edges.to_vec()).prop_map(str::to_owned),
+        prop::sample::select(known.to_vec()),
+    ]
+}
+
+/// The last part of the group's ARN, which depends on its name alone.
+fn id_of_demo() -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let arn = runtime.block_on(async { alb().create_target_group(group("demo", &[])).unwrap() });
+    arn.rsplit('/').next().unwrap().to_owned()
+}
+
+/// The strategy above does reach the actions: with the ARN alone, those that need no more succeed.
+#[test]
+fn a_request_with_the_real_arn_is_carried_out() {
+    let arn =
+        format!("arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/demo/{}", id_of_demo());
+    for action in ["DescribeTargetHealth", "DescribeTargetGroupAttributes"] {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", action)
+            .append_pair("Version", "2015-12-01")
+            .append_pair("TargetGroupArn", &arn);
+        assert_eq!(answer(form.finish().into_bytes()).0, 200, "{action}");
+    }
 }

@@ -78,6 +78,26 @@ async fn groups_are_found_by_arn_name_and_load_balancer() {
 }
 
 #[tokio::test]
+async fn a_group_in_use_has_a_listener_that_forwards_to_it() {
+    let (alb, client, arn) = with_group(group("one", &[])).await;
+    alb.create_target_group(TargetGroupSettings { load_balancer: false, ..group("two", &[]) }).unwrap();
+    let balancer = client.describe_load_balancers().send().await.unwrap().load_balancers()[0].clone();
+    let of = |arn: &str| client.describe_listeners().load_balancer_arn(arn).send();
+    let found = of(balancer.load_balancer_arn().unwrap()).await.unwrap();
+    let [listener] = found.listeners() else { panic!("{found:?}") };
+    assert_eq!(listener.default_actions()[0].target_group_arn(), Some(arn.as_str()));
+    let rules = client.describe_rules().listener_arn(listener.listener_arn().unwrap()).send().await.unwrap();
+    let [rule] = rules.rules() else { panic!("{rules:?}") };
+    assert_eq!((rule.is_default(), rule.priority()), (Some(true), Some("default")));
+    assert_eq!(rule.actions()[0].target_group_arn(), Some(arn.as_str()));
+    assert_eq!(code(of("arn:aws:nope").await), "LoadBalancerNotFound");
+    let unknown = client.describe_listeners().listener_arns("arn:aws:nope").send().await;
+    assert_eq!(code(unknown), "ListenerNotFound");
+    assert_eq!(code(client.describe_rules().listener_arn("arn:aws:nope").send().await), "ListenerNotFound");
+    assert_eq!(code(client.describe_listeners().send().await), "ValidationError");
+}
+
+#[tokio::test]
 async fn groups_come_in_pages() {
     let (alb, client, _) = with_group(group("a", &[])).await;
     for name in ["b", "c"] {

@@ -42,15 +42,20 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
             within(out, "member", |out| describe_one(out, model, arn, group));
         }
     });
-    let next = first.saturating_add(size);
-    if next < all.len() {
-        text(&mut out, "NextMarker", next.to_string());
-    }
+    next_marker(&mut out, first, size, all.len());
     Ok(out)
 }
 
+/// The marker of the next page, if there is one.
+pub(super) fn next_marker(out: &mut String, first: usize, size: usize, all: usize) {
+    let next = first.saturating_add(size);
+    if next < all {
+        text(out, "NextMarker", next.to_string());
+    }
+}
+
 /// The first entry of the requested page, and the page size.
-fn page(query: &Query) -> Result<(usize, usize), ApiError> {
+pub(super) fn page(query: &Query) -> Result<(usize, usize), ApiError> {
     let number = |name: &str, default: usize| match query.get(name) {
         None => Ok(default),
         Some(text) => text.parse().map_err(|_| ApiError::validation(format!("{name} '{text}' is not valid"))),
@@ -137,7 +142,11 @@ pub(super) fn describe_load_balancers(model: &Model, query: &Query) -> Answer {
     if asked.iter().any(|asked| *asked != arn && *asked != "local") {
         return Err(load_balancer_not_found());
     }
+    let (first, _) = page(query)?;
     let mut out = String::new();
+    if first > 0 {
+        return Ok("<LoadBalancers/>".to_owned());
+    }
     within(&mut out, "LoadBalancers", |out| {
         within(out, "member", |out| {
             text(out, "LoadBalancerArn", &arn);
@@ -160,6 +169,6 @@ pub(super) fn describe_load_balancers(model: &Model, query: &Query) -> Answer {
     Ok(out)
 }
 
-fn load_balancer_not_found() -> ApiError {
+pub(super) fn load_balancer_not_found() -> ApiError {
     ApiError::sender("LoadBalancerNotFound", "One or more load balancers not found")
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod auto_scaling;
 mod groups;
+mod listeners;
 mod query;
 mod service;
 mod tags;
@@ -117,6 +118,8 @@ impl LocalAlb {
             "DescribeTargetGroupAttributes" => groups::describe_attributes(&self.model(), query),
             "ModifyTargetGroupAttributes" => groups::modify_attributes(&mut self.model(), query),
             "DescribeLoadBalancers" => groups::describe_load_balancers(&self.model(), query),
+            "DescribeListeners" => listeners::describe(&self.model(), query),
+            "DescribeRules" => listeners::describe_rules(&self.model(), query),
             "DescribeTags" => tags::describe(&mut self.model(), now, query),
             "AddTags" => tags::add(&mut self.model(), now, query),
             "RemoveTags" => tags::remove(&mut self.model(), now, query),

@@ -1,10 +1,10 @@
 //! What ends a request before its response is complete: the idle time-out and the end of the deregistration delay.
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,11 +26,22 @@ pub(super) struct Activity {
     /// Microseconds after `began`. An atomic, because it is stored for every chunk of a body.
     last: Arc<AtomicU64>,
     idle_timeout: Duration,
+    /// The client has sent all of its request.
+    is_sent: Arc<AtomicBool>,
 }
 
 impl Activity {
     pub(super) fn new(idle_timeout: Duration) -> Activity {
-        Activity { began: Instant::now(), last: Arc::default(), idle_timeout }
+        Activity { began: Instant::now(), last: Arc::default(), idle_timeout, is_sent: Arc::default() }
+    }
+
+    /// The request is complete: from now on it is the target that is waited for.
+    pub(super) fn sent(&self) {
+        self.is_sent.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent.load(Ordering::Relaxed)
     }
 
     pub(super) fn heard(&self) {
@@ -67,6 +78,48 @@ pub(super) async fn ended_early(mut cut: watch::Receiver<Option<Instant>>, activ
             }
             () = changed => (),
         }
+    }
+}
+
+/// A request's body on its way to the target. Each chunk is a sign of life.
+pub(super) struct Sent {
+    body: Body,
+    activity: Activity,
+}
+
+impl Sent {
+    pub(super) fn new(body: Body, activity: Activity) -> Sent {
+        if body.is_end_stream() {
+            activity.sent();
+        }
+        Sent { body, activity }
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(ready) = &frame {
+            self.activity.heard();
+            if ready.is_none() || self.body.is_end_stream() {
+                self.activity.sent();
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -33,12 +33,18 @@ pub(super) fn rewrite(
     let headers = request.headers_mut();
     drop_hop_by_hop(headers);
     let client = connection.from.ip();
-    let before = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    let chain = before.map_or_else(|| client.to_string(), |before| format!("{before}, {client}"));
-    headers.insert("x-forwarded-for", HeaderValue::try_from(chain)?);
+    let mut chain: Vec<String> = forwarded(headers).map(ToOwned::to_owned).collect();
+    chain.push(client.to_string());
+    headers.insert("x-forwarded-for", HeaderValue::try_from(chain.join(", "))?);
     headers.insert("x-forwarded-port", HeaderValue::from(connection.port));
     headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
     Ok(())
+}
+
+/// The addresses of all `X-Forwarded-For` lines.
+pub(super) fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|address| !address.is_empty())
 }
 
 pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
@@ -74,13 +80,13 @@ mod tests {
 
     #[test]
     fn the_target_learns_where_a_request_came_from() {
-        let mut request =
-            Request::get("/a?b=c").header("x-forwarded-for", "10.0.0.9").body(Body::empty()).unwrap();
+        let request = Request::get("/a?b=c").header("x-forwarded-for", "10.0.0.8");
+        let mut request = request.header("x-forwarded-for", "10.0.0.9").body(Body::empty()).unwrap();
         let connection = Connection { from: "127.0.0.1:50000".parse().unwrap(), port: 8000 };
         rewrite(&mut request, "127.0.0.2:80".parse().unwrap(), connection).unwrap();
         assert_eq!(request.uri(), "http://127.0.0.2:80/a?b=c");
         let header = |name| request.headers()[name].to_str().unwrap();
-        assert_eq!(header("x-forwarded-for"), "10.0.0.9, 127.0.0.1");
+        assert_eq!(header("x-forwarded-for"), "10.0.0.8, 10.0.0.9, 127.0.0.1");
         assert_eq!((header("x-forwarded-port"), header("x-forwarded-proto")), ("8000", "http"));
     }
 }

@@ -6,12 +6,11 @@ mod headers;
 use crate::load_balancer::LocalAlb;
 use crate::serve::Connection;
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{self, HeaderValue};
-use axum::http::{Request, Response, StatusCode, Version};
-use ending::{Activity, Early, InFlight, Relayed, ended_early};
-use http_body_util::BodyExt;
+use axum::http::{Method, Request, Response, StatusCode, Version};
+use ending::{Activity, Early, InFlight, Relayed, Sent, ended_early};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -23,6 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// AWS's limit for the addresses in `X-Forwarded-For` (ALB user guide, "HTTP 463").
+const MOST_FORWARDED: usize = 30;
 
 #[derive(Clone)]
 struct Listener {
@@ -44,6 +46,8 @@ pub(crate) fn router(alb: LocalAlb, arn: &str) -> Router {
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(idle_timeout)
+        // A request on a connection that the target has just closed is lost, as it is on AWS.
+        .retry_canceled_requests(false)
         .build(connector);
     let listener = Listener { alb, arn: arn.into(), client, turn: Arc::default() };
     Router::new().fallback(forward).with_state(listener)
@@ -62,19 +66,26 @@ async fn forward(
     ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request<Body>,
 ) -> Response<Body> {
+    if request.method() == Method::TRACE {
+        return failure(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not allowed");
+    }
+    if headers::forwarded(request.headers()).count() > MOST_FORWARDED {
+        let status = StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST);
+        return failure(status, "X-Forwarded-For has more than 30 addresses");
+    }
     let chosen = match listener.choose() {
         Ok(chosen) => chosen,
         Err(why) => return failure(StatusCode::SERVICE_UNAVAILABLE, why),
     };
     let activity = Activity::new(chosen.idle_timeout);
-    let mut request = heard(request, &activity);
+    let mut request = request.map(|body| Body::new(Sent::new(body, activity.clone())));
     if headers::rewrite(&mut request, chosen.authority, connection).is_err() {
         return failure(StatusCode::BAD_REQUEST, "the request line cannot be forwarded");
     }
     let mut early = Box::pin(ended_early(chosen.cut, activity.clone()));
     let answer = tokio::select! {
         answer = listener.client.request(request) => answer,
-        early = &mut early => return too_early(early),
+        early = &mut early => return too_early(early, &activity),
     };
     match answer {
         Ok(answer) => {
@@ -83,7 +94,9 @@ async fn forward(
         }
         Err(error) => {
             tracing::debug!("a request to {} failed: {error:?}", chosen.authority);
-            if connect_timed_out(&error) {
+            if of_the_client(&error) {
+                failure(StatusCode::BAD_REQUEST, "the body of the request broke off or cannot be read")
+            } else if connect_timed_out(&error) {
                 failure(StatusCode::GATEWAY_TIMEOUT, "the target did not accept the connection in time")
             } else {
                 failure(StatusCode::BAD_GATEWAY, "the target refused or closed the connection")
@@ -114,26 +127,19 @@ impl Listener {
 }
 
 /// The response to a request that ended before the target's response began.
-fn too_early(early: Early) -> Response<Body> {
+fn too_early(early: Early, activity: &Activity) -> Response<Body> {
     let status = match early {
+        Early::Silence if !activity.is_sent() => StatusCode::REQUEST_TIMEOUT,
         Early::Silence => StatusCode::GATEWAY_TIMEOUT,
         Early::DelayElapsed => StatusCode::BAD_GATEWAY,
     };
     failure(status, &early.to_string())
 }
 
-/// Every chunk of the request's body resets the idle time-out.
-fn heard(request: Request<Body>, activity: &Activity) -> Request<Body> {
-    if request.body().is_end_stream() {
-        return request;
-    }
-    let activity = activity.clone();
-    request.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            activity.heard();
-            frame
-        }))
-    })
+/// Whether the client's body failed, and not the target.
+fn of_the_client(error: &Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user))
 }
 
 /// Distinguishes a connection that was refused from one that timed out.

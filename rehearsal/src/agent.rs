@@ -14,7 +14,7 @@ pub(crate) const TARGET_GROUP: &str = "rehearsal";
 /// Writes the settings file that `node-agent --config` reads.
 ///
 /// The times are short, so that a rehearsal takes about a minute: the load balancer on loopback applies a deregistration
-/// after one second instead of several.
+/// after one second instead of several, and a call of an agent that was killed takes effect at once or never.
 pub(crate) fn write_settings(place: &Place) -> io::Result<()> {
     std::fs::write(settings_path(place), settings(place))
 }
@@ -36,6 +36,7 @@ drain_floor = "3s"
 quiet_period = "1s"
 staleness = "100ms"
 settle = "200ms"
+quarantine = "6s"
 lease_poll = "500ms"
 health_interval = "300ms"
 fleet_rate = 20.0

@@ -75,8 +75,21 @@ impl Attributes {
             return Err(format!("Target group attribute key '{key}' is not recognized"));
         }
         allowed(key).permits(key, value)?;
+        if has_no_effect(key, value) {
+            return Err(format!("'{key}' = '{value}' has no effect in this stand-in: leave it as it is"));
+        }
         self.0.insert(key.to_owned(), value.to_owned());
         Ok(())
+    }
+}
+
+/// What AWS does and this stand-in does not: refused, so that no test relies on it.
+fn has_no_effect(key: &str, value: &str) -> bool {
+    match key {
+        "stickiness.enabled" => value == "true",
+        "load_balancing.algorithm.type" => value != "round_robin",
+        "load_balancing.algorithm.anomaly_mitigation" => value == "on",
+        _ => false,
     }
 }
 
@@ -162,6 +175,14 @@ mod tests {
             (FAIL_OVER_COUNT, "0"),
         ] {
             assert!(attributes.set(key, bad).is_err(), "{key}={bad}");
+        }
+        for (key, value) in
+            [("stickiness.enabled", "true"), ("load_balancing.algorithm.type", "least_outstanding_requests")]
+        {
+            assert!(
+                attributes.set(key, value).unwrap_err().contains("has no effect in this stand-in"),
+                "{key}"
+            );
         }
         assert!(attributes.set(FAIL_OPEN_COUNT, "off").is_err());
         assert!(attributes.set(FAIL_OPEN_PERCENTAGE, "101").is_err());

@@ -1,14 +1,16 @@
 //! The service over a real socket: what a client sees while it stops.
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 use hello_service::{Ended, Settings, serve};
 use reqwest::{Client, Response, StatusCode};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 /// A hang is a failure.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by panicking")]
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::process::ExitStatusExt,
     process::{Child, Command, Output, Stdio},
 };
 
@@ -34,6 +36,25 @@ fn sigterm_ends_it_in_order() {
     child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
     assert!(rest.contains("all requests were answered"), "{rest}");
+}
+
+#[test]
+fn a_second_signal_ends_a_lame_duck_at_once() {
+    let (mut child, address) = listening();
+    // Somebody is connected, so it would stay for its 15 s.
+    let mut connection = TcpStream::connect(&address).unwrap();
+    let signal = || Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(signal().success());
+    let mut answer = || {
+        connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let mut seen = [0; 12];
+        connection.read_exact(&mut seen).unwrap();
+        connection = TcpStream::connect(&address).unwrap();
+        seen
+    };
+    assert!((0..10_000).any(|_| &answer() == b"HTTP/1.1 503"), "it goes on as before");
+    assert!(signal().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 
 #[test]

@@ -31,7 +31,7 @@ async fn answer_to(front: &Front, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.unwrap();
     let mut seen = Vec::new();
     while !seen.contains(&b'\n') {
-        let read = timeout(LIMIT, stream.read_buf(&mut seen)).await.expect("no answer").unwrap();
+        let read = timeout(LIMIT, stream.read_buf(&mut seen)).await.unwrap().unwrap();
         if read == 0 {
             break;
         }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Above the interval times the unhealthy threshold, which is 2.
-const LAME_DUCK: Duration = Duration::from_millis(1200);
+const LAME_DUCK: Duration = Duration::from_millis(700);
 const CLIENTS: usize = 24;
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -122,6 +122,8 @@ async fn a_machine_that_never_goes_down_halts_after_fifteen_minutes() {
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 1);
     until(|| lease(&fleet).contains("p=halted")).await;
     assert_eq!(fleet.alb.instances_out(&fleet.arn), 1);
+    let told = node.machine.notified.lock().unwrap().clone();
+    assert!(told.len() == 1 && told[0].contains("\"event\":\"halted\""), "{told:?}");
     log.says("gave up");
 }
 
@@ -269,7 +271,9 @@ async fn the_mark_of_a_halt_is_made_up_for_once_the_api_answers() {
     node.service.set(Some(503));
     fleet.alb.script("AddTags", Fault::Refused, 6);
     until(|| node.phase() == Some(Phase::Halted)).await;
+    assert!(lease(&fleet).contains("p=held"), "{}", lease(&fleet));
     until(|| lease(&fleet).contains("p=halted")).await;
+    assert_eq!(fleet.calls("AddTags").iter().filter(|call| call.answer == "Refused").count(), 6);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -50,6 +50,8 @@ pub struct FakeMachine {
     pub lacks: Mutex<Option<String>>,
     /// When logind is to shut it down.
     pub scheduled: Mutex<Option<Timestamp>>,
+    /// `notify_command` hangs until its time is up.
+    pub nobody_is_told: AtomicBool,
     /// What people were told.
     pub notified: Mutex<Vec<String>>,
     /// Called at everything that it is told.
@@ -82,6 +84,7 @@ impl Default for FakeMachine {
             lacks: Mutex::default(),
             scheduled: Mutex::default(),
             notified: Mutex::default(),
+            nobody_is_told: false.into(),
             told: Mutex::default(),
         }
     }
@@ -146,9 +149,14 @@ impl Machine for FakeMachine {
         self.ended_scopes.lock().unwrap().push(scope.to_owned());
     }
 
-    async fn tell(&self, _: &[String], message: &str, _: Duration) -> Result<(), MachineError> {
+    async fn tell(&self, _: &[String], message: &str, limit: Duration) -> Result<(), MachineError> {
         self.notified.lock().unwrap().push(message.to_owned());
-        Ok(())
+        if !self.nobody_is_told.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        tokio::time::sleep(limit).await;
+        let cause = format!("timed out after {} s and was stopped", limit.as_secs());
+        Err(MachineError { what: "notify with `tell`".into(), cause })
     }
 
     async fn reboot_required(&self) -> RebootRequired {

@@ -1,10 +1,12 @@
 //! What people are told, and that it is the first thing that went wrong.
 
-use crate::fleet::{Builder, finished, fleet};
+use crate::fleet::{Builder, finished, fleet, logged};
 use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::Instant;
 
 fn told() -> Builder {
     fleet().settings(|s| s.notify_command = vec!["tell".into()])
@@ -50,4 +52,25 @@ async fn the_first_thing_that_went_wrong_is_the_reason_in_the_end() {
     let ended = finished(node.resume().await);
     assert_eq!(ended.verdict, Verdict::FailedButRestored);
     assert_eq!(ended.reason.as_deref(), Some("run_command: the command exited with 3"));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_notify_command_that_hangs_has_thirty_seconds_and_changes_nothing() {
+    let log = logged();
+    let fleet = told().start().await;
+    let node = &fleet.nodes[0];
+    node.machine.nobody_is_told.store(true, Ordering::Relaxed);
+    *node.machine.command.lock().unwrap() = (Duration::from_secs(5), 3);
+    let began = Instant::now();
+    let ended = node.finish(node.run(&["patch"])).await;
+    let hung = began.elapsed();
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::FailedButRestored, 1));
+    log.says("failed to notify with `tell`: timed out after 30 s");
+
+    node.machine.nobody_is_told.store(false, Ordering::Relaxed);
+    let began = Instant::now();
+    let again = node.finish(node.run(&["patch"])).await;
+    assert_eq!((again.verdict, again.exit_code), (ended.verdict, ended.exit_code));
+    let longer = hung.saturating_sub(began.elapsed());
+    assert!((25..=35).contains(&longer.as_secs()), "{longer:?}");
 }

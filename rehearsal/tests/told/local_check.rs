@@ -43,7 +43,8 @@ async fn a_check_that_cannot_be_made_keeps_the_node_in_service_and_names_the_url
     let estate = estate().await.configured(QUICK);
     let url = format!("https://ops:secret@127.0.0.1:{old}/healthz");
     let shown = format!("https://127.0.0.1:{old}/healthz did not answer");
-    let parts = [&*shown, "reports this node healthy", "service_address", "health_url", "ProtocolVersion"];
+    let parts =
+        [&*shown, "reports no fault of this node", "service_address", "health_url", "ProtocolVersion"];
     let no = estate.agent(&["--health-url", &url, "check", "--start"]).await;
     no.says(1, &parts);
     let refused = estate.agent(&["--health-url", &url, "maintain", "--", "true"]).await;

@@ -127,6 +127,7 @@ async fn in_an_auto_scaling_group_a_node_drains_before_a_plain_reboot_whatever_a
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_named_target_group_that_does_not_exist_keeps_no_other_from_being_drained() {
+    let log = logged();
     for how in [GoingDown::Reboot, GoingDown::PowerOff] {
         let fleet = fleet().start().await;
         let mut node = fleet.nodes[0].clone();
@@ -138,6 +139,7 @@ async fn a_named_target_group_that_does_not_exist_keeps_no_other_from_being_drai
         assert_eq!(fleet.leases().len(), usize::from(how == GoingDown::Reboot));
         boots_and_is_back(&fleet, 0).await;
     }
+    log.says("leaving the other groups");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -1,6 +1,6 @@
 //! Somebody else moves our target or removes our tag.
 
-use crate::fleet::{PORT, finished, fleet, logged, until};
+use crate::fleet::{PORT, finished, fleet, logged, until, within};
 use local_alb::Fault;
 use node_agent::record::phase::{Outcome, Phase};
 use node_agent::record::{RebootWhen, Verdict};
@@ -75,16 +75,18 @@ async fn registered_by_somebody_else_while_too_few_are_left_it_stays_and_gives_u
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_lease_wiped_while_out_is_written_again() {
+    let log = logged();
     let fleet = fleet().start().await;
     let node = &fleet.nodes[0];
     *node.machine.command.lock().unwrap() = (Duration::from_secs(300), 0);
     let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
     let key = format!("node-agent/lease/{}", node.identity.instance_id);
     fleet.alb.remove_tag(&fleet.arn, &key);
-    sleep(Duration::from_secs(60)).await;
+    within(Duration::from_secs(31), || fleet.lease(0).is_some()).await;
     assert!(fleet.alb.tags(&fleet.arn)[&key].contains("p=held"));
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     fleet.assert_restored();
+    log.says("was removed while this node is out: writing it again");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -111,7 +113,7 @@ async fn a_lease_turned_into_a_tag_without_a_slot_while_out_is_written_again() {
         let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
         let before = fleet.lease(0).unwrap();
         fleet.alb.set_tag(&fleet.arn, &fleet.lease_key(0), turned);
-        sleep(Duration::from_secs(60)).await;
+        within(Duration::from_secs(31), || fleet.lease(0).as_deref() != Some(turned)).await;
         let after = fleet.lease(0).unwrap();
         assert!(after.contains("p=held") && after != before, "a nonce that is not confirmed: {after}");
         assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);

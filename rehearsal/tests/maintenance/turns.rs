@@ -133,4 +133,5 @@ async fn without_the_permission_to_write_tags_it_ends_and_says_so() {
     let finished = fleet.nodes[0].finish(fleet.nodes[0].run(&["patch"])).await;
     assert_eq!((finished.verdict, finished.exit_code), (Verdict::NothingChanged, 2), "{finished:?}");
     assert!(finished.reason.unwrap().contains("AccessDenied"));
+    assert_eq!(fleet.calls("DeregisterTargets").len(), 0);
 }

@@ -41,7 +41,7 @@ async fn after_a_power_cut_in_the_drain_a_node_that_was_registered_again_only_co
     node.boot().await;
     // Its clock goes on: the window is over.
     let done = goes_on(&fleet, node).await;
-    assert_eq!(done.verdict, Verdict::FailedButRestored);
+    assert_eq!((done.verdict, done.exit_code), (Verdict::FailedButRestored, 1));
     assert!(done.reason.unwrap().contains("the machine went down before the command was started"));
     assert!(node.machine.ran.lock().unwrap().is_empty());
     assert_eq!(node.machine.reboots.load(Ordering::Relaxed), 0);
@@ -75,9 +75,11 @@ async fn in_the_same_boot_a_pending_deregistration_is_not_sent_after_the_window(
     until(|| node.operation().is_some_and(|operation| operation.has_sent())).await;
     running.abort();
     let _ = running.await;
+    let sent = fleet.calls("DeregisterTargets").len();
     sleep(Duration::from_secs(600)).await;
     let done = goes_on(&fleet, node).await;
     assert_eq!((done.verdict, done.turned_back), (Verdict::FailedButRestored, Some(TurnedBack::WindowOver)));
+    assert_eq!((done.exit_code, fleet.calls("DeregisterTargets").len()), (1, sent));
     assert!(node.machine.ran.lock().unwrap().is_empty());
     fleet.assert_restored();
     log.says("the time given by --not-after has passed");
@@ -102,7 +104,7 @@ async fn in_the_same_boot_a_node_registered_again_leaves_only_while_a_client_wai
         assert_eq!(node.machine.ran.lock().unwrap().len(), usize::from(waits));
         assert_eq!(fleet.calls("DeregisterTargets").len(), 1 + usize::from(waits));
         let expected = if waits { None } else { Some(TurnedBack::AskerGone) };
-        assert_eq!(done.turned_back, expected, "{done:?}");
+        assert_eq!((done.turned_back, done.exit_code), (expected, u8::from(!waits)), "{done:?}");
         assert!(is_registered(&fleet, 0, PORT));
         drop(client);
     }

@@ -73,6 +73,10 @@ async fn the_fourth_time_people_are_told_and_a_drained_node_stays_registered() {
     let told = node.machine.notified.lock().unwrap().clone();
     assert!(told[0].contains("for the 4th time; find out what registers it"), "{told:?}");
     assert_eq!(told.len(), 1);
+    sleep(Duration::from_secs(3600)).await;
+    let told = node.machine.notified.lock().unwrap().clone();
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains("\"event\":\"registered\"")), "{told:?}");
+    assert_eq!(fleet.leases().len(), 1);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -1,6 +1,6 @@
 //! The driver that cannot go on: it tells people, answers those who ask, and stays.
 
-use crate::estate::until;
+use crate::estate::{NODE, until};
 use crate::machine::{Machine, machine_with};
 use node_agent::record::journal;
 use std::time::Duration;
@@ -103,6 +103,31 @@ async fn once_the_record_is_repaired_the_driver_goes_on_by_itself() {
     machine.until(|| machine.log().matches("drained: waiting for a request to continue").count() == 2).await;
     machine.agent(&["rejoin"]).await.says(0, &["succeeded"]);
     machine.assert_restored();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_credentials_or_certificates_after_a_boot_people_are_told() {
+    for (name, value, endpoint, reason) in [
+        ("AWS_ACCESS_KEY_ID", "", "http://127.0.0.1:9", "failed to get AWS credentials"),
+        ("SSL_CERT_FILE", "/dev/null", "https://127.0.0.1:9", "this machine has no CA certificates"),
+    ] {
+        let mut machine = machine().await;
+        machine.agent(&["drain"]).await.says(0, &["drained"]);
+        // Who it is, it is told; and nothing else.
+        machine.set("NODE_AGENT_INSTANCE_ID", NODE.to_owned());
+        machine.set("AWS_REGION", "us-east-1".to_owned());
+        machine.set("SSL_CERT_DIR", "/nonexistent".to_owned());
+        machine.set("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", endpoint.to_owned());
+        match value {
+            "" => machine.set("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            value => machine.set(name, value.to_owned()),
+        }
+        std::fs::remove_file(machine.file("state/record.json")).unwrap();
+        machine.reboot().await;
+        is_stuck(&machine, reason).await;
+        assert_eq!(machine.estate.alb.instances_out(&machine.estate.arn), 1);
+        assert!(machine.estate.lease_of(1).is_some(), "the lease is kept");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

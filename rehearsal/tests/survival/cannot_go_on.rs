@@ -27,9 +27,12 @@ enum Reason {
     DiskFull,
     /// The record is gone, and with it the ports.
     RecordLost,
+    /// After a boot there is no metadata service, there are no credentials or no CA certificates.
+    NobodyAnswers,
 }
 
-const REASONS: [Reason; 4] = [Reason::Damaged, Reason::Newer, Reason::DiskFull, Reason::RecordLost];
+const REASONS: [Reason; 5] =
+    [Reason::Damaged, Reason::Newer, Reason::DiskFull, Reason::RecordLost, Reason::NobodyAnswers];
 
 impl Reason {
     fn said(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Reason {
             Reason::Newer => "Install the newer node-agent again",
             Reason::DiskFull => "failed to write the record",
             Reason::RecordLost => "its ports are unknown",
+            Reason::NobodyAnswers => "failed to get the instance id",
         }
     }
 
@@ -51,6 +55,7 @@ impl Reason {
             }
             Reason::DiskFull => points.fill_disk(0),
             Reason::RecordLost => std::fs::remove_file(record).unwrap(),
+            Reason::NobodyAnswers => (),
         }
     }
 }
@@ -67,6 +72,7 @@ async fn attempt(play: &Play, reason: Reason) -> Result<Ended, String> {
             Ended::Stuck(why) => Err(why),
             ended => Ok(ended),
         },
+        Reason::NobodyAnswers => Err("failed to get the instance id".to_owned()),
         Reason::RecordLost => match node.lost().await {
             Ok(Some(driver)) => Ok(play.goes_on(driver).await),
             Ok(None) => Ok(Ended::NotBegun),
@@ -81,7 +87,7 @@ async fn stopped_at(kind: Kind, stop: usize, reason: Reason) -> bool {
     let play = Play::new(kind, Points::stopping_at(&[stop]), Death::Killed).await;
     play.until_stopped().await;
     let node = &play.fleet.nodes[0];
-    if play.points.passed().last() == Some(&Point::AfterReboot) {
+    if play.points.passed().last() == Some(&Point::AfterReboot) || reason == Reason::NobodyAnswers {
         node.boot().await;
     }
     let record = node.settings.state_dir.join("record.json");
@@ -110,6 +116,7 @@ async fn stopped_at(kind: Kind, stop: usize, reason: Reason) -> bool {
         match reason {
             Reason::Damaged | Reason::Newer => std::fs::write(&record, &whole).unwrap(),
             Reason::DiskFull => play.points.clear_disk(),
+            Reason::NobodyAnswers => (),
             Reason::RecordLost => {
                 for (arn, port) in play.before.pairs() {
                     play.fleet.alb.register(arn, &node.target_id, port);

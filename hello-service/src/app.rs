@@ -172,9 +172,12 @@ mod tests {
             let app = app.clone();
             async move { ask(&app, "/?delay_ms=60000").await }
         });
-        while ask(&app, "/in-flight").await.1 != "1" {
-            tokio::task::yield_now().await;
-        }
+        let begun = async {
+            while ask(&app, "/in-flight").await.1 != "1" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), begun).await.unwrap();
         slow.abort();
         assert!(slow.await.is_err());
         assert_eq!(ask(&app, "/in-flight").await.1, "0");

@@ -99,7 +99,9 @@ impl LocalAlb {
         let NewRegistration { arn, key, registration } = registration;
         let TargetGroup { settings, targets, .. } = model.groups.get_mut(arn)?;
         let target = targets.get_mut(key).filter(|target| target.registration == *registration)?;
-        target.checked(Instant::now(), seen, &settings.health_check);
-        Some(settings.health_check.interval)
+        let (now, interval) = (Instant::now(), settings.health_check.interval);
+        target.checked(now, seen, &settings.health_check);
+        model.count_out(now, arn);
+        Some(interval)
     }
 }

@@ -35,6 +35,7 @@ impl LocalAlb {
             .iter_mut()
             .filter(|((id, _), _)| id == instance_id)
             .for_each(|(_, t)| t.deregister(now, delay));
+        model.count_out(now, arn);
     }
 
     /// Shifts traffic away from a zone. Its targets report this administrative override, such as `zonal_shift_active`.

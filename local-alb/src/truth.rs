@@ -39,6 +39,21 @@ impl LocalAlb {
         self.model().instances_out(Instant::now(), arn)
     }
 
+    /// From now on, counts at each change how many instances of a group are not in service.
+    pub fn watch_most_out(&self, arn: &str) {
+        let now = Instant::now();
+        let mut model = self.model();
+        let out = model.instances_out(now, arn);
+        if let Some(group) = model.groups.get_mut(arn) {
+            group.most_out = Some(out);
+        }
+    }
+
+    /// The most instances of a group that were not in service at one time since [`LocalAlb::watch_most_out`].
+    pub fn most_out(&self, arn: &str) -> usize {
+        self.model().groups.get(arn).and_then(|group| group.most_out).unwrap_or_default()
+    }
+
     /// The current tags of a group.
     pub fn tags(&self, arn: &str) -> BTreeMap<String, String> {
         self.model().groups.get(arn).map(|group| group.tags.now(Instant::now())).unwrap_or_default()

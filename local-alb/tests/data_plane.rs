@@ -120,3 +120,20 @@ async fn no_socket_is_opened_to_an_address_outside_loopback() {
         assert!(why.contains("loopback"), "{why}");
     }
 }
+
+#[tokio::test]
+async fn the_most_that_are_out_at_a_time_are_counted_at_each_change() {
+    let (a, b) = (service("a", StatusCode::OK).await, service("b", StatusCode::OK).await);
+    let front = Front::new(alb(), &[("i-0a000001", a.port), ("i-0a000002", b.port)]).await.healthy().await;
+    assert_eq!(front.alb.most_out(&front.arn), 0, "nobody watches");
+    front.alb.watch_most_out(&front.arn);
+    assert_eq!(front.alb.most_out(&front.arn), 0);
+    front.alb.deregister(&front.arn, "i-0a000001", a.port);
+    assert_eq!(front.alb.most_out(&front.arn), 1);
+    front.alb.deregister(&front.arn, "i-0a000002", b.port);
+    // Both are back before anybody could have looked.
+    front.alb.register(&front.arn, "i-0a000001", a.port);
+    front.alb.register(&front.arn, "i-0a000002", b.port);
+    let front = front.healthy().await;
+    assert_eq!(front.alb.most_out(&front.arn), 2);
+}

@@ -131,8 +131,9 @@ async fn play_all(settings: &Settings) -> anyhow::Result<Report> {
         },
         ..Report::default()
     };
-    for &scenario in scenarios(settings.play) {
-        let outcome = scenario::play(scenario, settings)
+    let scenarios = scenarios(settings.play);
+    for (number, &scenario) in (1..).zip(scenarios) {
+        let outcome = scenario::play(scenario, settings, (number, scenarios.len()))
             .await
             .with_context(|| format!("failed to play the scenario {scenario}"))?;
         match scenario {

@@ -37,7 +37,7 @@ pub(crate) struct Watched {
 /// The result of the sampling.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
-    /// The most nodes that were out of service in one sample.
+    /// The most nodes that were out of service at one time, as the load balancer counts at each change.
     pub max_nodes_out: usize,
     /// When each node was out of service, in the order of the nodes.
     pub out_of_rotation: Vec<Vec<Span>>,
@@ -46,6 +46,7 @@ pub(crate) struct Samples {
 /// Samples until `stop` is true.
 pub(crate) async fn sample(watched: Watched, mut view: View, mut stop: watch::Receiver<bool>) -> Samples {
     let mut samples = Samples { max_nodes_out: 0, out_of_rotation: vec![Vec::new(); watched.nodes.len()] };
+    watched.alb.watch_most_out(&watched.target_group);
     let mut rates = Rates::new();
     let mut shown = Instant::now();
     let mut previous = watched.clock.now();
@@ -67,12 +68,12 @@ pub(crate) async fn sample(watched: Watched, mut view: View, mut stop: watch::Re
         }
     }
     view.close();
+    samples.max_nodes_out = watched.alb.most_out(&watched.target_group);
     samples
 }
 
 impl Samples {
     fn add(&mut self, watched: &Watched, previous: f64, now: f64) {
-        self.max_nodes_out = self.max_nodes_out.max(watched.alb.instances_out(&watched.target_group));
         for ((place, _), spans) in watched.nodes.iter().zip(&mut self.out_of_rotation) {
             if !in_service(&watched.alb, &watched.target_group, place) {
                 extend(spans, previous, now);

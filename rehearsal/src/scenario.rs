@@ -36,6 +36,8 @@ const TAIL: Duration = Duration::from_millis(1500);
 const PAUSE: Duration = Duration::from_millis(500);
 /// At the default rate, a little more than 5,000 requests.
 const LEAST_LOAD: Duration = Duration::from_secs(26);
+/// What a maintenance takes beside its reboot here, about; only for the view.
+const BESIDE_A_REBOOT: Duration = Duration::from_secs(6);
 /// Time limit for a scenario, without the reboots.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -61,6 +63,16 @@ impl fmt::Display for Scenario {
 }
 
 impl Scenario {
+    /// How long it takes, about: the reboots, and what comes with each of them.
+    fn about(self, settings: &Settings) -> Duration {
+        let beside = match self {
+            Self::Naive => PAUSE,
+            Self::Graceful => BESIDE_A_REBOOT,
+        };
+        let reboots = (settings.reboot_time() + beside) * u32::from(settings.nodes);
+        (WARM_UP + reboots + TAIL).max(LEAST_LOAD)
+    }
+
     fn explained(self) -> &'static str {
         match self {
             Self::Naive => "reboots each node in turn without telling the load balancer",
@@ -76,10 +88,20 @@ struct Ending {
     problem: Option<String>,
 }
 
-/// Plays `scenario` on a new fleet.
-pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Result<report::Scenario> {
+/// Plays `scenario` on a new fleet. `place` says which of how many it is.
+pub(crate) async fn play(
+    scenario: Scenario,
+    settings: &Settings,
+    place: (usize, usize),
+) -> anyhow::Result<report::Scenario> {
     let directory = settings.directory.join(scenario.to_string());
-    let _ = writeln!(io::stderr(), "{scenario}: {}; logs in {}", scenario.explained(), directory.display());
+    let (number, of) = place;
+    let _ = writeln!(
+        io::stderr(),
+        "{number} of {of}, {scenario}: {}; logs in {}",
+        scenario.explained(),
+        directory.display()
+    );
     let (fleet, nodes) = Fleet::start(&directory, settings).await?;
 
     let clock = Clock::start();
@@ -88,7 +110,7 @@ pub(crate) async fn play(scenario: Scenario, settings: &Settings) -> anyhow::Res
     let load = load::generate(fleet.front_url.clone(), settings.rps, clock, tally.clone(), stopped.clone());
     let load = load.context("failed to start the load generator")?;
     let watched = fleet.watched(&nodes, tally, clock);
-    let sampling = tokio::spawn(sampler::sample(watched, View::new(), stopped));
+    let sampling = tokio::spawn(sampler::sample(watched, View::new(scenario.about(settings)), stopped));
 
     tokio::time::sleep(WARM_UP).await;
     let deadline = Instant::now() + LIMIT + settings.reboot_time() * u32::from(settings.nodes);

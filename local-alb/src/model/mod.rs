@@ -42,6 +42,8 @@ pub(crate) struct TargetGroup {
     pub(crate) targets: BTreeMap<(String, u16), Target>,
     /// Every instance that was ever registered, except retired ones.
     pub(crate) expected: BTreeSet<String>,
+    /// The most instances that were not in service at one time, since somebody asked for it to be counted.
+    pub(crate) most_out: Option<usize>,
 }
 
 /// A registration whose health checks have not started yet.
@@ -150,6 +152,18 @@ impl Model {
         if let Some(target) = group.targets.get_mut(&(id.to_owned(), port)) {
             target.deregister(now, delay);
         }
+        self.count_out(now, arn);
+    }
+
+    /// Counts again, after a change that may have taken an instance out of service. Time alone takes none out.
+    pub(crate) fn count_out(&mut self, now: Instant, arn: &str) {
+        if self.groups.get(arn).is_none_or(|group| group.most_out.is_none()) {
+            return;
+        }
+        let out = self.instances_out(now, arn);
+        if let Some(group) = self.groups.get_mut(arn) {
+            group.most_out = group.most_out.max(Some(out));
+        }
     }
 
     /// The tags of a group as one read returns them.
@@ -192,6 +206,7 @@ impl TargetGroup {
             settings,
             targets: BTreeMap::new(),
             expected: BTreeSet::new(),
+            most_out: None,
         })
     }
 

@@ -164,15 +164,6 @@ impl Config {
         }
         self.groups.iter().try_for_each(|group| {
             let settings = &group.settings;
-            if [&settings.protocol, &settings.health_check.protocol]
-                .iter()
-                .any(|protocol| *protocol == "HTTPS")
-            {
-                let name = &settings.name;
-                return Err(format!(
-                    "the target group {name}: this stand-in speaks no TLS to targets: use HTTP"
-                ));
-            }
             settings.check().map_err(|why| format!("the target group {}: {why}", settings.name))
         })
     }
@@ -250,11 +241,6 @@ mod tests {
                 "i-0a000000000000003 = ",
                 "i-0a000000000000004 = ",
                 "imds.i-0a000000000000004 is of no instance",
-            ),
-            (
-                "name = \"web\"",
-                "name = \"web\"\nprotocol = \"HTTPS\"",
-                "the target group web: this stand-in speaks no TLS",
             ),
             ("listen = \"127.0.0.1:8000\"", "", "the target group web: `listen` is missing"),
         ] {

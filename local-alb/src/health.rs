@@ -1,5 +1,6 @@
 //! Health checks: one task per registration, until the registration ends.
 
+use crate::dial::Dial;
 use crate::load_balancer::{Inner, LocalAlb};
 use crate::model::{NewRegistration, TargetGroup};
 use crate::settings::{HealthCheck, Probe, Probes, Script};
@@ -7,20 +8,25 @@ use axum::body::Body;
 use axum::http::uri::Scheme;
 use axum::http::{Request, Uri};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+/// A check ends at its own time-out, which is 120 s at most on AWS.
+const LONGEST_CHECK: Duration = Duration::from_secs(3600);
+
 /// Checks a target until its registration ends or the load balancer is dropped.
 async fn check(alb: Weak<Inner>, registration: NewRegistration) {
-    let Some(lag) = alb.upgrade().map(|inner| LocalAlb(inner).model().settings.propagation_lag) else {
+    let Some((lag, dial)) = alb.upgrade().map(LocalAlb).map(|alb| {
+        let lag = alb.model().settings.propagation_lag;
+        (lag, alb.dial())
+    }) else {
         return;
     };
     sleep(lag).await;
-    let client = client();
+    let client = client(dial.within(LONGEST_CHECK));
     loop {
         let Some(to_check) = alb.upgrade().and_then(|inner| LocalAlb(inner).to_check(&registration)) else {
             return;
@@ -43,14 +49,14 @@ async fn check(alb: Weak<Inner>, registration: NewRegistration) {
     }
 }
 
-/// Each check opens its own connection, as an ALB does.
-fn client() -> Client<HttpConnector, Body> {
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new())
+/// Each check opens its own connection, as an ALB does. Its own time-out ends it.
+fn client(dial: Dial) -> Client<Dial, Body> {
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(dial)
 }
 
-async fn http_check(client: &Client<HttpConnector, Body>, check: &HealthCheck, to: SocketAddr) -> Probe {
-    let uri =
-        Uri::builder().scheme(Scheme::HTTP).authority(to.to_string()).path_and_query(&*check.path).build();
+async fn http_check(client: &Client<Dial, Body>, check: &HealthCheck, to: SocketAddr) -> Probe {
+    let scheme = if check.protocol == "HTTPS" { Scheme::HTTPS } else { Scheme::HTTP };
+    let uri = Uri::builder().scheme(scheme).authority(to.to_string()).path_and_query(&*check.path).build();
     let Ok(uri) = uri else { return Probe::Failed };
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = uri;

@@ -15,6 +15,7 @@ mod api;
 mod auto_scaling;
 pub mod config;
 mod create;
+mod dial;
 mod faults;
 mod health;
 mod imds;
@@ -35,7 +36,7 @@ pub use faults::{Bucket, Buckets, Fault, Faults};
 pub use load_balancer::{Call, LocalAlb};
 pub use model::scaling_group::AutoScalingGroup;
 pub use model::target::TargetHealth;
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, Served, serve};
 pub use settings::{HealthCheck, Instance, Probe, Probes, Script, Settings, TargetGroupSettings};
 pub use truth::TargetView;
 
@@ -55,8 +56,8 @@ impl LocalAlb {
         imds::router(self.clone(), instance_id)
     }
 
-    /// A listener that forwards to one target group. Needs [`serve`], which tells it the client's address.
-    pub fn proxy(&self, target_group_arn: &str) -> Router {
-        proxy::router(self.clone(), target_group_arn)
+    /// A listener that forwards to one target group, for [`serve`].
+    pub fn proxy(&self, target_group_arn: &str) -> Served {
+        proxy::listener(self.clone(), target_group_arn)
     }
 }

@@ -1,5 +1,6 @@
 //! The state that all routers share: the model behind a lock, the faults, and the calls so far.
 
+use crate::dial::Dial;
 use crate::faults::{Fault, Faults};
 use crate::model::Model;
 use crate::model::scaling_group::Group;
@@ -20,6 +21,7 @@ pub struct LocalAlb(pub(crate) Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     model: Mutex<Model>,
+    dial: Dial,
     calls: Mutex<VecDeque<Call>>,
     auto_scaling: Mutex<BTreeMap<String, String>>,
     scaling_groups: Mutex<BTreeMap<String, Group>>,
@@ -44,6 +46,7 @@ impl LocalAlb {
     /// Creates a load balancer without target groups.
     pub fn new(settings: Settings) -> LocalAlb {
         LocalAlb(Arc::new(Inner {
+            dial: Dial::new(settings.connect_timeout, settings.idle_timeout),
             model: Mutex::new(Model::new(settings)),
             calls: Mutex::default(),
             auto_scaling: Mutex::default(),
@@ -54,6 +57,11 @@ impl LocalAlb {
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
         // No code panics while it holds the lock. If it ever does, only its own test fails.
         self.0.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What opens connections to targets.
+    pub(crate) fn dial(&self) -> Dial {
+        self.0.dial.clone()
     }
 
     pub(crate) fn fate_of(&self, action: &str) -> (Option<Fault>, Duration) {

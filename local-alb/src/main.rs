@@ -4,7 +4,7 @@
 
 use clap::Parser;
 use local_alb::config::Config;
-use local_alb::{LocalAlb, serve};
+use local_alb::{LocalAlb, Served, serve};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
@@ -65,8 +65,8 @@ async fn run(config: Config) -> Result<(), Stopped> {
     let wrong = |error: &dyn std::fmt::Display| Stopped::Misconfigured(error.to_string());
     let alb = LocalAlb::new(config.settings);
     config.instances.into_iter().for_each(|instance| alb.add_instance(instance));
-    let mut routers =
-        vec![(config.api, alb.api(), "export AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=".to_owned())];
+    let export = "export AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=".to_owned();
+    let mut routers: Vec<(SocketAddr, Served, String)> = vec![(config.api, alb.api().into(), export)];
     let mut arns = BTreeMap::new();
     for group in config.groups {
         let name = group.settings.name.clone();
@@ -80,10 +80,14 @@ async fn run(config: Config) -> Result<(), Stopped> {
             alb.set_auto_scaling_group(&name, group.attached(&arns).map_err(|error| wrong(&error))?);
         }
         let export = "export AWS_ENDPOINT_URL_AUTO_SCALING=".to_owned();
-        routers.push((scaling.api, alb.auto_scaling_api(), export));
+        routers.push((scaling.api, alb.auto_scaling_api().into(), export));
     }
     for (id, address) in config.imds {
-        routers.push((address, alb.imds(&id), format!("on {id}: export AWS_EC2_METADATA_SERVICE_ENDPOINT=")));
+        routers.push((
+            address,
+            alb.imds(&id).into(),
+            format!("on {id}: export AWS_EC2_METADATA_SERVICE_ENDPOINT="),
+        ));
     }
     let stop = stopped().map_err(|error| format!("failed to listen for signals: {error}"))?;
     let mut servers = JoinSet::new();

@@ -1,11 +1,25 @@
-//! Serves a router on a socket. Loopback only.
+//! Serves a router on a socket: HTTP/1.1 only, loopback only.
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// Headers of a request at most. More get 431. AWS limits their length instead.
+const MOST_HEADERS: usize = 1_000;
 
 /// Why a router is not served.
 #[derive(Debug, thiserror::Error)]
@@ -18,54 +32,123 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
+/// What a socket serves: a router, and for how long its clients may be silent.
+#[derive(Debug)]
+pub struct Served {
+    pub(crate) router: Router,
+    /// A connection is closed that does not send the head of a request within this time. `None`: it can take forever.
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+impl From<Router> for Served {
+    fn from(router: Router) -> Served {
+        Served { router, idle_timeout: None }
+    }
+}
+
 /// Serves until `shutdown` resolves, then finishes the requests in flight.
 ///
 /// # Errors
 /// [`ServeError`].
 pub async fn serve(
-    listener: TcpListener,
-    router: Router,
+    mut listener: TcpListener,
+    served: impl Into<Served>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
     }
-    let service = router.into_make_service_with_connect_info::<Connection>();
-    Ok(axum::serve(Loopback(listener), service).with_graceful_shutdown(shutdown).await?)
+    let served = served.into();
+    let (running, stopping) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            // The trait's `accept` retries after errors such as too many open files.
+            (stream, from) = axum::serve::Listener::accept(&mut listener) => {
+                let router = served.router.clone();
+                connections.spawn(converse(stream, from, router, served.idle_timeout, stopping.clone()));
+            }
+            Some(_) = connections.join_next() => (),
+            () = &mut shutdown => break,
+        }
+    }
+    drop((listener, running));
+    while connections.join_next().await.is_some() {}
+    Ok(())
 }
 
-/// What `X-Forwarded-*` headers say about a client's connection.
-#[derive(Debug, Clone, Copy)]
+/// What breaks a client's connection off.
+pub(crate) type BreaksOff = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A client's connection.
+#[derive(Clone)]
 pub(crate) struct Connection {
     /// The client's address.
     pub(crate) from: SocketAddr,
     /// The listener's port; 0 if the connection was closed before it was read.
     pub(crate) port: u16,
+    breaks_off: mpsc::UnboundedSender<BreaksOff>,
 }
 
-/// A listener that sets TCP_NODELAY, and whose connections know both of their addresses.
-struct Loopback(TcpListener);
-
-impl Listener for Loopback {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (connection, from) = Listener::accept(&mut self.0).await;
-        // Fails only if the connection is already closed.
-        let _ = connection.set_nodelay(true);
-        (connection, from)
+impl Connection {
+    /// The second value receives what breaks the connection off.
+    pub(crate) fn of(from: SocketAddr, port: u16) -> (Connection, mpsc::UnboundedReceiver<BreaksOff>) {
+        let (breaks_off, set) = mpsc::unbounded_channel();
+        (Connection { from, port, breaks_off }, set)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    /// Breaks the connection off when `when` resolves, even if the client takes nothing. Replaces what was set before.
+    pub(crate) fn break_off(&self, when: impl Future<Output = ()> + Send + 'static) {
+        // Fails only if the connection is closed.
+        let _ = self.breaks_off.send(Box::pin(when));
     }
 }
 
-impl Connected<IncomingStream<'_, Loopback>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Connection {
-        let port = stream.io().local_addr().map_or(0, |address| address.port());
-        Connection { from: *stream.remote_addr(), port }
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection from {} to port {}", self.from, self.port)
+    }
+}
+
+/// Answers the requests of one connection.
+async fn converse(
+    stream: TcpStream,
+    from: SocketAddr,
+    router: Router,
+    idle_timeout: Option<Duration>,
+    mut stopping: watch::Receiver<()>,
+) {
+    // Fails only if the connection is already closed.
+    let _ = stream.set_nodelay(true);
+    let port = stream.local_addr().map_or(0, |address| address.port());
+    let (connection, mut set) = Connection::of(from, port);
+    let answer = service_fn(|request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(connection.clone()));
+        router.clone().oneshot(request)
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(idle_timeout).max_headers(MOST_HEADERS);
+    let mut conversation = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
+    let mut broken_off: BreaksOff = Box::pin(std::future::pending());
+    let mut stops = false;
+    loop {
+        tokio::select! {
+            ended = conversation.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!("a connection from {from} failed: {error}");
+                }
+                return;
+            }
+            Some(when) = set.recv() => broken_off = when,
+            () = &mut broken_off => return,
+            // The sender is only ever dropped.
+            _ = stopping.changed(), if !stops => {
+                stops = true;
+                conversation.as_mut().graceful_shutdown();
+            }
+        }
     }
 }

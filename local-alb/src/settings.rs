@@ -22,13 +22,16 @@ pub struct Settings {
     /// How long a registration or deregistration takes to reach the data plane. On AWS: seconds to tens of seconds.
     #[serde(deserialize_with = "length")]
     pub propagation_lag: Duration,
-    /// Idle time-out: if neither the client nor the target sends anything for this long, the client gets 504 or, once the
-    /// response has begun, the response is cut off. An ALB's default is 60 s.
+    /// Idle time-out of the connections to clients and to targets. If neither sends anything for this long, the client gets
+    /// 504 or, once the response has begun, the response is cut off. An ALB's default is 60 s.
     #[serde(deserialize_with = "length")]
     pub idle_timeout: Duration,
     /// How long a target can take to accept a connection before the client gets 504. 10 s on an ALB.
     #[serde(deserialize_with = "length")]
     pub connect_timeout: Duration,
+    /// Whether idle connections to a target stay open after its deregistration, until the idle time-out closes them.
+    /// Otherwise they are closed as soon as the data plane knows. AWS documents neither.
+    pub keep_draining_connections: bool,
     /// Addresses outside the VPC. As targets they need the Availability Zone `all`, and others must not have it. Empty: zones
     /// are not checked.
     pub outside_vpc: Vec<IpAddr>,
@@ -51,6 +54,7 @@ impl Default for Settings {
             propagation_lag: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
+            keep_draining_connections: true,
             outside_vpc: Vec::new(),
             faults: Faults::default(),
             keep_calls: false,
@@ -116,7 +120,7 @@ fn default_zone() -> String {
 pub struct TargetGroupSettings {
     /// Its name: 1 to 32 letters, digits and hyphens.
     pub name: String,
-    /// `HTTP` or `HTTPS`. Groups with other protocols are described, but not served.
+    /// `HTTP`, or `HTTPS` for TLS with any certificate. Groups with other protocols are described, but not served.
     pub protocol: String,
     /// `HTTP1`, `HTTP2` or `GRPC`. Only the first is spoken to targets; the others are described.
     pub protocol_version: String,

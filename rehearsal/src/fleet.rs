@@ -136,7 +136,8 @@ fn instance(place: &Place) -> Instance {
     }
 }
 
-fn serve(servers: &mut JoinSet<()>, listener: TcpListener, router: axum::Router) {
+fn serve(servers: &mut JoinSet<()>, listener: TcpListener, router: impl Into<local_alb::Served>) {
+    let router = router.into();
     servers.spawn(async move {
         if let Err(error) = local_alb::serve(listener, router, std::future::pending()).await {
             tracing::error!(%error, "a server of the load balancer has stopped");

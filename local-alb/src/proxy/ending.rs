@@ -5,9 +5,9 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// Why a request ended early.
@@ -57,26 +57,35 @@ impl Activity {
 
 /// Resolves when a request has to end before its response is complete. Once its target is deregistered, `cut` holds the
 /// end of the deregistration delay.
-pub(super) async fn ended_early(mut cut: watch::Receiver<Option<Instant>>, activity: Activity) -> Early {
+pub(super) async fn ended_early(cut: watch::Receiver<Option<Instant>>, activity: Activity) -> Early {
+    let silence = async {
+        while activity.silent_at() > Instant::now() {
+            sleep_until(activity.silent_at()).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = delay_elapsed(cut) => Early::DelayElapsed,
+        () = silence => Early::Silence,
+    }
+}
+
+/// Resolves at the end of the deregistration delay, unless the target is registered again before.
+pub(super) async fn delay_elapsed(mut cut: watch::Receiver<Option<Instant>>) {
     loop {
-        let (cut_at, silent_at) = (*cut.borrow_and_update(), activity.silent_at());
-        let changed = async {
-            if cut.changed().await.is_err() {
-                // The target group was deleted; there is no delay to wait for.
-                std::future::pending::<()>().await;
+        let end = *cut.borrow_and_update();
+        let elapsed = async {
+            match end {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = sleep_until(cut_at.map_or(silent_at, |cut_at| cut_at.min(silent_at))) => {
-                let now = Instant::now();
-                if cut_at.is_some_and(|cut_at| cut_at <= now) {
-                    return Early::DelayElapsed;
-                }
-                if activity.silent_at() <= now {
-                    return Early::Silence;
-                }
+            () = elapsed => return,
+            changed = cut.changed() => if changed.is_err() {
+                // The target group was deleted; there is no delay to wait for.
+                std::future::pending::<()>().await;
             }
-            () = changed => (),
         }
     }
 }
@@ -139,21 +148,28 @@ impl Drop for InFlight {
     }
 }
 
-/// A response body on its way to the client. It is cut off when the request has to end early.
-pub(super) struct Relayed<E> {
+/// A response body on its way to the client.
+pub(super) struct Relayed {
     body: Incoming,
     activity: Activity,
-    early: Pin<Box<E>>,
     _in_flight: InFlight,
+    /// Dropped with the body.
+    _to_be_sent: oneshot::Sender<()>,
 }
 
-impl<E> Relayed<E> {
-    pub(super) fn new(body: Incoming, activity: Activity, early: Pin<Box<E>>, in_flight: InFlight) -> Self {
-        Relayed { body, activity, early, _in_flight: in_flight }
+impl Relayed {
+    /// The second value resolves once the body is sent or given up.
+    pub(super) fn new(
+        body: Incoming,
+        activity: Activity,
+        in_flight: InFlight,
+    ) -> (Relayed, oneshot::Receiver<()>) {
+        let (to_be_sent, sent) = oneshot::channel();
+        (Relayed { body, activity, _in_flight: in_flight, _to_be_sent: to_be_sent }, sent)
     }
 }
 
-impl<E: Future<Output = Early>> HttpBody for Relayed<E> {
+impl HttpBody for Relayed {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -161,15 +177,9 @@ impl<E: Future<Output = Early>> HttpBody for Relayed<E> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(frame) => {
-                self.activity.heard();
-                Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
-            }
-            Poll::Pending => {
-                self.early.as_mut().poll(context).map(|early| Some(Err(axum::Error::new(early))))
-            }
-        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.activity.heard();
+        Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,19 +1,22 @@
 //! The data plane: forwards HTTP/1.1 requests to the targets of a group.
 
+mod connections;
 mod ending;
 mod headers;
+mod web_socket;
 
+use crate::dial::Dial;
 use crate::load_balancer::LocalAlb;
-use crate::serve::Connection;
+use crate::serve::{Connection, Served};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{self, HeaderValue};
+use axum::http::uri::Scheme;
 use axum::http::{Method, Request, Response, StatusCode, Version};
+use connections::Connections;
 use ending::{Activity, Early, InFlight, Relayed, Sent, ended_early};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
@@ -30,32 +33,23 @@ const MOST_FORWARDED: usize = 30;
 struct Listener {
     alb: LocalAlb,
     arn: Arc<str>,
-    client: Client<HttpConnector, Body>,
+    connections: Arc<Connections>,
     turn: Arc<AtomicUsize>,
 }
 
 /// A listener that forwards all requests to one target group.
-pub(crate) fn router(alb: LocalAlb, arn: &str) -> Router {
-    let (idle_timeout, connect_timeout) = {
-        let settings = &alb.model().settings;
-        (settings.idle_timeout, settings.connect_timeout)
-    };
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(connect_timeout));
-    connector.set_nodelay(true);
-    let client = Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(idle_timeout)
-        // A request on a connection that the target has just closed is lost, as it is on AWS.
-        .retry_canceled_requests(false)
-        .build(connector);
-    let listener = Listener { alb, arn: arn.into(), client, turn: Arc::default() };
-    Router::new().fallback(forward).with_state(listener)
+pub(crate) fn listener(alb: LocalAlb, arn: &str) -> Served {
+    let idle_timeout = Some(alb.model().settings.idle_timeout);
+    let connections = Connections::of(&alb);
+    let listener = Listener { alb, arn: arn.into(), connections, turn: Arc::default() };
+    Served { router: Router::new().fallback(forward).with_state(listener), idle_timeout }
 }
 
 /// The target of a request, and what ends the request early.
 struct Chosen {
+    scheme: Scheme,
     authority: SocketAddr,
+    client: Client<Dial, Body>,
     in_flight: InFlight,
     cut: watch::Receiver<Option<Instant>>,
     idle_timeout: Duration,
@@ -64,45 +58,72 @@ struct Chosen {
 async fn forward(
     State(listener): State<Listener>,
     ConnectInfo(connection): ConnectInfo<Connection>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Response<Body> {
-    if request.method() == Method::TRACE {
-        return failure(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not allowed");
-    }
-    if headers::forwarded(request.headers()).count() > MOST_FORWARDED {
-        let status = StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST);
-        return failure(status, "X-Forwarded-For has more than 30 addresses");
+    if let Some(refusal) = refused(&request) {
+        return refusal;
     }
     let chosen = match listener.choose() {
         Ok(chosen) => chosen,
         Err(why) => return failure(StatusCode::SERVICE_UNAVAILABLE, why),
     };
+    let upgrade = headers::asks_for_web_socket(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let activity = Activity::new(chosen.idle_timeout);
     let mut request = request.map(|body| Body::new(Sent::new(body, activity.clone())));
-    if headers::rewrite(&mut request, chosen.authority, connection).is_err() {
+    if headers::rewrite(&mut request, chosen.scheme, chosen.authority, &connection).is_err() {
         return failure(StatusCode::BAD_REQUEST, "the request line cannot be forwarded");
     }
-    let mut early = Box::pin(ended_early(chosen.cut, activity.clone()));
+    if upgrade.is_some() {
+        headers::upgrade_to_web_socket(request.headers_mut());
+    }
+    let mut early = Box::pin(ended_early(chosen.cut.clone(), activity.clone()));
     let answer = tokio::select! {
-        answer = listener.client.request(request) => answer,
+        answer = chosen.client.request(request) => answer,
         early = &mut early => return too_early(early, &activity),
     };
-    match answer {
-        Ok(answer) => {
-            activity.heard();
-            relay(answer.map(|body| Body::new(Relayed::new(body, activity, early, chosen.in_flight))))
-        }
+    let answer = match answer {
+        Ok(answer) => answer,
         Err(error) => {
             tracing::debug!("a request to {} failed: {error:?}", chosen.authority);
-            if of_the_client(&error) {
-                failure(StatusCode::BAD_REQUEST, "the body of the request broke off or cannot be read")
-            } else if connect_timed_out(&error) {
-                failure(StatusCode::GATEWAY_TIMEOUT, "the target did not accept the connection in time")
-            } else {
-                failure(StatusCode::BAD_GATEWAY, "the target refused or closed the connection")
-            }
+            return failed(&error, &activity);
+        }
+    };
+    activity.heard();
+    match upgrade {
+        Some(client) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            web_socket::join(client, answer, chosen.cut, chosen.in_flight)
+        }
+        _ if headers::response_too_long(answer.headers()) => {
+            failure(StatusCode::BAD_GATEWAY, "the headers of the target's response are longer than 32 K")
+        }
+        _ => {
+            let (parts, body) = answer.into_parts();
+            let (body, sent) = Relayed::new(body, activity, chosen.in_flight);
+            // Not by the body itself, which nobody asks for more while a client takes nothing.
+            connection.break_off(async move {
+                tokio::select! {
+                    _ = early => (),
+                    _ = sent => std::future::pending().await,
+                }
+            });
+            relay(Response::from_parts(parts, Body::new(body)))
         }
     }
+}
+
+/// The response to a request that no target gets.
+fn refused<B>(request: &Request<B>) -> Option<Response<Body>> {
+    if request.method() == Method::TRACE {
+        return Some(failure(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not allowed"));
+    }
+    if headers::forwarded(request.headers()).count() > MOST_FORWARDED {
+        let status = StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST);
+        return Some(failure(status, "X-Forwarded-For has more than 30 addresses"));
+    }
+    headers::too_long(request).then(|| {
+        let why = "the request line or a header is longer than 16 K, or all headers are longer than 64 K";
+        failure(StatusCode::BAD_REQUEST, why)
+    })
 }
 
 impl Listener {
@@ -117,10 +138,14 @@ impl Listener {
             return Err("the target group has no registered targets");
         };
         let Some(address) = model.address_of(id) else { return Err("the target has no loopback address") };
+        let authority = SocketAddr::new(address, *port);
+        let cut = target.cut.subscribe();
         Ok(Chosen {
-            authority: SocketAddr::new(address, *port),
+            scheme: if group.settings.protocol == "HTTPS" { Scheme::HTTPS } else { Scheme::HTTP },
+            authority,
+            client: self.connections.to(authority, target.registration, &cut),
             in_flight: InFlight::new(target.in_flight.clone()),
-            cut: target.cut.subscribe(),
+            cut,
             idle_timeout: model.settings.idle_timeout,
         })
     }
@@ -136,17 +161,30 @@ fn too_early(early: Early, activity: &Activity) -> Response<Body> {
     failure(status, &early.to_string())
 }
 
+/// The response to a request that could not be sent, or that got no response.
+fn failed(error: &Error, activity: &Activity) -> Response<Body> {
+    if of_the_client(error) {
+        failure(StatusCode::BAD_REQUEST, "the body of the request broke off or cannot be read")
+    } else if !timed_out(error) {
+        failure(StatusCode::BAD_GATEWAY, "the target refused or closed the connection")
+    } else if error.is_connect() {
+        failure(StatusCode::GATEWAY_TIMEOUT, "the target did not accept the connection in time")
+    } else {
+        too_early(Early::Silence, activity)
+    }
+}
+
 /// Whether the client's body failed, and not the target.
 fn of_the_client(error: &Error) -> bool {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user))
 }
 
-/// Distinguishes a connection that was refused from one that timed out.
-fn connect_timed_out(error: &Error) -> bool {
+/// Whether the connection to the target timed out, while it was opened or later.
+fn timed_out(error: &Error) -> bool {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     let timed_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
-    error.is_connect() && causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(timed_out))
+    causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(timed_out))
 }
 
 fn relay(mut answer: Response<Body>) -> Response<Body> {

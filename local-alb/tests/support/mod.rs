@@ -11,8 +11,7 @@ use aws_sdk_elasticloadbalancingv2::{
     error::{ProvideErrorMetadata, SdkError},
     types::{TargetDescription, TargetHealth},
 };
-use axum::Router;
-use local_alb::{HealthCheck, Instance, LocalAlb, Settings, TargetGroupSettings};
+use local_alb::{HealthCheck, Instance, LocalAlb, Served, Settings, TargetGroupSettings};
 use tokio::net::TcpListener;
 
 pub(crate) const DELAY: &str = "deregistration_delay.timeout_seconds";
@@ -42,7 +41,7 @@ pub(crate) fn instance(id: &str) -> Instance {
 }
 
 /// Serves on a free port of loopback; gives the port.
-pub(crate) async fn serve(router: Router) -> u16 {
+pub(crate) async fn serve(router: impl Into<Served> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async { local_alb::serve(listener, router, std::future::pending()).await.unwrap() });

@@ -151,7 +151,8 @@ async fn sample(alb: LocalAlb, group: String, most_out: Arc<AtomicUsize>) {
     }
 }
 
-async fn serve(servers: &mut JoinSet<()>, router: axum::Router) -> anyhow::Result<String> {
+async fn serve(servers: &mut JoinSet<()>, router: impl Into<local_alb::Served>) -> anyhow::Result<String> {
+    let router = router.into();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     servers.spawn(async move {

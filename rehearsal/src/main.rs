@@ -20,6 +20,7 @@ mod scenario;
 mod settings;
 mod summary;
 mod svg;
+mod switched_off;
 mod table;
 mod view;
 

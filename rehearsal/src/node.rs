@@ -9,6 +9,7 @@ use crate::{
     agent,
     place::Place,
     process::{Process, this_program},
+    switched_off::SwitchedOff,
 };
 
 /// Polling interval.
@@ -79,7 +80,9 @@ impl Node {
         self.activity.subscribe()
     }
 
-    /// Kills all processes of the node. After the reboot time, gives it a new boot id and starts its service.
+    /// Kills all processes of the node. After the reboot time, gives it a new boot id and starts its service. While the
+    /// machine shuts down, a quarter of the time, and while it boots, the last quarter, connections are refused. In between
+    /// it is off, and packets to it are lost.
     pub(crate) async fn reboot(&mut self) -> anyhow::Result<()> {
         let killed = Instant::now();
         self.activity.send_replace(Activity::Rebooting);
@@ -89,7 +92,13 @@ impl Node {
                 .await
                 .with_context(|| format!("failed to kill a process of {}", self.place.name))?;
         }
-        tokio::time::sleep(self.reboot_time).await;
+        tokio::time::sleep(self.reboot_time / 4).await;
+        let off = SwitchedOff::at(self.place.service())
+            .await
+            .with_context(|| format!("failed to switch off {}", self.place.name))?;
+        tokio::time::sleep(self.reboot_time / 2).await;
+        drop(off);
+        tokio::time::sleep(self.reboot_time / 4).await;
         self.write_boot_id(&new_boot_id())?;
         self.start_service()?;
         self.reboots.push(Reboot { killed, started: Instant::now(), answering: None });

@@ -22,7 +22,8 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=5_000))]
     pub rps: u32,
 
-    /// Duration of a reboot: from the end of a node's processes to the start of its service
+    /// Duration of a reboot: from the end of a node's processes to the start of its service. A real one takes 30 s and more,
+    /// and the naive way loses that much more: try 20
     #[arg(long, default_value_t = 4, value_name = "SECONDS", value_parser = value_parser!(u32).range(0..=600))]
     reboot_time: u32,
 

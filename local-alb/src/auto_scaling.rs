@@ -1,7 +1,7 @@
 //! Auto Scaling groups, as far as standby needs them. As on AWS, a call returns at once and takes effect later.
 
 use crate::load_balancer::LocalAlb;
-use crate::model::scaling_group::{AutoScalingGroup, Group};
+use crate::model::scaling_group::AutoScalingGroup;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -12,15 +12,12 @@ const LAG: Duration = Duration::from_secs(2);
 impl LocalAlb {
     /// Creates or replaces a group, as its owner can at any time.
     pub fn set_auto_scaling_group(&self, name: &str, group: AutoScalingGroup) {
-        for (id, state) in &group.instances {
-            self.set_auto_scaling_state(id, Some(state));
-        }
-        self.scaling_groups().entry(name.to_owned()).or_default().shown = group;
+        self.scaling_groups().insert(name.to_owned(), group);
     }
 
     /// The current state of a group.
     pub fn auto_scaling_group(&self, name: &str) -> Option<AutoScalingGroup> {
-        self.scaling_groups().get(name).map(|group| group.shown.clone())
+        self.scaling_groups().get(name).cloned()
     }
 
     /// UpdateAutoScalingGroup, as far as it changes sizes.
@@ -32,13 +29,13 @@ impl LocalAlb {
     ) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
-        let (min, desired) = (min.unwrap_or(group.shown.min), desired.unwrap_or(group.shown.desired));
+        let (min, desired) = (min.unwrap_or(group.min), desired.unwrap_or(group.desired));
         if desired < min {
             return Err(format!(
                 "Desired capacity:{desired} must be between the specified min size:{min} and max size"
             ));
         }
-        (group.shown.min, group.shown.desired) = (min, desired);
+        (group.min, group.desired) = (min, desired);
         Ok(())
     }
 
@@ -46,12 +43,12 @@ impl LocalAlb {
     pub(crate) fn enter_standby(&self, name: &str, ids: &[&str], decrement: bool) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let group = all_in(&mut groups, name, ids, "InService")?;
-        if decrement && group.shown.desired < group.shown.min + ids.len() {
+        if decrement && group.desired < group.min + ids.len() {
             return Err(format!(
                 "AutoScalingGroup {name} has min-size={}, max-size=100, and desired-size={}. To place into standby {} \
                  instance, please update the AutoScalingGroup sizes appropriately.",
-                group.shown.min,
-                group.shown.desired,
+                group.min,
+                group.desired,
                 ids.len()
             ));
         }
@@ -62,10 +59,9 @@ impl LocalAlb {
     fn enter_one(&self, name: &str, id: &str, decrement: bool) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
-        group.shown.desired -= usize::from(decrement);
-        group.shown.instances.insert(id.to_owned(), "EnteringStandby".to_owned());
+        group.desired -= usize::from(decrement);
+        group.instances.insert(id.to_owned(), "EnteringStandby".to_owned());
         drop(groups);
-        self.set_auto_scaling_state(id, Some("Standby"));
         let (alb, name, id) = (self.clone(), name.to_owned(), id.to_owned());
         tokio::spawn(async move {
             sleep(LAG).await;
@@ -80,7 +76,7 @@ impl LocalAlb {
     pub(crate) fn exit_standby(&self, name: &str, ids: &[&str]) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let group = all_in(&mut groups, name, ids, "Standby")?;
-        if group.shown.suspended.contains("Launch") {
+        if group.suspended.contains("Launch") {
             return Err("Cannot exit standby while the process Launch is suspended.".to_owned());
         }
         drop(groups);
@@ -90,17 +86,13 @@ impl LocalAlb {
     fn exit_one(&self, name: &str, id: &str) -> Result<(), String> {
         let mut groups = self.scaling_groups();
         let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
-        group.shown.desired += 1;
-        group.shown.instances.insert(id.to_owned(), "Pending".to_owned());
+        group.desired += 1;
+        group.instances.insert(id.to_owned(), "Pending".to_owned());
         drop(groups);
-        self.set_auto_scaling_state(id, Some("InService"));
         let (alb, name, id) = (self.clone(), name.to_owned(), id.to_owned());
         tokio::spawn(async move {
             sleep(LAG).await;
-            let pairs = alb.scaling_groups().get_mut(&name).and_then(|group| group.ports.remove(&id));
-            for (arn, port) in pairs.unwrap_or_default() {
-                alb.register(&arn, &id, port);
-            }
+            alb.bring_back(&name, &id);
             alb.set_life_cycle(&name, &id, "InService");
         });
         Ok(())
@@ -108,29 +100,36 @@ impl LocalAlb {
 
     /// Deregisters an instance from every attached target group. Returns the longest deregistration delay.
     fn take_out(&self, name: &str, id: &str) -> Duration {
-        let Some(shown) = self.auto_scaling_group(name) else { return Duration::ZERO };
+        let Some(group) = self.auto_scaling_group(name) else { return Duration::ZERO };
         let now = Instant::now();
         let (mut pairs, mut longest) = (Vec::new(), Duration::ZERO);
         let mut model = self.model();
-        for arn in shown.target_groups {
+        for arn in group.target_groups {
             let Some(group) = model.groups.get(&arn) else { continue };
             longest = longest.max(group.delay());
             let ports = group.targets.iter().filter(|((target, _), t)| target == id && t.is_registered(now));
             pairs.extend(ports.map(|((_, port), _)| (arn.clone(), *port)));
         }
-        for (arn, port) in &pairs {
-            model.deregister(now, arn, id, *port);
-        }
-        drop(model);
-        if let Some(group) = self.scaling_groups().get_mut(name) {
-            group.ports.insert(id.to_owned(), pairs);
+        for (arn, port) in pairs {
+            model.deregister(now, &arn, id, port);
         }
         longest
     }
 
+    /// Registers an instance in every attached target group, on the port of the target group: as on AWS, whatever port it
+    /// had before.
+    fn bring_back(&self, name: &str, id: &str) {
+        for arn in self.auto_scaling_group(name).map(|group| group.target_groups).unwrap_or_default() {
+            let port = self.model().groups.get(&arn).map(|group| group.settings.port);
+            if let Some(port) = port {
+                self.register(&arn, id, port);
+            }
+        }
+    }
+
     fn set_life_cycle(&self, name: &str, id: &str, state: &str) {
         if let Some(group) = self.scaling_groups().get_mut(name) {
-            group.shown.instances.insert(id.to_owned(), state.to_owned());
+            group.instances.insert(id.to_owned(), state.to_owned());
         }
     }
 }
@@ -141,14 +140,14 @@ fn not_found(name: &str) -> String {
 
 /// The group, if all of these instances are in it and in this state.
 fn all_in<'a>(
-    groups: &'a mut BTreeMap<String, Group>,
+    groups: &'a mut BTreeMap<String, AutoScalingGroup>,
     name: &str,
     ids: &[&str],
     wanted: &str,
-) -> Result<&'a mut Group, String> {
+) -> Result<&'a mut AutoScalingGroup, String> {
     let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
     for id in ids {
-        match group.shown.instances.get(*id) {
+        match group.instances.get(*id) {
             Some(state) if state == wanted => (),
             Some(_) => return Err(format!("The instance {id} is not in {wanted}.")),
             None => return Err(format!("The instance {id} is not part of Auto Scaling group {name}.")),

@@ -3,7 +3,7 @@
 use crate::dial::Dial;
 use crate::faults::{Fault, Faults};
 use crate::model::Model;
-use crate::model::scaling_group::Group;
+use crate::model::scaling_group::AutoScalingGroup;
 use crate::settings::Settings;
 use rand::RngExt;
 use std::collections::{BTreeMap, VecDeque};
@@ -23,8 +23,7 @@ pub(crate) struct Inner {
     model: Mutex<Model>,
     dial: Dial,
     calls: Mutex<VecDeque<Call>>,
-    auto_scaling: Mutex<BTreeMap<String, String>>,
-    scaling_groups: Mutex<BTreeMap<String, Group>>,
+    scaling_groups: Mutex<BTreeMap<String, AutoScalingGroup>>,
 }
 
 /// An API call.
@@ -49,7 +48,6 @@ impl LocalAlb {
             dial: Dial::new(settings.connect_timeout, settings.idle_timeout),
             model: Mutex::new(Model::new(settings)),
             calls: Mutex::default(),
-            auto_scaling: Mutex::default(),
             scaling_groups: Mutex::default(),
         }))
     }
@@ -117,20 +115,13 @@ impl LocalAlb {
         [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
     }
 
-    /// Sets the Auto Scaling state that the metadata service returns. `None`: the instance is in no group (404).
-    pub fn set_auto_scaling_state(&self, instance_id: &str, state: Option<&str>) {
-        let mut states = self.0.auto_scaling.lock().unwrap_or_else(PoisonError::into_inner);
-        match state {
-            Some(state) => states.insert(instance_id.to_owned(), state.to_owned()),
-            None => states.remove(instance_id),
-        };
-    }
-
+    /// The Auto Scaling state that the metadata service returns. `None`: the instance is in no group (404).
     pub(crate) fn auto_scaling_state(&self, instance_id: &str) -> Option<String> {
-        self.0.auto_scaling.lock().unwrap_or_else(PoisonError::into_inner).get(instance_id).cloned()
+        let groups = self.scaling_groups();
+        groups.values().find_map(|group| group.target_state(instance_id)).map(str::to_owned)
     }
 
-    pub(crate) fn scaling_groups(&self) -> MutexGuard<'_, BTreeMap<String, Group>> {
+    pub(crate) fn scaling_groups(&self) -> MutexGuard<'_, BTreeMap<String, AutoScalingGroup>> {
         self.0.scaling_groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,6 +10,7 @@
 mod estate;
 
 use estate::{Estate, NODE, estate};
+use local_alb::AutoScalingGroup;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::process::Command;
@@ -232,7 +233,8 @@ async fn an_unhealthy_group_is_waited_for_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_an_auto_scaling_group_the_choices_are_named() {
     let estate = estate().await;
-    estate.alb.set_auto_scaling_state(NODE, Some("InService"));
+    let instances = [(NODE.to_owned(), "InService".to_owned())].into();
+    estate.alb.set_auto_scaling_group("fleet", AutoScalingGroup { instances, ..AutoScalingGroup::default() });
     estate
         .agent(&["maintain", "--reboot"])
         .await

@@ -78,7 +78,7 @@ fn describe_instances(alb: &LocalAlb, query: &Query) -> String {
     let mut out = String::new();
     within(&mut out, "AutoScalingInstances", |out| {
         for (name, group) in &*alb.scaling_groups() {
-            for (id, state) in &group.shown.instances {
+            for (id, state) in &group.instances {
                 if asked.is_empty() || asked.contains(&id.as_str()) {
                     within(out, "member", |out| {
                         text(out, "AutoScalingGroupName", name);
@@ -108,7 +108,7 @@ fn describe_groups(alb: &LocalAlb, query: &Query) -> String {
     within(&mut out, "AutoScalingGroups", |out| {
         for (name, group) in &*alb.scaling_groups() {
             if asked.is_empty() || asked.contains(&name.as_str()) {
-                within(out, "member", |out| describe_group(out, alb, name, &group.shown));
+                within(out, "member", |out| describe_group(out, alb, name, group));
             }
         }
     });

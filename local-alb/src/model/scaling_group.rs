@@ -17,10 +17,13 @@ pub struct AutoScalingGroup {
     pub instances: BTreeMap<String, String>,
 }
 
-/// A group, and how to register its instances again.
-#[derive(Debug, Default)]
-pub(crate) struct Group {
-    pub(crate) shown: AutoScalingGroup,
-    /// Pairs of a target group's ARN and a port, by instance id.
-    pub(crate) ports: BTreeMap<String, Vec<(String, u16)>>,
+impl AutoScalingGroup {
+    /// The state that the instance metadata shows: the one that an instance is to reach.
+    pub(crate) fn target_state(&self, instance_id: &str) -> Option<&str> {
+        match self.instances.get(instance_id)?.as_str() {
+            "EnteringStandby" => Some("Standby"),
+            "Pending" => Some("InService"),
+            state => Some(state),
+        }
+    }
 }

@@ -126,6 +126,7 @@ fn on_record(
         arn: group.arn,
         name: group.name,
         target_type: group.target_type,
+        port: group.port,
         address,
         health_check: group.health_check,
         pairs: own.iter().map(|state| state.target.clone()).collect(),

@@ -127,14 +127,21 @@ impl ScalingGroup {
     ///
     /// # Errors
     /// [`NoStandby::Never`] with what to do about it.
-    pub fn moves(&self, arn: &str, name: &str, kind: TargetType, pairs: &[Target]) -> Result<(), NoStandby> {
+    pub fn moves(
+        &self,
+        (arn, name): (&str, &str),
+        kind: TargetType,
+        port: Option<u16>,
+        pairs: &[Target],
+    ) -> Result<(), NoStandby> {
         let attached = self.target_groups.iter().any(|ours| ours == arn);
-        if attached && kind == TargetType::Instance && pairs.len() == 1 {
+        let registered = |pair: &Target| port.is_none_or(|port| pair.port == port);
+        if attached && kind == TargetType::Instance && pairs.len() == 1 && pairs.iter().all(registered) {
             return Ok(());
         }
         Err(NoStandby::Never(format!(
-            "the Auto Scaling group {} does not move this node in the target group {name}: a group registers one port per \
-             instance, by instance id, and only in target groups attached to it; attach the target group, or choose \
+            "the Auto Scaling group {} does not move this node in the target group {name}: a group registers an \
+             instance by its id, on the port of the target group alone, and only in target groups attached to it; attach the target group, or choose \
              --asg ignore",
             self.name
         )))

@@ -217,6 +217,8 @@ pub struct TargetGroup {
     pub name: String,
     /// What its targets are.
     pub target_type: TargetType,
+    /// The port of a target that is registered without one, as an Auto Scaling group does.
+    pub port: Option<u16>,
     /// The load balancer uses the IPv6 addresses of its instances.
     pub ipv6: bool,
     /// How its targets are checked.

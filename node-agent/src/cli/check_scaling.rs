@@ -59,7 +59,8 @@ pub(super) fn reason(
     };
     let spared = group.spares(&member).and_then(|()| {
         found.iter().try_for_each(|ours| {
-            group.moves(&ours.group.arn, &ours.group.name, ours.group.target_type, &ours.pairs())
+            let theirs = &ours.group;
+            group.moves((&theirs.arn, &theirs.name), theirs.target_type, theirs.port, &ours.pairs())
         })
     });
     match spared {

@@ -16,6 +16,9 @@ pub struct Group {
     pub name: String,
     /// What its targets are.
     pub target_type: TargetType,
+    /// The port of a target that is registered without one, as an Auto Scaling group does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// The load balancer's health check, on record because the local check after a boot must not depend on the API.
     pub health_check: HealthCheck,
     /// The address of this node as a target of type `instance`, for the local check.

@@ -77,6 +77,7 @@ impl OnRecord {
             arn: "arn".into(),
             name: "group".into(),
             target_type: TargetType::Instance,
+            port: None,
             address: None,
             health_check: HealthCheck {
                 http2: false,

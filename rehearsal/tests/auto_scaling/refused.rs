@@ -33,6 +33,14 @@ async fn a_target_group_that_is_not_attached_forbids_and_nothing_changes() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_port_on_which_the_group_would_not_register_it_again_forbids_and_nothing_changes() {
+    // The target group's own port is another one, and an Auto Scaling group registers on that alone.
+    let fleet = scaled(standby().ports(&[9090])).await;
+    let finished = fleet.nodes[0].finish(fleet.nodes[0].reboot()).await;
+    untouched(&fleet, &finished, 2, "on the port of the target group alone");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_node_in_standby_by_another_hand_stays_there() {
     let fleet = scaled(standby()).await;
     let id = fleet.nodes[0].identity.instance_id.clone();

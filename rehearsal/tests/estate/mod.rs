@@ -102,6 +102,8 @@ pub(crate) fn lease_key(number: usize) -> String {
 pub(crate) fn quick_group(name: &str, targets: Vec<(String, u16)>) -> TargetGroupSettings {
     TargetGroupSettings {
         name: name.into(),
+        // The first node's. An Auto Scaling group registers an instance again on this one.
+        port: targets.first().map_or(8080, |(_, port)| *port),
         targets,
         health_check: HealthCheck { interval: Duration::from_millis(200), ..HealthCheck::default() },
         attributes: [("deregistration_delay.timeout_seconds".to_owned(), "1".to_owned())].into(),

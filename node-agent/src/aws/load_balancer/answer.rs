@@ -64,7 +64,8 @@ pub(super) fn target_group(
         matcher: matcher.to_owned(),
     };
     let ipv6 = group.ip_address_type() == Some(&TargetGroupIpAddressTypeEnum::Ipv6);
-    Ok(TargetGroup { arn, name, target_type, ipv6, health_check })
+    let port = group.port().and_then(|port| u16::try_from(port).ok());
+    Ok(TargetGroup { arn, name, target_type, port, ipv6, health_check })
 }
 
 /// `None`: the description names no target.

@@ -197,6 +197,7 @@ fn on_record(driver: &Driver, membership: Membership, attributes: Attributes, re
         arn,
         name: membership.group.name,
         target_type: membership.group.target_type,
+        port: membership.group.port,
         address,
         health_check: membership.group.health_check,
         pairs,

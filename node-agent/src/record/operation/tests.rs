@@ -25,6 +25,7 @@ fn group_left() -> Group {
         arn: "arn:group".into(),
         name: "web".into(),
         target_type: TargetType::Instance,
+        port: None,
         address: None,
         health_check: HealthCheck {
             http2: false,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from pathlib import Path
 
 import boto3
@@ -107,8 +108,13 @@ def answered(clients, port):
     arn = groups["web"]
     elb.get_waiter("target_in_service").wait(TargetGroupArn=arn, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
     balancer = elb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+    elb.describe_load_balancer_attributes(LoadBalancerArn=balancer)
     listener = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"][0]["ListenerArn"]
-    elb.describe_rules(ListenerArn=listener)
+    rule = elb.describe_rules(ListenerArn=listener)["Rules"][0]["RuleArn"]
+    elb.describe_tags(ResourceArns=[balancer, listener, rule])
+    presigned = elb.generate_presigned_url("describe_target_groups", HttpMethod="GET")
+    with urllib.request.urlopen(presigned) as by_url:
+        assert b"<TargetGroupName>web<" in by_url.read()
     elb.describe_target_group_attributes(TargetGroupArn=arn)
     elb.modify_target_group_attributes(
         TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "2"}]

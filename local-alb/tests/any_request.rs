@@ -17,7 +17,7 @@ use quick_xml::{Reader, events::Event};
 use support::{alb, group, instance};
 use tower::ServiceExt;
 
-const ACTIONS: [&str; 12] = [
+const ACTIONS: [&str; 13] = [
     "DescribeTargetHealth",
     "RegisterTargets",
     "DeregisterTargets",
@@ -25,6 +25,7 @@ const ACTIONS: [&str; 12] = [
     "DescribeTargetGroupAttributes",
     "ModifyTargetGroupAttributes",
     "DescribeLoadBalancers",
+    "DescribeLoadBalancerAttributes",
     "DescribeListeners",
     "DescribeRules",
     "DescribeTags",

@@ -98,6 +98,28 @@ async fn a_group_in_use_has_a_listener_that_forwards_to_it() {
 }
 
 #[tokio::test]
+async fn the_load_balancer_its_listeners_and_rules_are_described_and_have_no_tags() {
+    let (_, client, arn) = with_group(group("demo", &[])).await;
+    let balancers = client.describe_load_balancers().send().await.unwrap();
+    let balancer = balancers.load_balancers()[0].load_balancer_arn().unwrap();
+    let described =
+        client.describe_load_balancer_attributes().load_balancer_arn(balancer).send().await.unwrap();
+    let idle =
+        described.attributes().iter().find(|known| known.key() == Some("idle_timeout.timeout_seconds"));
+    assert_eq!(idle.unwrap().value(), Some("60"));
+    let listeners = client.describe_listeners().load_balancer_arn(balancer).send().await.unwrap();
+    let listener = listeners.listeners()[0].listener_arn().unwrap();
+    let rules = client.describe_rules().listener_arn(listener).send().await.unwrap();
+    let rule = rules.rules()[0].rule_arn().unwrap();
+    let tags = client.describe_tags().resource_arns(balancer).resource_arns(listener).resource_arns(rule);
+    let tags = tags.resource_arns(&arn).send().await.unwrap();
+    assert_eq!(tags.tag_descriptions().len(), 4);
+    let other = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/other/0";
+    let other = client.describe_load_balancer_attributes().load_balancer_arn(other).send().await;
+    assert_eq!(code(other), "LoadBalancerNotFound");
+}
+
+#[tokio::test]
 async fn groups_come_in_pages() {
     let (alb, client, _) = with_group(group("a", &[])).await;
     for name in ["b", "c"] {

@@ -1,12 +1,10 @@
-//! DescribeTargetGroups, DescribeTargetGroupAttributes, ModifyTargetGroupAttributes and DescribeLoadBalancers.
+//! DescribeTargetGroups, DescribeTargetGroupAttributes and ModifyTargetGroupAttributes.
 
 use super::answer::{Answer, ApiError, text, within};
+use super::load_balancers::{list_attributes, load_balancer_not_found, next_marker, page};
 use super::query::Query;
 use super::targets::{group_arn, known_group, missing, not_too_many};
 use crate::model::{Model, TargetGroup};
-
-/// AWS's limit for `PageSize`.
-const LARGEST_PAGE: usize = 400;
 
 pub(super) fn describe(model: &Model, query: &Query) -> Answer {
     let (arns, names) = (query.list("TargetGroupArns"), query.list("Names"));
@@ -44,27 +42,6 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
     });
     next_marker(&mut out, first, size, all.len());
     Ok(out)
-}
-
-/// The marker of the next page, if there is one.
-pub(super) fn next_marker(out: &mut String, first: usize, size: usize, all: usize) {
-    let next = first.saturating_add(size);
-    if next < all {
-        text(out, "NextMarker", next.to_string());
-    }
-}
-
-/// The first entry of the requested page, and the page size.
-pub(super) fn page(query: &Query) -> Result<(usize, usize), ApiError> {
-    let number = |name: &str, default: usize| match query.get(name) {
-        None => Ok(default),
-        Some(text) => text.parse().map_err(|_| ApiError::validation(format!("{name} '{text}' is not valid"))),
-    };
-    let size: usize = number("PageSize", LARGEST_PAGE)?;
-    if !(1..=LARGEST_PAGE).contains(&size) {
-        return Err(ApiError::validation(format!("PageSize must be between 1 and {LARGEST_PAGE}")));
-    }
-    Ok((number("Marker", 0)?, size))
 }
 
 fn describe_one(out: &mut String, model: &Model, arn: &str, group: &TargetGroup) {
@@ -125,50 +102,5 @@ pub(super) fn modify_attributes(model: &mut Model, query: &Query) -> Answer {
 }
 
 fn attributes(out: &mut String, group: &TargetGroup) {
-    within(out, "Attributes", |out| {
-        for (key, value) in group.attributes.iter() {
-            within(out, "member", |out| {
-                text(out, "Key", key);
-                text(out, "Value", value);
-            });
-        }
-    });
-}
-
-/// Describes the only load balancer.
-pub(super) fn describe_load_balancers(model: &Model, query: &Query) -> Answer {
-    let arn = model.load_balancer_arn();
-    let asked = [query.list("LoadBalancerArns"), query.list("Names")].concat();
-    if asked.iter().any(|asked| *asked != arn && *asked != "local") {
-        return Err(load_balancer_not_found());
-    }
-    let (first, _) = page(query)?;
-    let mut out = String::new();
-    if first > 0 {
-        return Ok("<LoadBalancers/>".to_owned());
-    }
-    within(&mut out, "LoadBalancers", |out| {
-        within(out, "member", |out| {
-            text(out, "LoadBalancerArn", &arn);
-            text(out, "DNSName", "localhost");
-            text(out, "LoadBalancerName", "local");
-            text(out, "Scheme", "internal");
-            text(out, "VpcId", "vpc-0a1b2c3d4e5f60718");
-            within(out, "State", |out| text(out, "Code", "active"));
-            text(out, "Type", "application");
-            within(out, "AvailabilityZones", |out| {
-                let zones: std::collections::BTreeSet<_> =
-                    model.instances.values().map(|instance| &instance.zone).collect();
-                for zone in zones {
-                    within(out, "member", |out| text(out, "ZoneName", zone));
-                }
-            });
-            text(out, "IpAddressType", "ipv4");
-        });
-    });
-    Ok(out)
-}
-
-pub(super) fn load_balancer_not_found() -> ApiError {
-    ApiError::sender("LoadBalancerNotFound", "One or more load balancers not found")
+    list_attributes(out, group.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())));
 }

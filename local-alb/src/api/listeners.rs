@@ -1,7 +1,7 @@
 //! DescribeListeners and DescribeRules: each group that is in use has one listener, whose only rule forwards to it.
 
 use super::answer::{Answer, ApiError, text, within};
-use super::groups::{load_balancer_not_found, next_marker, page};
+use super::load_balancers::{load_balancer_not_found, next_marker, page};
 use super::query::Query;
 use super::targets::missing;
 use crate::model::{Model, TargetGroup};
@@ -52,6 +52,15 @@ pub(super) fn describe(model: &Model, query: &Query) -> Answer {
     Ok(out)
 }
 
+/// Whether an ARN is that of a listener or a rule.
+pub(super) fn is_known(model: &Model, arn: &str) -> bool {
+    listeners(model).iter().any(|(listener, ..)| arn == listener || arn == rule_of(listener))
+}
+
+fn rule_of(listener: &str) -> String {
+    listener.replace(":listener/", ":listener-rule/") + "/0123456789abcdef"
+}
+
 pub(super) fn describe_rules(model: &Model, query: &Query) -> Answer {
     let listener = query.get("ListenerArn").ok_or_else(|| missing("listenerArn"))?;
     let all = listeners(model);
@@ -59,7 +68,7 @@ pub(super) fn describe_rules(model: &Model, query: &Query) -> Answer {
     let mut out = String::new();
     within(&mut out, "Rules", |out| {
         within(out, "member", |out| {
-            text(out, "RuleArn", arn.replace(":listener/", ":listener-rule/") + "/0123456789abcdef");
+            text(out, "RuleArn", rule_of(arn));
             text(out, "Priority", "default");
             out.push_str("<Conditions/>");
             within(out, "Actions", |out| forwards(out, group_arn));

@@ -4,6 +4,7 @@ mod answer;
 mod auto_scaling;
 mod groups;
 mod listeners;
+mod load_balancers;
 mod query;
 mod service;
 mod tags;
@@ -15,7 +16,7 @@ use answer::{Answer, ApiError, lost, success};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{HeaderMap, Method, Request, Response};
 use query::Query;
 pub(crate) use service::{AUTO_SCALING, ELASTIC_LOAD_BALANCING, Service};
 use tokio::time::Instant;
@@ -35,7 +36,11 @@ async fn call(State((alb, service)): State<(LocalAlb, Service)>, request: Reques
         return ApiError::malformed("the request body is too long or incomplete")
             .response(service.namespace, &id);
     };
-    let query = Query::parse(&body);
+    // A request by GET has its parameters in the URL.
+    let query = match parts.method {
+        Method::GET => Query::parse(parts.uri.query().unwrap_or_default().as_bytes()),
+        _ => Query::parse(&body),
+    };
     let action = query.get("Action").unwrap_or_default().to_owned();
     let record = |answer: &str| alb.record(&parts.headers, &action, &query, answer);
     let (fault, latency) = alb.fate_of(&action);
@@ -83,7 +88,8 @@ async fn call(State((alb, service)): State<(LocalAlb, Service)>, request: Reques
 
 /// What AWS checks before it looks at the action. Signatures are not verified here.
 fn check_request(service: Service, headers: &HeaderMap, query: &Query) -> Result<(), ApiError> {
-    if !headers.contains_key("authorization") {
+    // The second one is that of a presigned URL.
+    if !headers.contains_key("authorization") && query.get("X-Amz-Signature").is_none() {
         return Err(ApiError::forbidden("MissingAuthenticationToken", "Missing Authentication Token"));
     }
     let action = query.get("Action").ok_or_else(|| ApiError::sender("MissingAction", "Missing Action"))?;
@@ -117,7 +123,8 @@ impl LocalAlb {
             "DescribeTargetGroups" => groups::describe(&self.model(), query),
             "DescribeTargetGroupAttributes" => groups::describe_attributes(&self.model(), query),
             "ModifyTargetGroupAttributes" => groups::modify_attributes(&mut self.model(), query),
-            "DescribeLoadBalancers" => groups::describe_load_balancers(&self.model(), query),
+            "DescribeLoadBalancers" => load_balancers::describe(&self.model(), query),
+            "DescribeLoadBalancerAttributes" => load_balancers::describe_attributes(&self.model(), query),
             "DescribeListeners" => listeners::describe(&self.model(), query),
             "DescribeRules" => listeners::describe_rules(&self.model(), query),
             "DescribeTags" => tags::describe(&mut self.model(), now, query),

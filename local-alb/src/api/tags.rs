@@ -1,6 +1,7 @@
 //! DescribeTags, AddTags and RemoveTags. There are no conditional writes: the last writer wins.
 
 use super::answer::{Answer, ApiError, text, within};
+use super::listeners;
 use super::query::Query;
 use super::targets::{known_group, missing, not_too_many};
 use crate::model::Model;
@@ -8,8 +9,10 @@ use crate::model::tags::{MOST_TAGS, is_legal};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
+/// Load balancers, listeners and rules have no tags here.
 pub(super) fn describe(model: &mut Model, now: Instant, query: &Query) -> Answer {
-    let arns = resources(model, query)?;
+    let untagged = |arn: &str| arn == model.load_balancer_arn() || listeners::is_known(model, arn);
+    let arns = resources(model, query, untagged)?;
     let mut out = String::new();
     within(&mut out, "TagDescriptions", |out| {
         for arn in arns {
@@ -30,7 +33,7 @@ pub(super) fn describe(model: &mut Model, now: Instant, query: &Query) -> Answer
 }
 
 pub(super) fn add(model: &mut Model, now: Instant, query: &Query) -> Answer {
-    let arns = resources(model, query)?;
+    let arns = resources(model, query, |_| false)?;
     if arns.len() > 1 {
         return Err(ApiError::validation("Only one resource can be tagged at a time"));
     }
@@ -72,7 +75,7 @@ pub(super) fn add(model: &mut Model, now: Instant, query: &Query) -> Answer {
 
 /// Removing a tag that does not exist succeeds.
 pub(super) fn remove(model: &mut Model, now: Instant, query: &Query) -> Answer {
-    let arns = resources(model, query)?;
+    let arns = resources(model, query, |_| false)?;
     let keys = query.list("TagKeys");
     if keys.is_empty() {
         return Err(missing("tagKeys"));
@@ -85,11 +88,14 @@ pub(super) fn remove(model: &mut Model, now: Instant, query: &Query) -> Answer {
     Ok(String::new())
 }
 
-fn resources(model: &Model, query: &Query) -> Result<Vec<String>, ApiError> {
+/// The ARNs of target groups, and those that are `also` allowed.
+fn resources(model: &Model, query: &Query, also: impl Fn(&str) -> bool) -> Result<Vec<String>, ApiError> {
     let arns = query.list("ResourceArns");
     if arns.is_empty() {
         return Err(missing("resourceArns"));
     }
     not_too_many(&arns)?;
-    arns.into_iter().map(|arn| known_group(model, arn).map(ToOwned::to_owned)).collect()
+    let known =
+        |arn: &str| if also(arn) { Ok(arn.to_owned()) } else { known_group(model, arn).map(str::to_owned) };
+    arns.into_iter().map(known).collect()
 }

@@ -66,12 +66,13 @@ async fn run(config: Config) -> Result<(), Stopped> {
     let alb = LocalAlb::new(config.settings);
     config.instances.into_iter().for_each(|instance| alb.add_instance(instance));
     let export = "export AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2=".to_owned();
-    let mut routers: Vec<(SocketAddr, Served, String)> = vec![(config.api, alb.api().into(), export)];
+    let mut routers: Vec<(SocketAddr, Served, String)> =
+        vec![(config.api, alb.aws().elastic_load_balancing().into(), export)];
     let mut arns = BTreeMap::new();
     for group in config.groups {
         let name = group.settings.name.clone();
         let arn = alb.create_target_group(group.settings).map_err(|error| wrong(&error))?;
-        routers.push((group.listen, alb.proxy(&arn), format!("target group {name}: ")));
+        routers.push((group.listen, alb.aws().listener(&arn), format!("target group {name}: ")));
         arns.insert(name, arn);
     }
     if let Some(scaling) = config.auto_scaling {
@@ -80,12 +81,12 @@ async fn run(config: Config) -> Result<(), Stopped> {
             alb.set_auto_scaling_group(&name, group.attached(&arns).map_err(|error| wrong(&error))?);
         }
         let export = "export AWS_ENDPOINT_URL_AUTO_SCALING=".to_owned();
-        routers.push((scaling.api, alb.auto_scaling_api().into(), export));
+        routers.push((scaling.api, alb.aws().auto_scaling().into(), export));
     }
     for (id, address) in config.imds {
         routers.push((
             address,
-            alb.imds(&id).into(),
+            alb.aws().instance_metadata(&id).into(),
             format!("on {id}: export AWS_EC2_METADATA_SERVICE_ENDPOINT="),
         ));
     }

@@ -57,7 +57,7 @@ fn answer(body: Vec<u8>) -> (u16, String) {
         alb.add_instance(instance("i-0a000001"));
         alb.create_target_group(group("demo", &[])).unwrap();
         let request = Request::post("/").header("authorization", "x").body(Body::from(body)).unwrap();
-        let answer = alb.api().oneshot(request).await.unwrap();
+        let answer = alb.aws().elastic_load_balancing().oneshot(request).await.unwrap();
         let status = answer.status().as_u16();
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())

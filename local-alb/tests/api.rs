@@ -272,7 +272,7 @@ async fn a_group_in_no_rule_is_not_in_use() {
 #[tokio::test]
 async fn unknown_actions_versions_and_callers_are_refused_in_xml() {
     let (alb, _, _) = with_group(group("one", &[])).await;
-    let url = format!("http://127.0.0.1:{}/", serve(alb.api()).await);
+    let url = format!("http://127.0.0.1:{}/", serve(alb.aws().elastic_load_balancing()).await);
     let http = reqwest::Client::new();
     let ask = async |body: &'static str, signed: bool| {
         let mut request = http.post(&url).body(body);
@@ -318,7 +318,7 @@ async fn faults_take_effect_at_once() {
 
 #[tokio::test]
 async fn a_quoted_control_character_does_not_spoil_the_xml() {
-    let url = format!("http://127.0.0.1:{}/", serve(alb().api()).await);
+    let url = format!("http://127.0.0.1:{}/", serve(alb().aws().elastic_load_balancing()).await);
     let body = "Action=DescribeTags&Version=2015-12-01&ResourceArns.member.1=%01";
     let request = reqwest::Client::new().post(url).header("authorization", "x").body(body);
     let xml = request.send().await.unwrap().text().await.unwrap();

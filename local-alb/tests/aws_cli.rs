@@ -18,7 +18,7 @@ async fn the_cli_describes_target_health() {
     let alb = alb();
     alb.add_instance(instance("i-0a000001"));
     let arn = alb.create_target_group(group("demo", &[("i-0a000001", 8080)])).unwrap();
-    let endpoint = format!("http://127.0.0.1:{}", serve(alb.api()).await);
+    let endpoint = format!("http://127.0.0.1:{}", serve(alb.aws().elastic_load_balancing()).await);
     let cli = Command::new("aws")
         .args(["elbv2", "describe-target-health", "--target-group-arn", &arn, "--output", "text"])
         .args(["--query", "TargetHealthDescriptions[].[Target.Id,Target.Port]"])

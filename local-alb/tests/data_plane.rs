@@ -88,7 +88,9 @@ async fn at_the_end_of_the_delay_requests_in_flight_get_502() {
 #[tokio::test]
 async fn an_address_that_others_can_reach_is_refused() {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let error = local_alb::serve(listener, alb().api(), std::future::pending()).await.unwrap_err();
+    let error = local_alb::serve(listener, alb().aws().elastic_load_balancing(), std::future::pending())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("0.0.0.0") && error.to_string().contains("loopback"), "{error}");
 }
 

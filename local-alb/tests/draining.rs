@@ -50,7 +50,8 @@ impl World {
             ..TargetGroupSettings::default()
         };
         let arn = alb.create_target_group(settings).unwrap();
-        let config = config("http://in.process").http_client(InProcess::new(alb.api()));
+        let config =
+            config("http://in.process").http_client(InProcess::new(alb.aws().elastic_load_balancing()));
         Self { client: Client::from_conf(config.build()), alb, arn, well }
     }
 

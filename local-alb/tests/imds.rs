@@ -17,7 +17,7 @@ use support::{alb, instance, serve};
 async fn endpoint() -> String {
     let alb = alb();
     alb.add_instance(instance("i-0123456789abcdef0"));
-    format!("http://127.0.0.1:{}", serve(alb.imds("i-0123456789abcdef0")).await)
+    format!("http://127.0.0.1:{}", serve(alb.aws().instance_metadata("i-0123456789abcdef0")).await)
 }
 
 #[tokio::test]

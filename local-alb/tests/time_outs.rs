@@ -78,7 +78,7 @@ async fn a_slow_upload_is_not_silence() {
     let arn = alb.create_target_group(group("demo", &[("i-0a000001", service)])).unwrap();
     until("in service", async || alb.instances_out(&arn) == 0).await;
     let mut client =
-        tokio::net::TcpStream::connect(("127.0.0.1", serve(alb.proxy(&arn)).await)).await.unwrap();
+        tokio::net::TcpStream::connect(("127.0.0.1", serve(alb.aws().listener(&arn)).await)).await.unwrap();
     client
         .write_all(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n")
         .await

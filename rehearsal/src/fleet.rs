@@ -73,7 +73,7 @@ impl Fleet {
                 imds_url: url(&imds)?,
             };
             alb.add_instance(instance(&place));
-            serve(&mut servers, imds, alb.imds(&place.instance_id));
+            serve(&mut servers, imds, alb.aws().instance_metadata(&place.instance_id));
             nodes.push(Node::boot(place, settings.reboot_time())?);
         }
         for node in &mut nodes {
@@ -86,8 +86,8 @@ impl Fleet {
         let target_group = alb.create_target_group(target_group(&nodes, port))?;
         let front = listener().await?;
         let front_url = url(&front)?;
-        serve(&mut servers, front, alb.proxy(&target_group));
-        serve(&mut servers, api, alb.api());
+        serve(&mut servers, front, alb.aws().listener(&target_group));
+        serve(&mut servers, api, alb.aws().elastic_load_balancing());
         let fleet = Self { front_url, alb, target_group, _servers: servers };
         timeout(IN_SERVICE_LIMIT, fleet.all_in_service())
             .await

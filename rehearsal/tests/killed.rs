@@ -90,7 +90,7 @@ impl Stage {
     async fn new(kind: Kind, point: Point) -> Stage {
         let estate = estate().await;
         let trap = Arc::new(Trap { point, seen: AtomicUsize::new(0), sprung: Notify::new() });
-        let api = estate.alb.api().layer(from_fn_with_state(trap.clone(), pass));
+        let api = estate.alb.aws().elastic_load_balancing().layer(from_fn_with_state(trap.clone(), pass));
         let own = estate.alb.targets(&estate.arn).into_iter().find(|target| target.id == NODE).unwrap();
         let reboot = format!("echo asked >> {}", estate.dir.path().join("reboots").display());
         let estate = estate

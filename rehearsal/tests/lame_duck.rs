@@ -97,7 +97,7 @@ async fn restarted_twenty_times_under_keep_alive_load_no_request_is_lost() {
     healthy(2).await;
     let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", front.local_addr().unwrap());
-    let proxy = alb.proxy(&arn);
+    let proxy = alb.aws().listener(&arn);
     tokio::spawn(async move { local_alb::serve(front, proxy, std::future::pending()).await });
 
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));

@@ -41,7 +41,7 @@ async fn nodes(count: usize) -> Nodes {
         let id = node(number);
         alb.add_instance(Instance { id, address: [127, 0, 0, 1].into(), zone: "us-east-1a".into() });
     }
-    let (api, dir) = (serve(alb.api()).await, tempfile::tempdir().unwrap());
+    let (api, dir) = (serve(alb.aws().elastic_load_balancing()).await, tempfile::tempdir().unwrap());
     Nodes { alb, api, ports, dir, _services: services }
 }
 
@@ -79,7 +79,10 @@ impl Nodes {
         write_config(&dir);
         BTreeMap::from([
             ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", self.api.clone()),
-            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(self.alb.imds(&node(number))).await),
+            (
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                serve(self.alb.aws().instance_metadata(&node(number))).await,
+            ),
             ("NODE_AGENT_CONFIG", dir.join("config.toml").display().to_string()),
         ])
     }

@@ -28,7 +28,7 @@ async fn scaled() -> Estate {
         ..AutoScalingGroup::default()
     };
     estate.alb.set_auto_scaling_group(GROUP, group);
-    let api = estate::serve(estate.alb.auto_scaling_api()).await;
+    let api = estate::serve(estate.alb.aws().auto_scaling()).await;
     estate.configured("asg = \"standby\"").with("AWS_ENDPOINT_URL_AUTO_SCALING", &api)
 }
 

@@ -61,7 +61,7 @@ impl Front {
 
     pub(crate) async fn with(alb: LocalAlb, settings: TargetGroupSettings) -> Self {
         let arn = alb.create_target_group(settings).unwrap();
-        let url = format!("http://127.0.0.1:{}", serve(alb.proxy(&arn)).await);
+        let url = format!("http://127.0.0.1:{}", serve(alb.aws().listener(&arn)).await);
         Self { alb, arn, url, http: reqwest::Client::new() }
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn config(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::config::
 }
 
 pub(crate) async fn api(alb: &LocalAlb) -> Client {
-    client(&format!("http://127.0.0.1:{}", serve(alb.api()).await))
+    client(&format!("http://127.0.0.1:{}", serve(alb.aws().elastic_load_balancing()).await))
 }
 
 pub(crate) fn target(id: &str, port: impl Into<Option<i32>>) -> TargetDescription {

@@ -49,13 +49,13 @@ impl Estate {
         let port = free_port(services).await?;
         let alb = LocalAlb::new(local_alb::Settings::default());
         let mut servers = JoinSet::new();
-        let api_url = serve(&mut servers, alb.api()).await?;
+        let api_url = serve(&mut servers, alb.aws().elastic_load_balancing()).await?;
         let mut addresses = Vec::new();
         for (number, address) in (1..).zip(services) {
             let instance_id = format!("i-0c{number:015}");
             let zone = "us-east-1a".to_owned();
             alb.add_instance(Instance { id: instance_id.clone(), address: (*address).into(), zone });
-            let imds_url = serve(&mut servers, alb.imds(&instance_id)).await?;
+            let imds_url = serve(&mut servers, alb.aws().instance_metadata(&instance_id)).await?;
             addresses.push(Address {
                 instance_id,
                 service: (*address, port),
@@ -76,7 +76,7 @@ impl Estate {
             targets: addresses.iter().map(|address| (address.instance_id.clone(), port)).collect(),
             ..TargetGroupSettings::default()
         })?;
-        let front_url = serve(&mut servers, alb.proxy(&group)).await?;
+        let front_url = serve(&mut servers, alb.aws().listener(&group)).await?;
         Ok(Estate { alb, group, addresses, front_url, _servers: servers })
     }
 

@@ -128,7 +128,7 @@ async fn interrupted_while_the_driver_finds_out_who_it_is_nothing_is_begun() {
         let late = gate.exists();
         async move { if late { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await } }
     };
-    let metadata = serve(machine.estate.alb.imds(NODE).layer(from_fn(in_time))).await;
+    let metadata = serve(machine.estate.alb.aws().instance_metadata(NODE).layer(from_fn(in_time))).await;
     machine.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata);
     let mut command = machine.command(&["maintain", "--", "true"]);
     let run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

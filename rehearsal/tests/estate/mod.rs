@@ -81,8 +81,8 @@ pub(crate) async fn estate() -> Estate {
     .unwrap();
     std::fs::write(dir.path().join("boot_id"), "first\n").unwrap();
     let environment = BTreeMap::from([
-        ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", serve(alb.api()).await),
-        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(alb.imds(NODE)).await),
+        ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", serve(alb.aws().elastic_load_balancing()).await),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", serve(alb.aws().instance_metadata(NODE)).await),
         ("NODE_AGENT_CONFIG", dir.path().join("config.toml").display().to_string()),
     ]);
     Estate { alb, arn, port, dir, environment, services }

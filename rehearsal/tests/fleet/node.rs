@@ -165,14 +165,14 @@ impl Node {
 
     /// Its addresses, from its metadata service.
     fn addresses(&self) -> Addresses {
-        let imds = InProcess::new(self.alb.imds(&self.identity.instance_id));
+        let imds = InProcess::new(self.alb.aws().instance_metadata(&self.identity.instance_id));
         let http = ProviderConfig::without_region().with_http_client(SharedHttpClient::new(imds));
         Addresses::by(metadata().configure(&http))
     }
 
     /// The same for the API of its Auto Scaling group.
     fn auto_scaling(&self) -> AutoScalingGroups {
-        let http = SharedHttpClient::new(InProcess::new(self.alb.auto_scaling_api()));
+        let http = SharedHttpClient::new(InProcess::new(self.alb.aws().auto_scaling()));
         AutoScalingGroups::when_needed(move || {
             let config = aws_sdk_autoscaling::Config::builder()
                 .behavior_version(aws_sdk_autoscaling::config::BehaviorVersion::latest())
@@ -192,9 +192,9 @@ impl Node {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::for_tests())
             .retry_config(RetryConfig::disabled())
-            .http_client(
-                self.http.clone().unwrap_or_else(|| SharedHttpClient::new(InProcess::new(self.alb.api()))),
-            )
+            .http_client(self.http.clone().unwrap_or_else(|| {
+                SharedHttpClient::new(InProcess::new(self.alb.aws().elastic_load_balancing()))
+            }))
             .build();
         Client::from_conf(config)
     }

@@ -109,7 +109,8 @@ async fn without_an_answer_from_the_metadata_service_the_known_addresses_are_use
     let node = &fleet.nodes[0];
     let mut driver = node.driver(Request { stay_out: true, ..node.run(&[]) });
     // A service that knows no such instance answers nothing of use.
-    let imds = local_alb::in_process::InProcess::new(fleet.alb.imds("i-00000000000000abc"));
+    let imds =
+        local_alb::in_process::InProcess::new(fleet.alb.aws().instance_metadata("i-00000000000000abc"));
     let http = aws_sdk_elasticloadbalancingv2::config::SharedHttpClient::new(imds);
     let config = aws_config::provider_config::ProviderConfig::without_region().with_http_client(http);
     let silent = node_agent::aws::instance_metadata::metadata().configure(&config);

@@ -110,7 +110,7 @@ impl HttpConnector for Wire {
             let parameters: BTreeMap<String, String> =
                 form(request.body().bytes().unwrap_or_default()).into_iter().collect();
             let action = parameters.get("Action").cloned().unwrap_or_default();
-            let inner = InProcess::new(wire.alb.api());
+            let inner = InProcess::new(wire.alb.aws().elastic_load_balancing());
             wire.points.pass(Point::Before(action.clone()));
             wire.points.call(&wire.alb, &action);
             wire.look(&action, &parameters);

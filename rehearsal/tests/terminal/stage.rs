@@ -65,7 +65,7 @@ impl Stage {
         if drives == Drives::ThisProcess {
             configure(&machine, "start_driver = []");
         }
-        let api = serve(gate.before(machine.estate.alb.api())).await;
+        let api = serve(gate.before(machine.estate.alb.aws().elastic_load_balancing())).await;
         machine.set("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", api);
         let stage = Stage { machine, drives, at, gate };
         stage.block().await;

@@ -16,7 +16,7 @@ use axum::{
     routing::get,
 };
 use hyper::body::Frame;
-use local_alb::{LocalAlb, Probe, Probes, Settings};
+use local_alb::{HealthCheck, LocalAlb, Probe, Probes, Settings, TargetGroupSettings};
 use support::{front::Front, group, instance, serve, until, until_state};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -141,4 +141,24 @@ async fn an_answer_that_falls_silent_is_broken_off_but_not_a_slow_one() {
     }
     assert!(answer.chunk().await.is_err());
     until("nothing in flight", async || front.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn a_target_that_hangs_is_checked_as_often_as_any_other() {
+    let hangs = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = hangs.local_addr().unwrap().port();
+    let (interval, patience) = (Duration::from_millis(600), Duration::from_millis(500));
+    let settings = group("demo", &[("i-0a000001", port)]);
+    let health_check = HealthCheck { interval, timeout: patience, ..settings.health_check };
+    let alb = support::alb();
+    alb.add_instance(instance("i-0a000001"));
+    alb.create_target_group(TargetGroupSettings { health_check, ..settings }).unwrap();
+    let (mut checks, mut began) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        checks.push(hangs.accept().await.unwrap());
+        began.push(tokio::time::Instant::now());
+    }
+    // From start to start, and not from the end of the time-out: that would be 1.1 s every time.
+    let shortest = began.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    assert!(shortest < interval + patience / 2, "{shortest:?}");
 }

@@ -199,7 +199,7 @@ async fn a_dry_run_that_says_no_ends_as_the_maintenance_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_halted_node_that_was_repaired_has_succeeded() {
     let (url, cure) = falls_sick().await;
-    let estate = estate().await.configured(&format!("health_limit = \"500ms\"\nhealth_url = {url:?}"));
+    let estate = estate().await.configured(&format!("health_limit = \"2s\"\nhealth_url = {url:?}"));
     estate.agent(&["maintain", "--", "true"]).await.says(3, &["halted"]);
     cure.store(true, Ordering::Relaxed);
     estate.agent(&["resume"]).await.says(0, &["succeeded"]);

@@ -1,5 +1,7 @@
 //! Connections to targets: TCP, or TLS with any certificate.
 
+use crate::idle::Idle;
+use axum::http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,11 +13,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -42,7 +44,7 @@ impl Dial {
         Dial { connect_timeout: time, idle_timeout: time, tls: self.tls.clone() }
     }
 
-    async fn open(self, to: axum::http::Uri) -> io::Result<TokioIo<TargetStream>> {
+    async fn open(self, to: Uri) -> io::Result<TokioIo<TargetStream>> {
         let address: Option<SocketAddr> = to.authority().and_then(|address| address.as_str().parse().ok());
         let address = address.ok_or_else(|| io::Error::other("the target has no socket address"))?;
         let timed_out =
@@ -81,7 +83,7 @@ impl fmt::Debug for Dial {
     }
 }
 
-impl tower::Service<axum::http::Uri> for Dial {
+impl tower::Service<Uri> for Dial {
     type Response = TokioIo<TargetStream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<TargetStream>>> + Send>>;
@@ -90,15 +92,15 @@ impl tower::Service<axum::http::Uri> for Dial {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, to: axum::http::Uri) -> Self::Future {
+    fn call(&mut self, to: Uri) -> Self::Future {
         Box::pin(self.clone().open(to))
     }
 }
 
 /// A connection to a target.
 pub(crate) enum TargetStream {
-    Plain(Idle),
-    Tls(Box<TlsStream<Idle>>),
+    Plain(Idle<TcpStream>),
+    Tls(Box<TlsStream<Idle<TcpStream>>>),
 }
 
 impl Connection for TargetStream {
@@ -140,73 +142,6 @@ impl AsyncWrite for TargetStream {
             TargetStream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             TargetStream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
-    }
-}
-
-/// A TCP connection that fails once no byte has passed for the idle time-out, whether a request is in flight or not.
-pub(crate) struct Idle {
-    stream: TcpStream,
-    idle_timeout: Duration,
-    last: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Idle {
-    fn new(stream: TcpStream, idle_timeout: Duration) -> Idle {
-        let last = Instant::now();
-        Idle { stream, idle_timeout, last, timer: Box::pin(sleep_until(last + idle_timeout)) }
-    }
-
-    /// Notes that a byte passed, or waits for the end of the idle time-out.
-    fn watch<T>(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        passed: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if passed.is_ready() {
-            self.last = Instant::now();
-            return passed;
-        }
-        loop {
-            ready!(self.timer.as_mut().poll(context));
-            let until = self.last + self.idle_timeout;
-            if until <= Instant::now() {
-                let silent = "no byte passed on the connection to the target for the idle time-out";
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, silent)));
-            }
-            self.timer.as_mut().reset(until);
-        }
-    }
-}
-
-impl AsyncRead for Idle {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.watch(context, read)
-    }
-}
-
-impl AsyncWrite for Idle {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, written)
-    }
-
-    // A TCP socket has nothing to flush.
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -14,19 +14,17 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// A check ends at its own time-out, which is 120 s at most on AWS.
+/// Longer than any check takes: its own time-out ends it.
 const LONGEST_CHECK: Duration = Duration::from_secs(3600);
 
 /// Checks a target until its registration ends or the load balancer is dropped.
 async fn check(alb: Weak<Inner>, registration: NewRegistration) {
-    let Some((lag, dial)) = alb.upgrade().map(LocalAlb).map(|alb| {
-        let lag = alb.model().settings.propagation_lag;
-        (lag, alb.dial())
-    }) else {
+    let Some((lag, client)) =
+        alb.upgrade().map(LocalAlb).map(|alb| (alb.model().settings.propagation_lag, client(&alb)))
+    else {
         return;
     };
     sleep(lag).await;
-    let client = client(dial.within(LONGEST_CHECK));
     loop {
         let Some(to_check) = alb.upgrade().and_then(|inner| LocalAlb(inner).to_check(&registration)) else {
             return;
@@ -49,9 +47,9 @@ async fn check(alb: Weak<Inner>, registration: NewRegistration) {
     }
 }
 
-/// Each check opens its own connection, as an ALB does. Its own time-out ends it.
-fn client(dial: Dial) -> Client<Dial, Body> {
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(dial)
+/// Each check opens its own connection, as an ALB does.
+fn client(alb: &LocalAlb) -> Client<Dial, Body> {
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(alb.dial().within(LONGEST_CHECK))
 }
 
 async fn http_check(client: &Client<Dial, Body>, check: &HealthCheck, to: SocketAddr) -> Probe {

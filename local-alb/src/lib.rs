@@ -20,6 +20,7 @@ mod create;
 mod dial;
 mod faults;
 mod health;
+mod idle;
 mod imds;
 #[cfg(feature = "in-process")]
 pub mod in_process;

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-/// Headers of a request at most. More get 431. AWS limits their length instead.
-const MOST_HEADERS: usize = 1_000;
+/// The most headers of a request or a response. AWS limits their length instead.
+pub(crate) const MOST_HEADERS: usize = 1_000;
 
 /// Why a router is not served.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +79,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// What breaks a client's connection off.
-pub(crate) type BreaksOff = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Resolves when a client's connection is to be broken off.
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A client's connection.
 #[derive(Clone)]
@@ -89,20 +89,20 @@ pub(crate) struct Connection {
     pub(crate) from: SocketAddr,
     /// The listener's port; 0 if the connection was closed before it was read.
     pub(crate) port: u16,
-    breaks_off: mpsc::UnboundedSender<BreaksOff>,
+    endings: mpsc::UnboundedSender<Ending>,
 }
 
 impl Connection {
     /// The second value receives what breaks the connection off.
-    pub(crate) fn of(from: SocketAddr, port: u16) -> (Connection, mpsc::UnboundedReceiver<BreaksOff>) {
-        let (breaks_off, set) = mpsc::unbounded_channel();
-        (Connection { from, port, breaks_off }, set)
+    pub(crate) fn of(from: SocketAddr, port: u16) -> (Connection, mpsc::UnboundedReceiver<Ending>) {
+        let (endings, set) = mpsc::unbounded_channel();
+        (Connection { from, port, endings }, set)
     }
 
     /// Breaks the connection off when `when` resolves, even if the client takes nothing. Replaces what was set before.
     pub(crate) fn break_off(&self, when: impl Future<Output = ()> + Send + 'static) {
         // Fails only if the connection is closed.
-        let _ = self.breaks_off.send(Box::pin(when));
+        let _ = self.endings.send(Box::pin(when));
     }
 }
 
@@ -132,7 +132,7 @@ async fn converse(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle_timeout).max_headers(MOST_HEADERS);
     let mut conversation = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
-    let mut broken_off: BreaksOff = Box::pin(std::future::pending());
+    let mut ending: Ending = Box::pin(std::future::pending());
     let mut stops = false;
     loop {
         tokio::select! {
@@ -142,8 +142,8 @@ async fn converse(
                 }
                 return;
             }
-            Some(when) = set.recv() => broken_off = when,
-            () = &mut broken_off => return,
+            Some(when) = set.recv() => ending = when,
+            () = &mut ending => return,
             // The sender is only ever dropped.
             _ = stopping.changed(), if !stops => {
                 stops = true;

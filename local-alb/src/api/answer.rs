@@ -134,6 +134,18 @@ pub(crate) fn within(out: &mut String, name: &str, inside: impl FnOnce(&mut Stri
     tag(out, "</", name);
 }
 
+/// Writes the attributes of a target group or a load balancer.
+pub(crate) fn attributes<'a>(out: &mut String, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    within(out, "Attributes", |out| {
+        for (key, value) in pairs {
+            within(out, "member", |out| {
+                text(out, "Key", key);
+                text(out, "Value", value);
+            });
+        }
+    });
+}
+
 fn tag(out: &mut String, open: &str, name: &str) {
     out.push_str(open);
     out.push_str(name);

@@ -1,7 +1,8 @@
 //! DescribeTargetGroups, DescribeTargetGroupAttributes and ModifyTargetGroupAttributes.
 
-use super::answer::{Answer, ApiError, text, within};
-use super::load_balancers::{list_attributes, load_balancer_not_found, next_marker, page};
+use super::answer::{Answer, ApiError, attributes, text, within};
+use super::load_balancers::load_balancer_not_found;
+use super::pages::{next_marker, page};
 use super::query::Query;
 use super::targets::{group_arn, known_group, missing, not_too_many};
 use crate::model::{Model, TargetGroup};
@@ -77,7 +78,7 @@ pub(super) fn describe_attributes(model: &Model, query: &Query) -> Answer {
     let arn = group_arn(model, query)?;
     let mut out = String::new();
     if let Some(group) = model.groups.get(&arn) {
-        attributes(&mut out, group);
+        attributes(&mut out, group.attributes.iter());
     }
     Ok(out)
 }
@@ -97,10 +98,6 @@ pub(super) fn modify_attributes(model: &mut Model, query: &Query) -> Answer {
     // Applied only if every attribute is valid.
     group.attributes = changed;
     let mut out = String::new();
-    attributes(&mut out, group);
+    attributes(&mut out, group.attributes.iter());
     Ok(out)
-}
-
-fn attributes(out: &mut String, group: &TargetGroup) {
-    list_attributes(out, group.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())));
 }

@@ -1,7 +1,8 @@
 //! DescribeListeners and DescribeRules: each group that is in use has one listener, whose only rule forwards to it.
 
 use super::answer::{Answer, ApiError, text, within};
-use super::load_balancers::{load_balancer_not_found, next_marker, page};
+use super::load_balancers::load_balancer_not_found;
+use super::pages::{next_marker, page};
 use super::query::Query;
 use super::targets::missing;
 use crate::model::{Model, TargetGroup};

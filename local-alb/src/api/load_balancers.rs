@@ -1,11 +1,9 @@
-//! DescribeLoadBalancers and DescribeLoadBalancerAttributes: there is one load balancer. Pages of answers.
+//! DescribeLoadBalancers and DescribeLoadBalancerAttributes: there is one load balancer.
 
-use super::answer::{Answer, ApiError, text, within};
+use super::answer::{Answer, ApiError, attributes, text, within};
+use super::pages::page;
 use super::query::Query;
 use crate::model::Model;
-
-/// AWS's limit for `PageSize`.
-const LARGEST_PAGE: usize = 400;
 
 /// Describes the only load balancer.
 pub(super) fn describe(model: &Model, query: &Query) -> Answer {
@@ -51,7 +49,7 @@ pub(super) fn describe_attributes(model: &Model, query: &Query) -> Answer {
         return Err(load_balancer_not_found());
     }
     let idle_timeout = model.settings.idle_timeout.as_secs().max(1).to_string();
-    let attributes = [
+    let values = [
         ("access_logs.s3.enabled", "false"),
         ("deletion_protection.enabled", "false"),
         ("idle_timeout.timeout_seconds", idle_timeout.as_str()),
@@ -62,39 +60,6 @@ pub(super) fn describe_attributes(model: &Model, query: &Query) -> Answer {
         ("routing.http2.enabled", "false"),
     ];
     let mut out = String::new();
-    list_attributes(&mut out, attributes.into_iter());
+    attributes(&mut out, values);
     Ok(out)
-}
-
-/// The attributes of a target group or a load balancer.
-pub(super) fn list_attributes<'a>(out: &mut String, attributes: impl Iterator<Item = (&'a str, &'a str)>) {
-    within(out, "Attributes", |out| {
-        for (key, value) in attributes {
-            within(out, "member", |out| {
-                text(out, "Key", key);
-                text(out, "Value", value);
-            });
-        }
-    });
-}
-
-/// The marker of the next page, if there is one.
-pub(super) fn next_marker(out: &mut String, first: usize, size: usize, all: usize) {
-    let next = first.saturating_add(size);
-    if next < all {
-        text(out, "NextMarker", next.to_string());
-    }
-}
-
-/// The first entry of the requested page, and the page size.
-pub(super) fn page(query: &Query) -> Result<(usize, usize), ApiError> {
-    let number = |name: &str, default: usize| match query.get(name) {
-        None => Ok(default),
-        Some(text) => text.parse().map_err(|_| ApiError::validation(format!("{name} '{text}' is not valid"))),
-    };
-    let size: usize = number("PageSize", LARGEST_PAGE)?;
-    if !(1..=LARGEST_PAGE).contains(&size) {
-        return Err(ApiError::validation(format!("PageSize must be between 1 and {LARGEST_PAGE}")));
-    }
-    Ok((number("Marker", 0)?, size))
 }

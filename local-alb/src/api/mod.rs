@@ -5,6 +5,7 @@ mod auto_scaling;
 mod groups;
 mod listeners;
 mod load_balancers;
+mod pages;
 mod query;
 mod service;
 mod tags;

@@ -48,8 +48,8 @@ impl Attributes {
         Ok(attributes)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.0.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The deregistration delay, in whole seconds as on AWS.

@@ -2,9 +2,10 @@
 
 use crate::dial::Dial;
 use crate::load_balancer::LocalAlb;
+use crate::serve::MOST_HEADERS;
 use axum::body::Body;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioExecutor;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +13,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-/// The headers of a response at most. AWS limits their length instead.
-const MOST_HEADERS: usize = 1_000;
-
 /// One client per target, and with it the idle connections to that target.
 pub(super) struct Connections {
     dial: Dial,
-    /// What happens to idle connections once the target is deregistered.
+    /// How long after the deregistration of a target its idle connections are closed. `None`: the idle time-out does it.
     closed_after: Option<Duration>,
     /// By the target's address.
     clients: Mutex<BTreeMap<SocketAddr, Registered>>,
@@ -58,7 +56,6 @@ impl Connections {
 
     fn client(&self) -> Client<Dial, Body> {
         Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
             // The connection itself ends after the idle time-out.
             .pool_idle_timeout(None)
             .http1_max_headers(MOST_HEADERS)

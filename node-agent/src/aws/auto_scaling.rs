@@ -129,7 +129,8 @@ impl ScalingGroup {
     /// [`NoStandby::Never`] with what to do about it.
     pub fn moves(
         &self,
-        (arn, name): (&str, &str),
+        arn: &str,
+        name: &str,
         kind: TargetType,
         port: Option<u16>,
         pairs: &[Target],

@@ -60,7 +60,7 @@ pub(super) fn reason(
     let spared = group.spares(&member).and_then(|()| {
         found.iter().try_for_each(|ours| {
             let theirs = &ours.group;
-            group.moves((&theirs.arn, &theirs.name), theirs.target_type, theirs.port, &ours.pairs())
+            group.moves(&theirs.arn, &theirs.name, theirs.target_type, theirs.port, &ours.pairs())
         })
     });
     match spared {

@@ -88,7 +88,7 @@ pub(super) fn standby() -> Messages {
             &suspended.spares(&member("InService")).unwrap_err(),
             &group(3, 3).spares(&member("InService")).unwrap_err(),
             &busy.spares(&member("InService")).unwrap_err(),
-            &group(1, 3).moves(("arn:web", "web"), TargetType::Instance, Some(80), &[]).unwrap_err(),
+            &group(1, 3).moves("arn:web", "web", TargetType::Instance, Some(80), &[]).unwrap_err(),
         ],
     )
 }

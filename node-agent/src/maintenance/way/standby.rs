@@ -34,9 +34,7 @@ pub(crate) async fn may_begin(driver: &mut Driver) -> Step<Option<String>> {
     };
     let spared = group.spares(&member).and_then(|()| {
         let mut ours = driver.operation.live_groups();
-        ours.try_for_each(|ours| {
-            group.moves((&ours.arn, &ours.name), ours.target_type, ours.port, &ours.pairs)
-        })
+        ours.try_for_each(|ours| group.moves(&ours.arn, &ours.name, ours.target_type, ours.port, &ours.pairs))
     });
     match spared {
         Ok(()) => (),

@@ -80,6 +80,14 @@ async fn a_target_with_plain_http_is_unhealthy_in_an_https_group() {
 }
 
 #[tokio::test]
+async fn the_protocol_of_the_checks_is_apart_from_that_of_the_requests() {
+    let port = service_with_tls().await;
+    let checks_only = TargetGroupSettings { protocol: "HTTP".to_owned(), ..https(port) };
+    let plain = front(checks_only).await.healthy().await;
+    assert_eq!(plain.get("/").await.0, 502);
+}
+
+#[tokio::test]
 async fn a_target_with_tls_is_unhealthy_in_an_http_group() {
     let front = front(group("demo", &[(ID, service_with_tls().await)])).await;
     let state = async || front.alb.targets(&front.arn)[0].state;

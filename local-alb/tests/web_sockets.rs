@@ -28,17 +28,31 @@ use tokio::{
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Agrees to a WebSocket, and sends every byte back. It does not look at frames, and neither does the load balancer.
-async fn echo(mut request: Request<Body>) -> Response<Body> {
+async fn echo(request: Request<Body>) -> Response<Body> {
+    agree(request, |stream| async move {
+        let (mut read, mut write) = split(stream);
+        // Ends with an error if the load balancer cuts the connection.
+        let _ = copy(&mut read, &mut write).await;
+    })
+}
+
+/// Agrees to a WebSocket, and sends without end.
+async fn push(request: Request<Body>) -> Response<Body> {
+    agree(request, |mut stream| async move { while stream.write_all(&[b'x'; 65_536]).await.is_ok() {} })
+}
+
+type Stream = TokioIo<hyper::upgrade::Upgraded>;
+
+fn agree<F>(mut request: Request<Body>, then: impl FnOnce(Stream) -> F + Send + 'static) -> Response<Body>
+where
+    F: Future<Output = ()> + Send,
+{
     let asked = request.headers().get("upgrade").is_some_and(|protocol| protocol == "websocket");
     if !asked || request.headers()["connection"] != "upgrade" {
         return Response::builder().status(StatusCode::UPGRADE_REQUIRED).body(Body::empty()).unwrap();
     }
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let (mut read, mut write) = split(TokioIo::new(upgrade.await.unwrap()));
-        // Ends with an error if the load balancer cuts the connection.
-        let _ = copy(&mut read, &mut write).await;
-    });
+    tokio::spawn(async move { then(TokioIo::new(upgrade.await.unwrap())).await });
     let agreed = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
     let agreed = agreed.header("connection", "upgrade").header("upgrade", "websocket");
     agreed.header("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").body(Body::empty()).unwrap()
@@ -48,6 +62,7 @@ async fn front(settings: Settings) -> Front {
     let upgrades = async |headers: HeaderMap| headers.contains_key("upgrade").to_string();
     let router = Router::new()
         .route("/chat", get(echo))
+        .route("/pushed", get(push))
         .route("/upgrades", get(upgrades))
         .route("/healthz", get(async || "ok"));
     let port = serve(router).await;
@@ -127,6 +142,17 @@ async fn it_is_closed_once_both_sides_were_silent_for_the_idle_time_out() {
     let since = tokio::time::Instant::now();
     is_closed(&mut client).await;
     assert!(since.elapsed() >= idle_timeout - Duration::from_millis(50), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn it_is_closed_after_the_idle_time_out_although_the_client_takes_nothing_that_is_sent() {
+    let idle_timeout = Duration::from_millis(400);
+    let front = front(Settings { idle_timeout, ..Settings::default() }).await;
+    let (client, head) = ask(&front, "/pushed", "websocket").await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    assert_eq!(front.in_flight(), 1);
+    until("closed", async || front.in_flight() == 0).await;
+    drop(client);
 }
 
 #[tokio::test]

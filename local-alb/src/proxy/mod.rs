@@ -91,7 +91,7 @@ async fn forward(
     activity.heard();
     match upgrade {
         Some(client) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            web_socket::join(client, answer, chosen.cut, chosen.in_flight)
+            web_socket::join(client, answer, chosen.idle_timeout, chosen.cut, chosen.in_flight)
         }
         _ if headers::response_too_long(answer.headers()) => {
             failure(StatusCode::BAD_GATEWAY, "the headers of the target's response are longer than 32 K")

@@ -117,6 +117,16 @@ async fn whether_the_group_spares_a_node_can_be_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_on_another_port_than_its_target_groups_is_refused_when_asked() {
+    let estate = scaled().await;
+    let (port, _service) = estate::service().await;
+    estate.alb.register(&estate.arn, NODE, port);
+    estate.alb.deregister(&estate.arn, NODE, estate.port);
+    until(|| estate.alb.instances_out(&estate.arn) == 0).await;
+    asked(&estate, 2, &["no\n", "on the port of the target group alone", "--asg ignore"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_decision_the_choices_are_named_beforehand() {
     let estate = scaled().await.configured_instead("standby", "refuse");
     asked(&estate, 2, &["no\n", "--asg standby", "--asg ignore"]).await;

@@ -138,7 +138,9 @@ def source_of(name):
 
 
 def built(*packages):
-    """Builds programs and returns their paths."""
+    """Builds programs and returns their paths. BIN names a folder that has them already."""
+    if os.environ.get("BIN"):
+        return [Path(os.environ["BIN"]) / package for package in packages]
     run("cargo", "build", "--quiet", *[part for package in packages for part in ("-p", package)], cwd=ROOT)
     metadata = json.loads(run("cargo", "metadata", "--no-deps", "--format-version=1", cwd=ROOT))
     return [Path(metadata["target_directory"]) / "debug" / package for package in packages]

@@ -220,7 +220,15 @@ mod tests {
     fn the_advice_for_a_holder_is_to_wait_and_after_an_hour_to_look() {
         let held = |at| blocks(&group(&[("lease/a", &format!("v1 p=held e=1 at=2026-01-02T{at}Z"))]), now());
         says(&held("01:57:00"), &[("a is held since 01:57:00Z (3 min ago)", "wait for it")]);
+        says(&held("01:00:00"), &[("1 h", "wait for it")]);
+        says(&held("00:59:59"), &[("1 h", "lease break a")]);
         says(&held("00:30:00"), &[("1 h 30 min ago", "lease break a")]);
+    }
+
+    #[test]
+    fn only_failed_nodes_count_as_failures() {
+        let tags = [("lease/a", "v1 p=failed e=1"), ("lease/b", "v1 p=waiting e=1 t=1")];
+        says(&blocks(&group(&tags), now()), &[("a is failed", "lease clear a")]);
     }
 
     #[test]
@@ -260,5 +268,6 @@ mod tests {
         let keys: Vec<_> = (0..43).map(|number| format!("x{number}")).collect();
         let tags: Vec<_> = keys.iter().map(|key| (key.as_str(), "")).collect();
         says(&notes(&group(&tags)), &[("43 of at most 50 tags", "lease gc")]);
+        says(&notes(&group(&tags[1..])), &[]);
     }
 }

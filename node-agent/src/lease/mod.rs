@@ -158,12 +158,12 @@ impl Leases {
     }
 }
 
-/// What helps a failed node does not help a halted or a broken one.
+/// What helps a failed node does not help a halted one.
 fn after_repair(failures: &[(&str, &Reading)]) -> String {
     let is = |state| failures.iter().any(|(_, reading)| reading.state() == Some(state));
-    let halted = "run `node-agent resume` on a halted node, or on one whose lease was broken";
+    let halted = "run `node-agent resume` on a halted node";
     let failed = "run `node-agent maintain` on a failed node, or `node-agent lease clear` with its ID";
-    match (is(LeaseState::Halted) || is(LeaseState::Broken), is(LeaseState::Failed)) {
+    match (is(LeaseState::Halted), is(LeaseState::Failed)) {
         (true, true) => format!("{halted}; {failed}"),
         (false, true) => failed.to_owned(),
         _ => halted.to_owned(),
@@ -237,8 +237,10 @@ mod tests {
             assert_eq!(leases.confirm("me", "new", &k(1)), Claim::Confirmed, "{leases:?}");
             assert!(matches!(leases.slot("other", &k(1)), Slot::Taken(_)), "{leases:?}");
         }
-        let waiting = both("v1 p=waiting e=new n=1", left);
-        assert_eq!(waiting.of("me").map(Reading::word), Some("waiting"));
+        let waiting = "v1 p=waiting e=new n=1";
+        for leases in [both(waiting, left), both(left, waiting)] {
+            assert_eq!(leases.of("me").map(Reading::word), Some("waiting"), "{leases:?}");
+        }
     }
 
     #[test]
@@ -258,6 +260,45 @@ mod tests {
         );
         assert_eq!(failed.may_start("me", &Policy { max_failures: 2, ..k(1) }), Ok(()));
         assert_eq!(leases(&[("me", "v1 p=failed e=1")]).may_start("me", &k(1)), Ok(()));
+    }
+
+    #[test]
+    fn the_advice_after_failures_fits_what_became_of_the_nodes() {
+        let advice = |states: &[&str]| {
+            let values: Vec<_> = states.iter().map(|state| format!("v1 p={state} e=1")).collect();
+            let entries: Vec<_> = ["a", "b"].into_iter().zip(values.iter().map(String::as_str)).collect();
+            match leases(&entries).may_start("me", &k(1)) {
+                Err(Stopped::Failures { advice, .. }) => {
+                    (advice.contains("node-agent resume"), advice.contains("lease clear"))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(advice(&["failed"]), (false, true));
+        assert_eq!(advice(&["halted"]), (true, false));
+        assert_eq!(advice(&["halted", "failed"]), (true, true));
+    }
+
+    #[test]
+    fn a_claim_that_names_a_smaller_k_than_the_group_is_confirmed_by_that() {
+        let claimed = |own| {
+            let claim = format!("v1 p=held e=new k={own}");
+            leases(&[("me", &claim), ("a", "v1 p=held e=1 k=9")]).confirm("me", "new", &k(2))
+        };
+        assert!(matches!(claimed(1), Claim::StepDown(_)));
+        assert_eq!(claimed(2), Claim::Confirmed);
+        assert_eq!(claimed(3), Claim::Confirmed);
+    }
+
+    #[test]
+    fn the_lease_of_a_node_that_is_out_is_written_again_unless_it_is_there_or_broken() {
+        for (value, lost) in
+            [("held", false), ("halted", false), ("broken", false), ("waiting", true), ("failed", true)]
+        {
+            let own = leases(&[("me", &format!("v1 p={value} e=1"))]);
+            assert_eq!(own.has_lost_its_slot("me"), lost, "{value}");
+        }
+        assert!(leases(&[("a", "v1 p=held e=1")]).has_lost_its_slot("me"));
     }
 
     #[test]

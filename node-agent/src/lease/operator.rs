@@ -243,8 +243,10 @@ mod tests {
         for value in ["v1 p=held e=1", "v1 p=halted e=1", "garbage"] {
             assert_eq!(may_break(&tags(&[("i-1", value)]), "i-1").map(|planned| planned.len()), Ok(1));
         }
-        for value in ["v1 p=failed e=1", "v1 p=waiting e=1"] {
-            assert!(matches!(may_break(&tags(&[("i-1", value)]), "i-1"), Err(Refused::TakesNoSlot { .. })));
+        for (state, instead) in [("failed", "lease clear"), ("waiting", "other nodes skip it")] {
+            let refused = may_break(&tags(&[("i-1", &format!("v1 p={state} e=1"))]), "i-1").unwrap_err();
+            assert!(matches!(refused, Refused::TakesNoSlot { .. }), "{refused}");
+            assert!(refused.to_string().contains(instead), "{refused}");
         }
         assert_eq!(may_break(&tags(&[("i-1", "v1 p=broken e=1")]), "i-1"), Ok(Vec::new()));
     }
@@ -280,7 +282,8 @@ mod tests {
             let refused = may_clear(&tags(&[("i-1", value)]), "i-1").unwrap_err().to_string();
             assert!(refused.contains("lease break i-1") && refused.contains("resume"), "{refused}");
         }
-        assert!(may_clear(&tags(&[("i-1", "v1 p=waiting e=1")]), "i-1").is_err());
+        let waits = may_clear(&tags(&[("i-1", "v1 p=waiting e=1")]), "i-1");
+        assert_eq!(waits, Err(Refused::Waits("i-1".into())));
         assert_eq!(may_clear(&tags(&[]), "i-1"), Ok(Vec::new()));
     }
 

@@ -98,6 +98,13 @@ fn an_unhealthy_neighbour_blocks_both_and_is_named() {
 }
 
 #[test]
+fn a_neighbour_that_is_out_for_its_maintenance_is_named_as_such() {
+    let group = group().healthy(&["me"]).holding("a").unhealthy("a").unhealthy("b");
+    let message = group.leave().unwrap_err().to_string();
+    assert!(message.contains("a (holds a lease), b is unhealthy"), "{message}");
+}
+
+#[test]
 fn in_a_group_that_nobody_uses_nodes_go_by_turns() {
     let idle = group().not_in_use(&["me", "a", "b"]);
     assert_eq!((idle.begin(), idle.leave()), (Ok(()), Ok(())));

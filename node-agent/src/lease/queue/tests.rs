@@ -99,9 +99,43 @@ fn no_node_joins_a_full_queue_or_a_group_full_of_tags() {
     assert!(matches!(waiting(LONGEST_QUEUE - 8).moves(), Move::Join(_)));
     // One place, and ten nodes may see it free: one in ten takes it.
     assert!(matches!(waiting(LONGEST_QUEUE - 1).moves(), Move::Outside(_)));
-    let full = (0..=MOST_TAGS)
-        .fold(reader(&[]), |reader, number| reader.change(&format!("x{number}"), "v1 p=failed"));
-    assert!(matches!(full.of(1000).moves(), Move::Outside(_)));
+    let tagged = |tags: usize| {
+        let tag = |reader: Reader, number| reader.change(&format!("x{number}"), "v1 p=failed");
+        (0..tags).fold(reader(&[]), tag).of(1000).moves()
+    };
+    assert!(matches!(tagged(MOST_TAGS + 1), Move::Outside(_)));
+    assert_eq!(tagged(MOST_TAGS), Move::Join(1));
+}
+
+#[test]
+fn the_chance_to_join_is_the_room_over_the_rivals_that_cannot_see_each_other() {
+    // Two requests a second for half of the 10 s in which an entry is not visible yet: 10 rivals. One place is left.
+    let ids: Vec<_> = (1..LONGEST_QUEUE).map(|number| format!("i-{number}")).collect();
+    let entries: Vec<_> = ids.iter().map(|id| (id.as_str(), "v1 p=waiting e=1 t=1")).collect();
+    let joins = |dice| {
+        let reader = Reader { dice, ..reader(&entries).of(1000) };
+        matches!(reader.moves(), Move::Join(_))
+    };
+    assert_eq!([joins(0.099), joins(0.1)], [true, false]);
+}
+
+#[test]
+fn a_new_ticket_follows_the_nodes_that_wait_not_those_that_have_had_their_turn() {
+    let entries = [("a", "v1 p=held e=1 t=90"), ("b", "v1 p=failed e=1 t=80"), ("c", "v1 p=waiting e=1 t=7")];
+    assert_eq!(reader(&entries).moves(), Move::Join(8));
+}
+
+#[test]
+fn the_first_requests_of_a_fleet_are_spread_by_its_rate() {
+    // 300 nodes at 2 requests a second, two requests each.
+    assert_eq!(PACE.start_spread(300), Duration::from_secs(300));
+}
+
+#[test]
+fn a_lease_on_one_group_is_held_for_two_minutes_while_the_next_one_is_taken() {
+    assert!(!gives_back(true, HOLD_WHILE_WAITING));
+    assert!(gives_back(true, HOLD_WHILE_WAITING + Duration::from_millis(1)));
+    assert!(!gives_back(false, HOLD_WHILE_WAITING * 2));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What README.md, ARCHITECTURE.md, CONTRIBUTING.md and docs/ name exists: links, files, scripts, commands, flags, tests.
+//! What README.md, the other pages beside it and docs/ name exists: links, files, scripts, commands, flags, tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

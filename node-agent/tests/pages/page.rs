@@ -24,7 +24,9 @@ pub(crate) fn pages() -> Vec<Page> {
         .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()))
         .filter(|name| name.ends_with(".md"))
         .collect();
-    names.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned));
+    names.extend(
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned),
+    );
     names.sort();
     names.iter().map(|name| page(name)).collect()
 }

@@ -55,7 +55,7 @@ pub(crate) fn client(endpoint: &str) -> Client {
 
 pub(crate) fn config(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::config::Builder {
     Config::builder()
-        .behavior_version(BehaviorVersion::latest())
+        .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::for_tests())
         .retry_config(RetryConfig::disabled())

@@ -34,7 +34,8 @@ pub(crate) async fn config(region: Option<String>, api_timeout: Duration) -> Sdk
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(api_timeout)
         .build();
-    aws_config::defaults(BehaviorVersion::latest())
+    // A date: an update of the SDK must not change retries, time-outs or TLS by itself.
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client)
         .credentials_provider(credentials.region(region.clone()).build().await)
         .region(region)

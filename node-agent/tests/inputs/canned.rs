@@ -35,7 +35,7 @@ impl HttpConnector for Canned {
 
 fn config() -> Builder {
     aws_sdk_elasticloadbalancingv2::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
+        .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("x", "y", None, None, "test"))
         .retry_config(RetryConfig::disabled())

@@ -81,3 +81,27 @@ fn every_crate_keeps_its_order() {
     }
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
+
+/// The text of every Rust file of the workspace, tests included.
+fn texts(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !["target", ".git"].iter().any(|other| path.ends_with(other)) {
+            texts(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn the_sdk_behaves_as_of_a_date_and_not_as_the_latest_release_does() {
+    let mut found = Vec::new();
+    texts(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap(), &mut found);
+    let (dated, latest) = (concat!("BehaviorVersion::", "v20"), concat!("BehaviorVersion::", "latest"));
+    let with = |what: &str| {
+        found.iter().filter(|(_, text)| text.contains(what)).map(|(path, _)| path).collect::<Vec<_>>()
+    };
+    assert!(with(dated).len() >= 4, "{:?}", with(dated));
+    assert_eq!(with(latest), Vec::<&PathBuf>::new());
+}

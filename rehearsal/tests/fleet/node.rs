@@ -175,7 +175,7 @@ impl Node {
         let http = SharedHttpClient::new(InProcess::new(self.alb.aws().auto_scaling()));
         AutoScalingGroups::when_needed(move || {
             let config = aws_sdk_autoscaling::Config::builder()
-                .behavior_version(aws_sdk_autoscaling::config::BehaviorVersion::latest())
+                .behavior_version(aws_sdk_autoscaling::config::BehaviorVersion::v2026_01_12())
                 .region(aws_sdk_autoscaling::config::Region::new("us-east-1"))
                 .credentials_provider(Credentials::for_tests())
                 .retry_config(RetryConfig::disabled())
@@ -188,7 +188,7 @@ impl Node {
     /// The real SDK, without sockets.
     pub fn client(&self) -> Client {
         let config = aws_sdk_elasticloadbalancingv2::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
+            .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::for_tests())
             .retry_config(RetryConfig::disabled())

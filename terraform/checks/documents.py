@@ -2,7 +2,9 @@
 
 Rules from the Systems Manager user guide (documents-schemas-features, documents-syntax-data-elements-parameters,
 documents-command-ssm-plugin-reference, send-commands-reboot) and from the SSM agent's pluginutil.go: a time-out outside of
-5 to 172800 silently becomes 3600, patterns are checked by Java at the API and by Go's regexp on the node.
+5 to 172800 silently becomes 3600, patterns are checked by Java at the API and by Go's regexp on the node. Values are checked
+at the API only. From 3.3.2746.0, the agent passes a parameter with interpolationType ENV_VAR in a variable
+(documents-syntax-data-elements-parameters, parameter-troubleshooting); older agents ignore the key.
 """
 
 import itertools
@@ -36,8 +38,11 @@ def validated(text):
     parameters = document.get("parameters", {})
     for name, parameter in parameters.items():
         need(parameter.get("type") in ("String", "StringList"), f"{name}: Command documents have String and StringList only")
-        need(set(parameter) <= {"type", "description", "default", "allowedValues", "allowedPattern"}, f"{name}: unknown key")
-        need("allowedValues" in parameter or "allowedPattern" in parameter, f"{name}: no restriction on its values")
+        need(set(parameter) <= {"type", "description", "default", "allowedValues", "allowedPattern", "interpolationType"}, f"{name}: unknown key")
+        need(parameter.get("interpolationType", "ENV_VAR") == "ENV_VAR", f"{name}: interpolationType")
+        need("allowedPattern" in parameter, f"{name}: no pattern, and the agent checks nothing else")
+        is_free = accepts(parameter, "$(reboot)")
+        need(not is_free or "interpolationType" in parameter, f"{name}: the shell would run its value")
         check_pattern(name, parameter.get("allowedPattern", ""))
         need("default" in parameter, f"{name}: hooks run without parameters, so it needs a default")
         need(accepts(parameter, parameter["default"]), f"{name}: its own default does not fit")
@@ -73,27 +78,36 @@ def accepts(parameter, value):
     return "allowedPattern" not in parameter or bool(re.search(parameter["allowedPattern"][:-1] + r"\Z", value))
 
 
-def script_of(document, **values):
-    """The script of the first step, with the parameters inserted."""
+def known_values(document, values):
+    """The value of each parameter: the given one, or the default."""
     parameters = document.get("parameters", {})
     for name, value in values.items():
         need(accepts(parameters[name], value), f"{name} refuses {value!r}")
-    known = {name: values.get(name, parameter["default"]) for name, parameter in parameters.items()}
+    return {name: values.get(name, parameter["default"]) for name, parameter in parameters.items()}
+
+
+def script_of(document, in_variables=(), **values):
+    """The script of the first step, with the parameters inserted, except those that an agent passes in variables."""
+    known = known_values(document, values)
     lines = document["mainSteps"][0]["inputs"]["runCommand"]
-    return PARAMETER.sub(lambda found: known[found[1]], "\n".join(lines))
+    return PARAMETER.sub(lambda found: found[0] if found[1] in in_variables else known[found[1]], "\n".join(lines))
 
 
-def send_command(document, env, reboot_node, as_hook=False, **values):
+def send_command(document, env, reboot_node, as_hook=False, knows_variables=False, **values):
     """Runs a document as the SSM agent does, from the top after each reboot that it asks for. Returns the last run."""
+    parameters = document.get("parameters", {}).items()
+    in_variables = [name for name, parameter in parameters if knows_variables and "interpolationType" in parameter]
+    known = known_values(document, values)
+    env = {**env, "SSM_COMMAND_ID": "11111111-2222-3333-4444-555555555555", **{f"SSM_{name}": known[name] for name in in_variables}}
     with tempfile.TemporaryDirectory() as folder:
         # Its path is new for each run of an association, and the same after a reboot.
         script = Path(folder) / "orchestration/11111111-2222-3333-4444-555555555555" / str(next(RUNS)) / "step/_script.sh"
         script.parent.mkdir(parents=True)
-        script.write_text(script_of(document, **values))
+        script.write_text(script_of(document, in_variables, **values))
         script.chmod(0o700)
         # The SSM agent gives up after 15 runs.
         for _ in range(15):
-            done = subprocess.run(["sh", "-c", str(script)], env={**env, "SSM_COMMAND_ID": "11111111-2222-3333-4444-555555555555"}, capture_output=True, text=True)
+            done = subprocess.run(["sh", "-c", str(script)], env=env, capture_output=True, text=True)
             if done.returncode != REBOOT:
                 return done
             need(not as_hook, "a hook asked for a reboot")

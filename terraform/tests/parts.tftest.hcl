@@ -32,8 +32,8 @@ run "parts_against_a_group_that_exists" {
   }
 
   assert {
-    condition     = toset(keys(aws_ssm_document.node_agent)) == toset(["drain", "install", "maintain", "rejoin"]) && length(aws_ssm_association.ssm_agent) == 0
-    error_message = "four documents, and no association where it is not wanted"
+    condition     = toset(keys(aws_ssm_document.node_agent)) == toset(["check", "drain", "install", "maintain", "reboot", "rejoin"]) && length(aws_ssm_association.ssm_agent) == 0
+    error_message = "six documents, and no association where it is not wanted"
   }
 
   assert {

@@ -53,7 +53,7 @@ impl Document {
         // The YAML strings in these documents are JSON strings as well.
         let lines: Vec<String> = quoted.map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(!lines.is_empty(), "{text}");
-        let defaults = [("reboot", "always"), ("command", ""), ("executionTimeout", "14400")];
+        let defaults = [("reboot", "always"), ("command", ""), ("executionTimeout", "14400"), ("window", "")];
         let all = parameters.iter().chain(&defaults);
         let script = all.fold(lines.join("\n"), |script, (name, value)| {
             script.replace(&format!("{{{{ {name} }}}}"), value)

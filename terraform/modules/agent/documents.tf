@@ -1,7 +1,9 @@
 locals {
   documents = {
+    check    = file("${path.module}/documents/check.yaml")
     drain    = file("${path.module}/documents/drain.yaml")
     maintain = file("${path.module}/documents/maintain.yaml")
+    reboot   = file("${path.module}/documents/reboot.yaml")
     rejoin   = file("${path.module}/documents/rejoin.yaml")
     # Running nodes get the script that new nodes get.
     install = yamlencode({

@@ -9,7 +9,7 @@ output "config" {
 }
 
 output "document_names" {
-  description = "Names of the SSM documents, by purpose: drain, install, maintain, rejoin."
+  description = "Names of the SSM documents, by purpose: check, drain, install, maintain, reboot, rejoin."
   value       = { for what, document in aws_ssm_document.node_agent : what => document.name }
 }
 

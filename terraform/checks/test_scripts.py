@@ -50,6 +50,17 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.script("install", BAKE="1").returncode, 0)
         self.assertNotIn("systemctl start", self.calls.read_text())
 
+    def test_a_service_that_is_named_stops_after_the_node_has_drained(self):
+        order = self.root / "etc/systemd/system/shop.service.d/node-agent.conf"
+        self.assertEqual(self.script("install").returncode, 0)
+        self.assertFalse(order.exists())
+        for _ in range(2):
+            done = self.script("install", SERVICE="shop.service")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(order.read_text(), "[Unit]\nBefore=node-agent-guard.service\n")
+        self.assertIn("Before=node-agent-guard.service", (ROOT / "packaging/systemd/hello-service.service").read_text())
+        self.assertEqual(self.calls.read_text().splitlines()[-1], "systemctl daemon-reload")
+
     def test_an_image_carries_no_record(self):
         self.script("install", BAKE="1")
         self.state.mkdir(parents=True)

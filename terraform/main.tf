@@ -57,11 +57,13 @@ module "window" {
   source = "./modules/window"
   count  = var.window == null ? 0 : 1
 
-  cutoff         = var.window.cutoff
-  document       = module.agent.document_names["maintain"]
-  duration       = var.window.duration
-  enabled        = var.window.enabled
-  log_group_name = module.agent.log_group_name
+  cutoff = var.window.cutoff
+  # The document for reboots runs no command, so the window may run none either.
+  document          = module.agent.document_names[var.window.command == "" ? "reboot" : "maintain"]
+  duration          = var.window.duration
+  enabled           = var.window.enabled
+  execution_timeout = coalesce(var.window.execution_timeout, min(14400, var.window.duration * 3600))
+  log_group_name    = module.agent.log_group_name
   # Beyond max_unavailable, nodes would only wait.
   max_concurrency = coalesce(var.window.max_concurrency, tostring(var.max_unavailable))
   max_errors      = var.window.max_errors
@@ -72,10 +74,7 @@ module "window" {
   topic_arn       = module.agent.topic_arn
 
   parameters = merge(
-    {
-      executionTimeout = [tostring(var.window.execution_timeout)]
-      reboot           = [var.window.reboot]
-    },
+    { reboot = [var.window.reboot] },
     var.window.command == "" ? {} : { command = [var.window.command] },
   )
 }

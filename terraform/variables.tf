@@ -203,13 +203,13 @@ variable "vpc_id" {
 }
 
 variable "window" {
-  description = "The maintenance window. command: one line of shell to run while a node is out of service. reboot: always, if-required or never. execution_timeout: seconds per node, including the wait for its turn. Null: no window."
+  description = "The maintenance window. command: one line of shell to run while a node is out of service. reboot: always, if-required or never. execution_timeout: seconds per node, including the wait for its turn; 4 h or the duration, if that is less. duration and cutoff: hours; no node leaves service after the end. Null: no window."
   type = object({
     command           = optional(string, "")
     cutoff            = optional(number, 1)
     duration          = optional(number, 4)
     enabled           = optional(bool, true)
-    execution_timeout = optional(number, 14400)
+    execution_timeout = optional(number)
     max_concurrency   = optional(string)
     max_errors        = optional(string, "0")
     reboot            = optional(string, "if-required")
@@ -234,7 +234,7 @@ variable "window" {
   }
 
   validation {
-    condition     = var.window == null ? true : var.window.execution_timeout >= 3600 && var.window.execution_timeout <= 172800
-    error_message = "window.execution_timeout must be 3600 to 172800 seconds."
+    condition     = try(var.window.execution_timeout, null) == null ? true : var.window.execution_timeout >= 3600 && var.window.execution_timeout <= var.window.duration * 3600
+    error_message = "window.execution_timeout must be 3600 seconds to the length of the window (duration x 3600): no node leaves service after its end."
   }
 }

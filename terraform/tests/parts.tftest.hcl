@@ -88,8 +88,8 @@ run "patches_through_hooks" {
     document       = "AWS-RunPatchBaselineWithHooks"
     log_group_name = "/node-agent/web"
     name           = "web-patch"
-    parameters     = { OnExitHookDocName = ["web-rejoin"], PreInstallHookDocName = ["web-drain"] }
-    schedule       = "cron(0 2 ? * TUE *)"
+    parameters     = { OnExitHookDocName = ["web-rejoin"] }
+    schedule       = "cron(30 2 ? * TUE *)"
     target_tag     = { key = "node-agent-fleet", value = "web" }
     topic_arn      = "arn:aws:sns:eu-west-1:123456789012:web"
   }
@@ -98,6 +98,96 @@ run "patches_through_hooks" {
     condition     = aws_ssm_maintenance_window_task.maintenance.max_errors == "0" && aws_ssm_maintenance_window_task.maintenance.max_concurrency == "1"
     error_message = "one at a time, and none after a failure"
   }
+
+  assert {
+    condition     = yamldecode(aws_ssm_document.drain[0].content).parameters.window.default == "02:30 4 Etc/UTC"
+    error_message = "the drain before the patches knows when the window ends"
+  }
+
+  assert {
+    condition     = jsonencode({ for parameter in aws_ssm_maintenance_window_task.maintenance.task_invocation_parameters[0].run_command_parameters[0].parameter : parameter.name => parameter.values[0] }) == jsonencode({ OnExitHookDocName = "web-rejoin", PreInstallHookDocName = "web-patch-drain" })
+    error_message = "the hooks, and no parameter that AWS's document does not have"
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role.window.assume_role_policy, "SourceAccount") && !strcontains(aws_iam_role.notifier.assume_role_policy, "SourceAccount")
+    error_message = "no condition in the trust that Systems Manager is not known to meet"
+  }
+}
+
+run "the_roles_trust_this_account_only_if_asked" {
+  command = plan
+
+  module {
+    source = "./modules/window"
+  }
+
+  variables {
+    document             = "web-reboot"
+    execution_timeout    = 3600
+    log_group_name       = "/node-agent/web"
+    name                 = "web"
+    schedule             = "at(2026-11-24T23:05:00)"
+    target_tag           = { key = "node-agent-fleet", value = "web" }
+    timezone             = "America/New_York"
+    topic_arn            = "arn:aws:sns:eu-west-1:123456789012:web"
+    trust_source_account = true
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.window.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    error_message = "the condition that was asked for"
+  }
+
+  assert {
+    condition     = jsonencode({ for parameter in aws_ssm_maintenance_window_task.maintenance.task_invocation_parameters[0].run_command_parameters[0].parameter : parameter.name => parameter.values[0] }) == jsonencode({ executionTimeout = "3600", window = "23:05 4 America/New_York" })
+    error_message = "the document knows when the window ends"
+  }
+
+  assert {
+    condition     = aws_iam_role.window.name == "web-window-eu-west-1" && aws_iam_role.notifier.name == "web-notifier-eu-west-1"
+    error_message = "the region in the names of the roles"
+  }
+}
+
+run "nobody_waits_longer_than_the_window" {
+  command = plan
+
+  module {
+    source = "./modules/window"
+  }
+
+  variables {
+    document          = "web-reboot"
+    duration          = 2
+    execution_timeout = 14400
+    log_group_name    = "/node-agent/web"
+    name              = "web"
+    schedule          = "cron(0 2 ? * TUE *)"
+    target_tag        = { key = "node-agent-fleet", value = "web" }
+    topic_arn         = "arn:aws:sns:eu-west-1:123456789012:web"
+  }
+
+  expect_failures = [var.execution_timeout]
+}
+
+run "no_schedule_from_which_nodes_cannot_tell_the_end" {
+  command = plan
+
+  module {
+    source = "./modules/window"
+  }
+
+  variables {
+    document       = "web-reboot"
+    log_group_name = "/node-agent/web"
+    name           = "web"
+    schedule       = "rate(7 days)"
+    target_tag     = { key = "node-agent-fleet", value = "web" }
+    topic_arn      = "arn:aws:sns:eu-west-1:123456789012:web"
+  }
+
+  expect_failures = [var.schedule]
 }
 
 run "the_cutoff_is_within_the_window" {

@@ -38,10 +38,13 @@ locals {
   ))
 
   # One script for user data, running nodes and image builds. The lines before it set its inputs.
-  install_script = join("\n", [
-    "#!/usr/bin/env bash",
-    "export PACKAGES='${join(" ", [for object in aws_s3_object.package : "s3://${object.bucket}/${object.key}"])}'",
-    "export CONFIG_BASE64='${base64encode(local.config)}'",
-    file("${path.module}/scripts/install"),
-  ])
+  install_script = join("\n", concat(
+    [
+      "#!/usr/bin/env bash",
+      "export PACKAGES='${join(" ", [for object in aws_s3_object.package : "s3://${object.bucket}/${object.key}"])}'",
+      "export CONFIG_BASE64='${base64encode(local.config)}'",
+    ],
+    var.service_name == null ? [] : ["export SERVICE='${var.service_name}'"],
+    [file("${path.module}/scripts/install")],
+  ))
 }

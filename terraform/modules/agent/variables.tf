@@ -97,6 +97,17 @@ variable "package_files" {
   }
 }
 
+variable "service_name" {
+  description = "systemd unit of the service behind the load balancer, such as shop.service. The install script orders it so that it stops after the node has drained when the machine goes down. Null: order it yourself."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.service_name == null || can(regex("^[A-Za-z0-9_.-]+(@[A-Za-z0-9_.-]*)?\\.service$", var.service_name))
+    error_message = "service_name must be the name of a systemd unit such as shop.service."
+  }
+}
+
 variable "target_group_arns" {
   description = "ARNs of the nodes' target groups. Each needs the tag node-agent/managed = true (see output target_group_tags)."
   type        = list(string)

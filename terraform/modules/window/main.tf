@@ -9,6 +9,23 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
+  # What the documents of modules/agent need to know of the window: when it opens, for how many hours, and where the clock is.
+  # at(2026-11-24T02:00:00) and cron(0 2 ? * TUE *)
+  at     = can(regex("^at", var.schedule))
+  clock  = local.at ? reverse(regex("T([0-9]{2}):([0-9]{2})", var.schedule)) : regex("^cron\\(([0-9]+) ([0-9]+) ", var.schedule)
+  window = "${format("%02d:%02d", local.clock[1], local.clock[0])} ${var.duration} ${var.timezone}"
+
+  hooks = var.document == "AWS-RunPatchBaselineWithHooks"
+
+  parameters = merge(
+    local.hooks ? { PreInstallHookDocName = [aws_ssm_document.drain[0].name] } : {},
+    var.execution_timeout == null || local.hooks ? {} : {
+      executionTimeout = [tostring(var.execution_timeout)]
+      window           = [local.window]
+    },
+    var.parameters,
+  )
+
   # Documents owned by AWS have no account in their ARN.
   document_owner = startswith(var.document, "AWS-") ? "" : local.account
 }
@@ -43,7 +60,9 @@ resource "aws_ssm_maintenance_window_task" "maintenance" {
   priority         = 1
   max_concurrency  = var.max_concurrency
   max_errors       = var.max_errors
-  # Cancelling only kills the script (SIGKILL): a node that is out would finish its maintenance without a report.
+  # Cancelling only kills the script (SIGKILL): a node that is out would finish its maintenance without a report. So a task that
+  # has begun goes on after the cutoff, with nodes that have not started as well. They stay in service, because the document
+  # knows when the window ends.
   cutoff_behavior = "CONTINUE_TASK"
 
   targets {
@@ -71,7 +90,7 @@ resource "aws_ssm_maintenance_window_task" "maintenance" {
       }
 
       dynamic "parameter" {
-        for_each = var.parameters
+        for_each = local.parameters
 
         content {
           name   = parameter.key

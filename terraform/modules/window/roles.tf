@@ -1,18 +1,25 @@
 locals {
+  # The condition is off by default: AWS does not say that Systems Manager sends this key when it takes on these roles, and
+  # without the key no window would run. Its own trust policy for this role has no condition:
+  # https://docs.aws.amazon.com/systems-manager/latest/userguide/configuring-maintenance-window-permissions-cli.html
   trust_ssm = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "ssm.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
-    }]
+    Statement = [merge(
+      {
+        Effect    = "Allow"
+        Principal = { Service = "ssm.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+      },
+      var.trust_source_account ? { Condition = { StringEquals = { "aws:SourceAccount" = local.account } } } : {},
+    )]
   })
 }
 
+# IAM is global, so the names have the region in them.
+#
 # The window may send this document to these nodes, nothing else.
 resource "aws_iam_role" "window" {
-  name               = "${var.name}-window"
+  name               = "${var.name}-window-${local.region}"
   assume_role_policy = local.trust_ssm
 }
 
@@ -60,7 +67,7 @@ resource "aws_iam_role_policy" "window" {
 
 # The role with which Run Command publishes.
 resource "aws_iam_role" "notifier" {
-  name               = "${var.name}-notifier"
+  name               = "${var.name}-notifier-${local.region}"
   assume_role_policy = local.trust_ssm
 }
 

@@ -1,62 +1,46 @@
-"""examples/existing-fleet and examples/patch-window against the stand-in for AWS, for a fleet that exists before them."""
+"""examples/existing-fleet against the stand-in for AWS, for a fleet that exists before it."""
 
 import json
 import os
-import re
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 from documents import script_of, validated
+from existing import ExistingFleet
 from node import Node
-from programs import REGION, TERRAFORM, Aws, Terraform, built, environment, run
+from programs import REGION, TERRAFORM, Terraform, built, environment, run
 
 PACKAGE = TERRAFORM / "tests/node-agent.rpm"
 # rpm reports the package as not installed; dnf keeps what it was given.
 FAKES = {"rpm": "exit 1", "dnf": 'cp "${@: -1}" "$ROOT/installed"', "systemctl": "true"}
 
 
-class Examples(unittest.TestCase):
+class Examples(ExistingFleet):
     @classmethod
     def setUpClass(cls):
         cls.node_agent, cls.hello_service = built("node-agent", "hello-service")
-        cls.aws = Aws()
-        cls.addClassCleanup(cls.aws.close)
-        cls.balancing, cls.iam, cls.ssm = (cls.aws.client(service) for service in ("elbv2", "iam", "ssm"))
-        cls.make_the_fleet()
-        common = [f"-var=region={REGION}", f'-var=target_group_arns=["{cls.group}"]']
-        cls.variables = [*common, "-var=name=shop", "-var=instance_role_name=shop-instance", "-var=target_group_policy={fleet_size=2}", f'-var=package_files=["{PACKAGE}"]']
-        cls.patch_variables = [*common, "-var=name=patched", "-var=auto_scaling_group_name=patched"]
+        super().setUpClass()
+        common = [f"-var=region={REGION}", f'-var=target_group_arns=["{cls.group}"]', "-var=name=shop", "-var=instance_role_name=shop-instance"]
+        cls.variables = [*common, "-var=target_group_policy={fleet_size=3,max_unavailable=2}", f'-var=package_files=["{PACKAGE}"]', "-var=service_name=shop.service", '-var=notification_emails=["you@example.com"]']
         cls.terraform = Terraform(TERRAFORM / "examples/existing-fleet", **cls.aws.over_tls)
         cls.terraform.apply(*cls.variables)
         cls.outputs = cls.terraform.outputs()
         cls.agent = cls.outputs["agent"]
 
-    @classmethod
-    def make_the_fleet(cls):
-        """Two instances with a role behind a target group."""
-        ec2 = cls.aws.client("ec2")
-        vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-        made = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=2, MaxCount=2)
-        cls.instances = [instance["InstanceId"] for instance in made["Instances"]]
-        cls.group = cls.balancing.create_target_group(Name="shop", Protocol="HTTP", Port=8080, VpcId=vpc, TargetType="instance")["TargetGroups"][0]["TargetGroupArn"]
-        cls.balancing.register_targets(TargetGroupArn=cls.group, Targets=[{"Id": one, "Port": 8080} for one in cls.instances])
-        cls.iam.create_role(RoleName="shop-instance", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
-
-    def attached(self):
-        return [policy["PolicyArn"] for policy in self.iam.list_attached_role_policies(RoleName="shop-instance")["AttachedPolicies"]]
-
-    def targets(self):
-        health = self.balancing.describe_target_health(TargetGroupArn=self.group)["TargetHealthDescriptions"]
-        return sorted((entry["Target"]["Id"], entry["Target"]["Port"]) for entry in health)
+    def tagged(self):
+        """The instances that Systems Manager finds by the tag of the fleet."""
+        found = self.ec2.describe_instances(Filters=[{"Name": "tag:node-agent-fleet", "Values": ["shop"]}])["Reservations"]
+        return sorted(instance["InstanceId"] for reservation in found for instance in reservation["Instances"])
 
     def test_1_the_fleet_stays_and_gets_what_the_agent_needs(self):
+        self.assertEqual(self.tagged(), [])
         for command in self.outputs["tag_commands"]:
             run("sh", "-c", command, env=environment(AWS_ENDPOINT_URL=self.aws.url))
         tags = self.balancing.describe_tags(ResourceArns=[self.group])["TagDescriptions"][0]["Tags"]
         self.assertEqual({tag["Key"]: tag["Value"] for tag in tags}, self.agent["target_group_tags"])
+        self.assertEqual(self.tagged(), sorted(self.instances))
         self.assertEqual(self.attached(), [self.agent["instance_policy_arn"]])
         self.assertEqual(self.targets(), [(one, 8080) for one in sorted(self.instances)])
         self.assertEqual(self.terraform.changes(*self.variables), {})
@@ -77,21 +61,30 @@ class Examples(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual((Path(folder) / "installed").read_bytes(), PACKAGE.read_bytes())
             self.assertEqual((Path(folder) / "etc/node-agent/config.toml").read_text(), self.agent["config"])
+            ordered = Path(folder) / "etc/systemd/system/shop.service.d/node-agent.conf"
+            self.assertEqual(ordered.read_text(), "[Unit]\nBefore=node-agent-guard.service\n")
 
-    def test_4_patch_manager_drains_before_and_rejoins_after(self):
-        terraform = Terraform(TERRAFORM / "examples/patch-window", AWS_ENDPOINT_URL=self.aws.url)
-        terraform.apply(*self.patch_variables)
-        self.assertEqual(terraform.changes(*self.patch_variables), {})
-        self.assertIn('asg = "standby"', terraform.outputs()["agent"]["config"])
-        (window,) = self.ssm.describe_maintenance_windows(Filters=[{"Key": "Name", "Values": ["patched-patch"]}])["WindowIdentities"]
-        (task,) = self.ssm.describe_maintenance_window_tasks(WindowId=window["WindowId"])["Tasks"]
-        self.assertEqual(task["TaskArn"], "AWS-RunPatchBaselineWithHooks")
-        parameters = self.ssm.get_maintenance_window_task(WindowId=window["WindowId"], WindowTaskId=task["WindowTaskId"])["TaskInvocationParameters"]["RunCommand"]["Parameters"]
-        for hook, verb in (("PreInstallHookDocName", "drain"), ("OnExitHookDocName", "rejoin")):
-            (name,) = parameters[hook]
-            self.assertTrue(re.search(rf"node-agent {verb}\b", self.ssm.get_document(Name=name)["Content"]), hook)
-        terraform.destroy(*self.patch_variables)
-        self.assertEqual(self.ssm.describe_maintenance_windows(Filters=[{"Key": "Name", "Values": ["patched-patch"]}])["WindowIdentities"], [])
+    def test_4_nothing_happens_on_a_schedule_unless_one_is_set(self):
+        self.assertEqual(self.windows(), [])
+
+    def test_5_a_window_reboots_as_many_at_a_time_as_may_be_out(self):
+        self.terraform.apply(*self.variables, "-var=schedule=cron(0 2 ? * TUE *)")
+        self.addCleanup(self.terraform.apply, *self.variables)
+        document, concurrency, parameters = self.task("shop-maintenance")
+        self.assertEqual((document, concurrency), ("shop-reboot", "2"))
+        self.assertEqual(parameters, {"executionTimeout": ["14400"], "reboot": ["always"], "window": ["02:00 4 Etc/UTC"]})
+
+    def test_6_people_are_told(self):
+        told = self.aws.client("sns").list_subscriptions_by_topic(TopicArn=self.agent["topic_arn"])["Subscriptions"]
+        self.assertEqual([one["Endpoint"] for one in told], ["you@example.com"])
+
+    def test_7_operators_send_what_runs_no_command(self):
+        statements = json.loads(self.agent["operator_policy_json"])["Statement"]
+        sends = [statement for statement in statements if "ssm:SendCommand" in statement["Action"]]
+        documents = {resource.rsplit("/", 1)[1] for statement in sends for resource in statement["Resource"] if ":document/" in resource}
+        self.assertEqual(documents, {"shop-check", "shop-drain", "shop-reboot", "shop-rejoin"})
+        (instances,) = [statement for statement in sends if ":instance/" in statement["Resource"]]
+        self.assertEqual(instances["Condition"], {"StringEquals": {"ssm:resourceTag/node-agent-fleet": "shop"}})
 
     def test_9_to_leave_is_to_destroy(self):
         self.terraform.destroy(*self.variables)

@@ -57,22 +57,35 @@ class Pages(unittest.TestCase):
                 self.assertEqual(found(OUTPUTS, text), [], page)
 
     def test_each_variable_that_a_page_sets_is_one_of_its_example(self):
+        elsewhere = re.compile(r"terraform -chdir=terraform/examples/([\w-]+) apply((?:.*\\\n)*.*)")
         for page, text in PAGES.items():
-            for example in examples_of(text):
-                for name in re.findall(r"""-var ["']?(\w+)=""", text):
+            here = [(example, elsewhere.sub("", text)) for example in examples_of(text)]
+            for example, commands in here + elsewhere.findall(text):
+                for name in re.findall(r"""-var ["']?(\w+)=""", commands):
                     self.assertIn(name, declared("variable", EXAMPLES / example), f"{page}, examples/{example}")
 
     def test_the_permissions_on_the_pages_are_those_of_the_policy(self):
         action = re.compile(r"\b((?!aws:)[a-z0-9]+:[A-Z]\w+)")
         allowed = set(action.findall("".join((TERRAFORM / f"modules/agent/{name}.tf").read_text() for name in ("instance_policy", "operator_policy"))))
         told = {page: set(action.findall(PAGES[page])) for page in PAGES}
-        of_the_nodes = {one for one in allowed if not one.startswith(("autoscaling:", "ec2:"))}
+        of_the_nodes = {one for one in allowed if not one.startswith(("autoscaling:", "ec2:", "ssm:"))}
         self.assertEqual(told["deploy.md"], of_the_nodes)
         self.assertLessEqual(told["auto-scaling.md"], allowed)
         self.assertIn("autoscaling:EnterStandby", told["auto-scaling.md"])
         self.assertIn("ec2:DescribeInstances", told["lease.md"])
         for page, actions in told.items():
             self.assertLessEqual(actions, allowed, page)
+
+    def test_nobody_arms_a_schedule_by_following_a_page_for_a_fleet_in_production(self):
+        """The first thing that such a page sends to the nodes changes nothing."""
+        page = PAGES["existing-fleet.md"]
+        (applied,) = re.findall(r"^ +terraform apply.*?[^\\]$", page, re.MULTILINE | re.DOTALL)
+        defaults = (EXAMPLES / "existing-fleet/variables.tf").read_text()
+        self.assertRegex(defaults, r'variable "schedule" \{[^}]*default += null\n')
+        self.assertNotIn("schedule", applied)
+        sent = re.findall(r"--document-name shop-(\w+)", page)
+        self.assertEqual(sent[:2], ["install", "check"])
+        self.assertLess(page.index("shop-check"), page.index("-var 'schedule="))
 
     def test_nothing_upgrades_to_whatever_release_is_the_latest(self):
         files = [path for path in TERRAFORM.rglob("*") if path.suffix in (".tf", ".yaml", ".hcl")]

@@ -10,6 +10,12 @@ variable "drain_floor" {
   default     = 30
 }
 
+variable "instance_ids" {
+  description = "IDs of the running instances, for output tag_commands. Empty: the targets of the target groups, or the instances of the Auto Scaling group. Target groups of type ip need the IDs, because their targets are addresses."
+  type        = list(string)
+  default     = []
+}
+
 variable "instance_role_name" {
   description = "Name of the instances' role."
   type        = string
@@ -18,6 +24,12 @@ variable "instance_role_name" {
 variable "name" {
   description = "Name of the fleet; the value of the tag node-agent-fleet on its instances."
   type        = string
+}
+
+variable "notification_emails" {
+  description = "Email addresses to notify of halted and failed nodes. AWS asks each address to confirm."
+  type        = set(string)
+  default     = []
 }
 
 variable "package_files" {
@@ -32,9 +44,15 @@ variable "region" {
 }
 
 variable "schedule" {
-  description = "Schedule of the maintenance window."
+  description = "Schedule of a maintenance window of four hours that reboots every node, such as cron(0 2 ? * TUE *). Null: no window."
   type        = string
-  default     = "cron(0 2 ? * TUE *)"
+  default     = null
+}
+
+variable "service_name" {
+  description = "systemd unit of the service behind the load balancer, such as shop.service; it then stops after the node has drained. Null: order it yourself."
+  type        = string
+  default     = null
 }
 
 variable "target_group_arns" {
@@ -51,6 +69,12 @@ variable "target_group_policy" {
     min_healthy     = optional(number)
   })
   default = {}
+}
+
+variable "timezone" {
+  description = "Time zone of the schedule, as an IANA name such as Europe/Berlin."
+  type        = string
+  default     = "Etc/UTC"
 }
 
 variable "update_ssm_agent" {

@@ -1,32 +1,25 @@
 # Patches through Patch Manager, which keeps its compliance reports: AWS-RunPatchBaselineWithHooks installs and reboots, and our
-# documents take the node out of service before that and bring it back after.
-module "agent" {
-  source = "../../modules/agent"
-
-  auto_scaling_group_name = var.auto_scaling_group_name
-  name                    = var.name
-  target_group_arns       = var.target_group_arns
-  target_group_policy     = var.target_group_policy
-  update_ssm_agent        = var.update_ssm_agent
-}
-
+# documents take the node out of service before that and bring it back after. This adds a window to a fleet that has the agent,
+# from examples/existing-fleet for instance. It makes nothing that the fleet already has.
 module "window" {
   source = "../../modules/window"
 
-  document       = "AWS-RunPatchBaselineWithHooks"
-  duration       = 6
-  log_group_name = module.agent.log_group_name
-  name           = "${var.name}-patch"
-  schedule       = var.schedule
-  target_tag     = module.agent.fleet_tag
-  topic_arn      = module.agent.topic_arn
+  document          = "AWS-RunPatchBaselineWithHooks"
+  duration          = 6
+  execution_timeout = 14400
+  log_group_name    = var.fleet.log_group_name
+  max_concurrency   = tostring(var.fleet.max_unavailable)
+  name              = "${var.fleet.fleet_tag.value}-patch"
+  schedule          = var.schedule
+  target_tag        = var.fleet.fleet_tag
+  timezone          = var.timezone
+  topic_arn         = var.fleet.topic_arn
 
+  # Before the first patch, the window's own drain runs; it is skipped when no patch is missing.
   parameters = {
     Operation    = ["Install"]
     RebootOption = ["RebootIfNeeded"]
-    # Runs before the first patch; skipped when no patch is missing.
-    PreInstallHookDocName = [module.agent.document_names["drain"]]
     # Always runs at the end.
-    OnExitHookDocName = [module.agent.document_names["rejoin"]]
+    OnExitHookDocName = [var.fleet.document_names["rejoin"]]
   }
 }

@@ -1,6 +1,6 @@
-output "agent" {
-  description = "Documents, policies and settings."
-  value       = module.agent
+output "window_id" {
+  description = "ID of the maintenance window."
+  value       = module.window.window_id
 }
 
 output "window_policy_json" {

@@ -1,43 +1,27 @@
-variable "auto_scaling_group_name" {
-  description = "Auto Scaling group of the instances; it moves them to standby and back. Null: none."
-  type        = string
-  default     = null
-}
-
-variable "name" {
-  description = "Name of the fleet; the value of the tag node-agent-fleet on its instances."
-  type        = string
+variable "fleet" {
+  description = "Output window_inputs of examples/existing-fleet: the names of its documents, its tag, its log group, its topic, and how many nodes may be out at a time."
+  type = object({
+    document_names  = map(string)
+    fleet_tag       = object({ key = string, value = string })
+    log_group_name  = string
+    max_unavailable = number
+    topic_arn       = string
+  })
 }
 
 variable "region" {
-  description = "AWS region."
+  description = "AWS region of the fleet."
   type        = string
 }
 
 variable "schedule" {
-  description = "Schedule of the maintenance window."
+  description = "Schedule of the maintenance window of six hours, such as cron(0 2 ? * TUE *)."
   type        = string
   default     = "cron(0 2 ? * TUE *)"
 }
 
-variable "target_group_arns" {
-  description = "ARNs of the target groups that the instances are in."
-  type        = list(string)
-}
-
-variable "target_group_policy" {
-  description = "Limits on how many nodes may be out of service. Do not set fleet_size with Auto Scaling."
-  type = object({
-    fleet_size      = optional(number)
-    max_failures    = optional(number, 0)
-    max_unavailable = optional(number, 1)
-    min_healthy     = optional(number)
-  })
-  default = {}
-}
-
-variable "update_ssm_agent" {
-  description = "Keep the SSM agent up to date."
-  type        = bool
-  default     = true
+variable "timezone" {
+  description = "Time zone of the schedule, as an IANA name such as Europe/Berlin."
+  type        = string
+  default     = "Etc/UTC"
 }

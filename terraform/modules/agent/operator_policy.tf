@@ -1,7 +1,8 @@
-# For operators: read the state, pause the fleet, and repair leases that no agent will release. Attach it to their role.
+# For operators: read the state, pause the fleet, repair leases that no agent will release, and send the documents that run no
+# command of theirs. Attach it to their role. Whoever may send maintain or install is root on the nodes, so it leaves them out.
 resource "aws_iam_policy" "operator" {
-  name        = "${var.name}-node-agent-operator"
-  description = "node-agent status, pause, unpause, lease break, clear and gc for ${var.name}"
+  name        = "${var.name}-node-agent-operator-${data.aws_region.current.name}"
+  description = "node-agent status, pause, unpause, lease break, clear and gc for ${var.name}, and its documents that run no command"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -20,6 +21,25 @@ resource "aws_iam_policy" "operator" {
         Sid      = "SeeWhichInstancesAreTerminated"
         Effect   = "Allow"
         Action   = "ec2:DescribeInstances"
+        Resource = "*"
+      },
+      {
+        Sid      = "SendDocumentsThatRunNoCommand"
+        Effect   = "Allow"
+        Action   = "ssm:SendCommand"
+        Resource = [for what in ["check", "drain", "reboot", "rejoin"] : aws_ssm_document.node_agent[what].arn]
+      },
+      {
+        Sid       = "ToNodesOfTheFleet"
+        Effect    = "Allow"
+        Action    = "ssm:SendCommand"
+        Resource  = "arn:${local.partition}:ec2:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:instance/*"
+        Condition = { StringEquals = { "ssm:resourceTag/${local.fleet_tag.key}" = local.fleet_tag.value } }
+      },
+      {
+        Sid      = "FollowCommands"
+        Effect   = "Allow"
+        Action   = ["ssm:GetCommandInvocation", "ssm:ListCommandInvocations", "ssm:ListCommands"]
         Resource = "*"
       },
     ]

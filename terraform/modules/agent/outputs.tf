@@ -38,6 +38,11 @@ output "log_group_name" {
   value       = aws_cloudwatch_log_group.commands.name
 }
 
+output "max_unavailable" {
+  description = "How many nodes may be out of service at a time. A window that reaches more of them only makes them wait."
+  value       = var.target_group_policy.max_unavailable
+}
+
 output "operator_policy_arn" {
   description = "ARN of the policy for operators."
   value       = aws_iam_policy.operator.arn

@@ -62,7 +62,7 @@ module "window" {
   document          = module.agent.document_names[var.window.command == "" ? "reboot" : "maintain"]
   duration          = var.window.duration
   enabled           = var.window.enabled
-  execution_timeout = coalesce(var.window.execution_timeout, min(14400, var.window.duration * 3600))
+  execution_timeout = var.window.execution_timeout
   log_group_name    = module.agent.log_group_name
   # Beyond max_unavailable, nodes would only wait.
   max_concurrency = coalesce(var.window.max_concurrency, tostring(var.max_unavailable))

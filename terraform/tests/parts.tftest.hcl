@@ -124,7 +124,7 @@ run "the_roles_trust_this_account_only_if_asked" {
 
   variables {
     document             = "web-reboot"
-    execution_timeout    = 3600
+    duration             = 3
     log_group_name       = "/node-agent/web"
     name                 = "web"
     schedule             = "at(2026-11-24T23:05:00)"
@@ -140,7 +140,7 @@ run "the_roles_trust_this_account_only_if_asked" {
   }
 
   assert {
-    condition     = jsonencode({ for parameter in aws_ssm_maintenance_window_task.maintenance.task_invocation_parameters[0].run_command_parameters[0].parameter : parameter.name => parameter.values[0] }) == jsonencode({ executionTimeout = "3600", window = "23:05 4 America/New_York" })
+    condition     = jsonencode({ for parameter in aws_ssm_maintenance_window_task.maintenance.task_invocation_parameters[0].run_command_parameters[0].parameter : parameter.name => parameter.values[0] }) == jsonencode({ executionTimeout = "10800", window = "23:05 3 America/New_York" })
     error_message = "the document knows when the window ends"
   }
 

@@ -23,14 +23,13 @@ module "window" {
   source = "../../modules/window"
   count  = var.schedule == null ? 0 : 1
 
-  document          = module.agent.document_names["reboot"]
-  execution_timeout = 14400
-  log_group_name    = module.agent.log_group_name
-  max_concurrency   = tostring(module.agent.max_unavailable)
-  name              = "${var.name}-maintenance"
-  parameters        = { reboot = ["always"] }
-  schedule          = var.schedule
-  target_tag        = module.agent.fleet_tag
-  timezone          = var.timezone
-  topic_arn         = module.agent.topic_arn
+  document        = module.agent.document_names["reboot"]
+  log_group_name  = module.agent.log_group_name
+  max_concurrency = tostring(module.agent.max_unavailable)
+  name            = "${var.name}-maintenance"
+  parameters      = { reboot = ["always"] }
+  schedule        = var.schedule
+  target_tag      = module.agent.fleet_tag
+  timezone        = var.timezone
+  topic_arn       = module.agent.topic_arn
 }

@@ -4,16 +4,15 @@
 module "window" {
   source = "../../modules/window"
 
-  document          = "AWS-RunPatchBaselineWithHooks"
-  duration          = 6
-  execution_timeout = 14400
-  log_group_name    = var.fleet.log_group_name
-  max_concurrency   = tostring(var.fleet.max_unavailable)
-  name              = "${var.fleet.fleet_tag.value}-patch"
-  schedule          = var.schedule
-  target_tag        = var.fleet.fleet_tag
-  timezone          = var.timezone
-  topic_arn         = var.fleet.topic_arn
+  document        = "AWS-RunPatchBaselineWithHooks"
+  duration        = 6
+  log_group_name  = var.fleet.log_group_name
+  max_concurrency = tostring(var.fleet.max_unavailable)
+  name            = "${var.fleet.fleet_tag.value}-patch"
+  schedule        = var.schedule
+  target_tag      = var.fleet.fleet_tag
+  timezone        = var.timezone
+  topic_arn       = var.fleet.topic_arn
 
   # Before the first patch, the window's own drain runs; it is skipped when no patch is missing.
   parameters = {

@@ -12,7 +12,7 @@ resource "aws_ssm_document" "drain" {
   target_type     = "/AWS::EC2::Instance"
   content = yamlencode(merge(local.drain, {
     parameters = {
-      executionTimeout = merge(local.drain.parameters.executionTimeout, var.execution_timeout == null ? {} : { default = tostring(var.execution_timeout) })
+      executionTimeout = merge(local.drain.parameters.executionTimeout, { default = tostring(local.execution_timeout) })
       window           = merge(local.drain.parameters.window, { default = local.window })
     }
   }))

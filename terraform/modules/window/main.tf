@@ -15,12 +15,14 @@ locals {
   clock  = local.at ? reverse(regex("T([0-9]{2}):([0-9]{2})", var.schedule)) : regex("^cron\\(([0-9]+) ([0-9]+) ", var.schedule)
   window = "${format("%02d:%02d", local.clock[1], local.clock[0])} ${var.duration} ${var.timezone}"
 
+  execution_timeout = coalesce(var.execution_timeout, min(14400, var.duration * 3600))
+
   hooks = var.document == "AWS-RunPatchBaselineWithHooks"
 
   parameters = merge(
     local.hooks ? { PreInstallHookDocName = [aws_ssm_document.drain[0].name] } : {},
-    var.execution_timeout == null || local.hooks ? {} : {
-      executionTimeout = [tostring(var.execution_timeout)]
+    startswith(var.document, "AWS-") ? {} : {
+      executionTimeout = [tostring(local.execution_timeout)]
       window           = [local.window]
     },
     var.parameters,

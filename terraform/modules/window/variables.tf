@@ -11,7 +11,7 @@ variable "cutoff" {
 }
 
 variable "document" {
-  description = "Name of the SSM document to run: this account's, or one owned by AWS (AWS-...)."
+  description = "Name of the SSM document to run: maintain, reboot or drain of modules/agent, or one owned by AWS (AWS-...). A document of your own needs their parameters executionTimeout and window, so that no node leaves after the end of the window."
   type        = string
   nullable    = false
 }
@@ -36,7 +36,7 @@ variable "enabled" {
 }
 
 variable "execution_timeout" {
-  description = "Seconds that a node has for the whole run, including the wait for a turn: 3600 to 172800, and no more than the window has. For the documents maintain, reboot and drain of modules/agent, which with it also learn when the window ends. Null: the document has no such parameter."
+  description = "Seconds that a node has for the whole run, including the wait for a turn: 3600 to 172800, and no more than the window has. For AWS-RunPatchBaselineWithHooks, those of the drain. Null: 14400 (4 h), or the duration if that is less."
   type        = number
   default     = null
 

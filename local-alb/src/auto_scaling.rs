@@ -155,3 +155,30 @@ fn all_in<'a>(
     }
     Ok(group)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+
+    #[tokio::test]
+    async fn a_group_never_wants_fewer_instances_than_its_minimum() {
+        let alb = LocalAlb::new(Settings::default());
+        let missing = alb.update_auto_scaling_group("fleet", Some(1), None).unwrap_err();
+        assert_eq!(missing, "AutoScalingGroup name not found - fleet");
+        alb.set_auto_scaling_group(
+            "fleet",
+            AutoScalingGroup { min: 2, desired: 3, ..AutoScalingGroup::default() },
+        );
+        let sizes = || alb.auto_scaling_group("fleet").map(|group| (group.min, group.desired));
+        for (min, desired) in [(Some(4), None), (None, Some(1))] {
+            let refused = alb.update_auto_scaling_group("fleet", min, desired).unwrap_err();
+            assert!(refused.contains("must be between the specified min size"), "{refused}");
+            assert_eq!(sizes(), Some((2, 3)));
+        }
+        assert_eq!(alb.update_auto_scaling_group("fleet", Some(3), None), Ok(()));
+        assert_eq!(sizes(), Some((3, 3)));
+        assert_eq!(alb.update_auto_scaling_group("fleet", Some(1), Some(5)), Ok(()));
+        assert_eq!(sizes(), Some((1, 5)));
+    }
+}

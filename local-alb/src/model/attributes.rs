@@ -171,14 +171,18 @@ mod tests {
             ("stickiness.type", "cookie"),
             ("stickiness.lb_cookie.duration_seconds", "0"),
             ("load_balancing.algorithm.type", "fastest"),
+            ("load_balancing.algorithm.anomaly_mitigation", "often"),
             ("load_balancing.cross_zone.enabled", "yes"),
             (FAIL_OVER_COUNT, "0"),
         ] {
             assert!(attributes.set(key, bad).is_err(), "{key}={bad}");
         }
-        for (key, value) in
-            [("stickiness.enabled", "true"), ("load_balancing.algorithm.type", "least_outstanding_requests")]
-        {
+        assert_eq!(attributes.set("load_balancing.algorithm.anomaly_mitigation", "off"), Ok(()));
+        for (key, value) in [
+            ("stickiness.enabled", "true"),
+            ("load_balancing.algorithm.type", "least_outstanding_requests"),
+            ("load_balancing.algorithm.anomaly_mitigation", "on"),
+        ] {
             assert!(
                 attributes.set(key, value).unwrap_err().contains("has no effect in this stand-in"),
                 "{key}"

@@ -1,12 +1,13 @@
 //! A maintenance in standby from beginning to end, and the ways out that need no standby.
 
 use crate::fleet::{finished, until, within};
-use crate::group::{as_before, calls, scaled, standby, state};
+use crate::group::{as_before, calls, change, scaled, standby, state};
+use local_alb::Fault;
 use node_agent::machine::systemd::GoingDown;
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_node_reboots_in_standby() {
@@ -85,6 +86,34 @@ async fn what_the_group_does_not_register_the_node_registers_itself() {
     within(Duration::from_secs(120), || running.is_finished()).await;
     assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
     assert_eq!(calls(&fleet, "RegisterTargets"), 1);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_group_that_registers_nobody_any_more_has_a_minute_before_the_node_registers_itself() {
+    let fleet = scaled(standby()).await;
+    let node = &fleet.nodes[0];
+    let running = node.begun(node.run(&["patch"]), Phase::RunCommand).await;
+    // Its target group is detached while the node is out.
+    change(&fleet, |group| group.target_groups.clear());
+    until(|| state(&fleet) == "InService").await;
+    let back = Instant::now();
+    until(|| calls(&fleet, "RegisterTargets") == 1).await;
+    let waited = back.elapsed().as_secs();
+    assert!((60..75).contains(&waited), "{waited} s");
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+    fleet.assert_restored();
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_that_left_by_itself_comes_back_without_permission_to_ask_for_its_group() {
+    let fleet = scaled(standby()).await;
+    let node = &fleet.nodes[0];
+    node.leave_before(GoingDown::PowerOff).await;
+    fleet.alb.script("DescribeAutoScalingInstances", Fault::AccessDenied, 1000);
+    node.boot().await;
+    assert_eq!(finished(node.resume().await).verdict, Verdict::Succeeded);
+    assert_eq!((calls(&fleet, "ExitStandby"), calls(&fleet, "RegisterTargets")), (0, 1));
     fleet.assert_restored();
 }
 

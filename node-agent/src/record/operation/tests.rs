@@ -147,3 +147,22 @@ fn an_impossible_event_changes_nothing() {
     assert!(operation.apply(Event::Ended(Outcome::Failed), &moment("boot")).is_err());
     assert_eq!(operation, before);
 }
+
+#[test]
+fn a_repaired_node_has_not_failed_on_its_way_back_but_its_command_has() {
+    let resumed = |failed_at, boots| {
+        let reason = "no".to_owned();
+        let failure = Some(Failure { phase: failed_at, reason, configuration: false, turned_back: None });
+        let mut halted = Operation { failure, boots, ..out_at(Phase::Halted) };
+        halted.apply(Event::WantedBack, &moment("boot")).unwrap();
+        assert_eq!(halted.phase, Phase::CheckHealth);
+        halted.verdict()
+    };
+    for phase in [Phase::CheckHealth, Phase::Register, Phase::WaitInService] {
+        assert_eq!(resumed(phase, 0), Verdict::Succeeded, "{phase}");
+    }
+    assert_eq!(resumed(Phase::RunCommand, 1), Verdict::FailedButRestored);
+    // The reboot did happen in the end, or it did not.
+    assert_eq!(resumed(Phase::Reboot, 1), Verdict::Succeeded);
+    assert_eq!(resumed(Phase::Reboot, 0), Verdict::FailedButRestored);
+}

@@ -46,6 +46,7 @@ module "fleet" {
   name                     = var.name
   root_volume_gb           = var.root_volume_gb
   service_port             = var.service_port
+  service_protocol         = var.service_protocol
   target_group_tags        = module.agent.target_group_tags
   topic_arn                = module.agent.topic_arn
   user_cidrs               = var.user_cidrs

@@ -182,6 +182,13 @@ variable "service_port" {
   nullable    = false
 }
 
+variable "service_protocol" {
+  description = "Protocol in which the load balancer calls the service and checks its health, HTTP or HTTPS."
+  type        = string
+  default     = "HTTP"
+  nullable    = false
+}
+
 variable "update_ssm_agent" {
   description = "Keep the SSM agent of the fleet's nodes up to date with a State Manager association."
   type        = bool

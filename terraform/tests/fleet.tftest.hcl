@@ -1,48 +1,6 @@
 # Every branch of the whole module, planned without AWS.
 mock_provider "aws" {
-  mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-
-  mock_data "aws_ssm_parameter" {
-    defaults = { value = "ami-0123456789abcdef0" }
-  }
-
-  mock_resource "aws_s3_bucket" {
-    defaults = { arn = "arn:aws:s3:::hello-artefacts" }
-  }
-
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:hello-node-agent" }
-  }
-
-  mock_resource "aws_lb" {
-    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/hello/0123456789abcdef" }
-  }
-
-  mock_resource "aws_lb_target_group" {
-    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/hello/0123456789abcdef" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/hello", unique_id = "AROAEXAMPLE0123456789" }
-  }
-
-  mock_resource "aws_iam_policy" {
-    defaults = { arn = "arn:aws:iam::123456789012:policy/hello" }
-  }
-
-  mock_resource "aws_launch_template" {
-    defaults = { id = "lt-0123456789abcdef0", latest_version = 1 }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -77,30 +35,6 @@ run "fixed_instances_as_they_come" {
   assert {
     condition     = alltrue([for statement in jsondecode(output.instance_policy_json).Statement : !startswith(jsonencode(statement.Action), "\"autoscaling")])
     error_message = "no Auto Scaling permissions without Auto Scaling"
-  }
-}
-
-run "auto_scaling" {
-  command = apply
-
-  variables {
-    auto_scaling = { desired_capacity = 3, max_size = 6, min_size = 2 }
-    min_healthy  = 2
-  }
-
-  assert {
-    condition     = length(module.fleet.instance_ids) == 0 && output.auto_scaling_group_name == "hello"
-    error_message = "a group and no fixed instances"
-  }
-
-  assert {
-    condition     = !contains(keys(module.agent.target_group_tags), "node-agent/fleet-size") && module.agent.target_group_tags["node-agent/min-healthy"] == "2"
-    error_message = "fleet-size never together with Auto Scaling"
-  }
-
-  assert {
-    condition     = strcontains(output.config, "asg = \"standby\"") && strcontains(output.instance_policy_json, "autoscaling:EnterStandby")
-    error_message = "nodes move to Standby and back"
   }
 }
 
@@ -186,14 +120,4 @@ run "no_fleet_that_may_be_out_altogether" {
   }
 
   expect_failures = [var.max_unavailable]
-}
-
-run "no_auto_scaling_without_room_for_standby" {
-  command = plan
-
-  variables {
-    auto_scaling = { desired_capacity = 2, max_size = 2, min_size = 2 }
-  }
-
-  expect_failures = [var.auto_scaling]
 }

@@ -16,7 +16,6 @@ resource "aws_launch_template" "web" {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
-    instance_metadata_tags      = "enabled"
   }
 
   block_device_mappings {
@@ -40,7 +39,6 @@ resource "aws_autoscaling_group" "web" {
   max_size            = var.auto_scaling.max_size
   desired_capacity    = var.auto_scaling.desired_capacity
   vpc_zone_identifier = var.instance_subnet_ids
-  target_group_arns   = [aws_lb_target_group.web.arn]
   # With ELB health checks, the group could replace a node whose service is down for maintenance.
   health_check_type         = "EC2"
   enabled_metrics           = ["GroupDesiredCapacity"]
@@ -64,7 +62,19 @@ resource "aws_autoscaling_group" "web" {
   }
 
   lifecycle {
-    # Scaling and nodes in standby change it.
-    ignore_changes = [desired_capacity]
+    # Scaling and nodes in standby change the capacity. The attachment below sets the target group.
+    ignore_changes = [desired_capacity, target_group_arns]
+  }
+}
+
+# Not an argument of the group, which would leave the old target group before it enters the new one.
+resource "aws_autoscaling_attachment" "web" {
+  count = var.auto_scaling == null ? 0 : 1
+
+  autoscaling_group_name = aws_autoscaling_group.web[0].name
+  lb_target_group_arn    = aws_lb_target_group.web.arn
+
+  lifecycle {
+    create_before_destroy = true
   }
 }

@@ -24,7 +24,6 @@ resource "aws_instance" "web" {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
-    instance_metadata_tags      = "enabled"
   }
 
   root_block_device {
@@ -34,8 +33,8 @@ resource "aws_instance" "web" {
   }
 
   lifecycle {
-    # A newer AMI or script applies to new instances only. Applied to these, it would replace or stop all of them at once.
-    ignore_changes = [ami, user_data]
+    # These apply to new instances only. Applied to instances that run, they would replace or stop all of them at once.
+    ignore_changes = [ami, instance_type, root_block_device, subnet_id, user_data]
   }
 
   depends_on = [aws_iam_role_policy_attachment.node_agent, aws_iam_role_policy_attachment.ssm]
@@ -49,4 +48,8 @@ resource "aws_lb_target_group_attachment" "web" {
   target_group_arn = aws_lb_target_group.web.arn
   target_id        = aws_instance.web[count.index].id
   port             = var.service_port
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -7,12 +7,14 @@ resource "aws_lb" "web" {
   drop_invalid_header_fields = true
 }
 
-# Never `terraform apply -replace` a target group while nodes are out of service: the leases are tags on it.
+# A change of port or protocol needs a new group. It is filled before the listeners move to it. Make no such change while nodes
+# are out of service: the leases are tags on the group.
 resource "aws_lb_target_group" "web" {
-  name                 = var.name
+  # Two groups exist for a moment, so AWS must accept both names. A prefix has at most 6 characters.
+  name_prefix          = "${substr(var.name, 0, 5)}-"
   target_type          = "instance"
   vpc_id               = var.vpc_id
-  protocol             = "HTTP"
+  protocol             = var.service_protocol
   port                 = var.service_port
   deregistration_delay = var.deregistration_delay
   tags                 = var.target_group_tags
@@ -24,12 +26,15 @@ resource "aws_lb_target_group" "web" {
     healthy_threshold   = 2
     unhealthy_threshold = 2
     matcher             = "200"
+    protocol            = var.service_protocol
   }
 
   lifecycle {
+    create_before_destroy = true
+
     # Terraform must not lift an operator's pause. The keys of leases vary, so only ignore_tags of the provider can cover
-    # them: see the examples.
-    ignore_changes = [tags["node-agent/paused"], tags_all["node-agent/paused"]]
+    # them: see the examples. A group that has a name keeps it.
+    ignore_changes = [name_prefix, tags["node-agent/paused"], tags_all["node-agent/paused"]]
   }
 }
 
@@ -52,6 +57,17 @@ resource "aws_lb_listener" "http" {
       }
     }
   }
+
+  # Nodes are registered, and can be reached, before users come.
+  depends_on = [
+    aws_autoscaling_attachment.web,
+    aws_lb_target_group_attachment.web,
+    aws_vpc_security_group_egress_rule.load_balancer_to_instances,
+    aws_vpc_security_group_ingress_rule.instances_from_load_balancer,
+    # Port 80 redirects there.
+    aws_lb_listener.https,
+    aws_vpc_security_group_ingress_rule.users,
+  ]
 }
 
 resource "aws_lb_listener" "https" {
@@ -67,4 +83,17 @@ resource "aws_lb_listener" "https" {
     type             = "forward"
     target_group_arn = aws_lb_target_group.web.arn
   }
+
+  lifecycle {
+    # When the certificate is taken away, the redirect ends first.
+    create_before_destroy = true
+  }
+
+  # Nodes are registered, and can be reached, before users come.
+  depends_on = [
+    aws_autoscaling_attachment.web,
+    aws_lb_target_group_attachment.web,
+    aws_vpc_security_group_egress_rule.load_balancer_to_instances,
+    aws_vpc_security_group_ingress_rule.instances_from_load_balancer,
+  ]
 }

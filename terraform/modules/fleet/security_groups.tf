@@ -27,12 +27,22 @@ resource "aws_vpc_security_group_ingress_rule" "users" {
   to_port           = each.value.port
 }
 
+# A change of port opens the new one first, and closes the old one when users have moved.
+resource "terraform_data" "service_port" {
+  input = var.service_port
+}
+
 resource "aws_vpc_security_group_egress_rule" "load_balancer_to_instances" {
   security_group_id            = aws_security_group.load_balancer.id
   referenced_security_group_id = aws_security_group.instances.id
   ip_protocol                  = "tcp"
   from_port                    = var.service_port
   to_port                      = var.service_port
+
+  lifecycle {
+    create_before_destroy = true
+    replace_triggered_by  = [terraform_data.service_port]
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "instances_from_load_balancer" {
@@ -41,6 +51,11 @@ resource "aws_vpc_security_group_ingress_rule" "instances_from_load_balancer" {
   ip_protocol                  = "tcp"
   from_port                    = var.service_port
   to_port                      = var.service_port
+
+  lifecycle {
+    create_before_destroy = true
+    replace_triggered_by  = [terraform_data.service_port]
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "instances_to_https" {

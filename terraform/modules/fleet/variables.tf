@@ -182,6 +182,18 @@ variable "service_port" {
   }
 }
 
+variable "service_protocol" {
+  description = "Protocol in which the load balancer calls the service and checks its health, HTTP or HTTPS."
+  type        = string
+  default     = "HTTP"
+  nullable    = false
+
+  validation {
+    condition     = contains(["HTTP", "HTTPS"], var.service_protocol)
+    error_message = "service_protocol must be HTTP or HTTPS."
+  }
+}
+
 variable "target_group_tags" {
   description = "Policy tags of the target group (output target_group_tags of the agent module)."
   type        = map(string)

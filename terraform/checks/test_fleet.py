@@ -132,8 +132,28 @@ class Fleet(unittest.TestCase):
         source = source_of("load_balancer.rs")
         calls = sorted(set(re.findall(r'failed\("(\w+)"\)', source)))
         self.assertIn("DeregisterTargets", calls)
+        allowed = re.findall(r'"elasticloadbalancing:(\w+)"', self.fleet["instance_policy_json"])
+        self.assertEqual(sorted(allowed), calls)
         facts = {"calls": calls, "fleet": self.fleet}
         print(run("node", HERE / "policies.mjs", input=json.dumps(facts)))
+
+    def test_8_the_policy_on_the_page_is_this_one(self):
+        page = (ROOT / "docs/deploy.md").read_text()
+        (told,) = re.findall(r'^(    \{\n(?:     .*\n)+    \})$', page, re.MULTILINE)
+        policy = self.fleet["instance_policy_json"]
+        there = {
+            self.group: f"arn:aws:elasticloadbalancing:{REGION}:123456789012:targetgroup/web/0123456789abcdef",
+            self.fleet["topic_arn"]: f"arn:aws:sns:{REGION}:123456789012:web-node-agent",
+            self.fleet["artefact_bucket"]: "web-artefacts",
+            "/node-agent/hello-world": "/node-agent/web",
+        }
+        for here, other in there.items():
+            self.assertIn(here, policy)
+            policy = policy.replace(here, other)
+        self.assertEqual(json.loads(told), json.loads(policy))
+
+    def test_8_tags_stay_out_of_the_metadata_and_may_contain_slashes(self):
+        self.assertFalse([path for path in TERRAFORM.rglob("*.tf") if "instance_metadata_tags" in path.read_text()])
 
     def test_9_nothing_is_left_of_it(self):
         self.terraform.destroy(*self.variables)

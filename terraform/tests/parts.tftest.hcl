@@ -1,7 +1,7 @@
 # The parts by themselves, for estates that exist.
 mock_provider "aws" {
   mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
+    defaults = { id = "eu-west-1" }
   }
 
   mock_data "aws_partition" {

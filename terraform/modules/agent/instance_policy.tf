@@ -66,14 +66,14 @@ locals {
       {
         Sid      = "ReadAutoScaling"
         Effect   = "Allow"
-        Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeScalingActivities"]
+        Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances"]
         Resource = "*"
       },
       {
         Sid      = "MoveToStandbyAndBack"
         Effect   = "Allow"
         Action   = ["autoscaling:EnterStandby", "autoscaling:ExitStandby"]
-        Resource = "arn:${local.partition}:autoscaling:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.auto_scaling_group_name}"
+        Resource = "arn:${local.partition}:autoscaling:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.auto_scaling_group_name}"
       },
     ],
   )

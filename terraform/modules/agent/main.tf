@@ -19,7 +19,7 @@ locals {
   )
 
   notify_command = [
-    "aws", "sns", "publish", "--region", data.aws_region.current.name, "--topic-arn", aws_sns_topic.notifications.arn,
+    "aws", "sns", "publish", "--region", data.aws_region.current.id, "--topic-arn", aws_sns_topic.notifications.arn,
     "--subject", "node-agent: ${var.name}", "--message", "file:///dev/stdin",
   ]
 

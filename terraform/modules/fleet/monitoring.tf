@@ -102,7 +102,7 @@ resource "aws_cloudwatch_dashboard" "web" {
         type = "metric", x = 0, y = 0, width = 12, height = 6
         properties = {
           title   = "Requests and errors"
-          region  = data.aws_region.current.name
+          region  = data.aws_region.current.id
           period  = 60
           stat    = "Sum"
           metrics = [for name in ["RequestCount", "HTTPCode_ELB_5XX_Count"] : ["AWS/ApplicationELB", name, "LoadBalancer", local.load_balancer]]
@@ -112,7 +112,7 @@ resource "aws_cloudwatch_dashboard" "web" {
         type = "metric", x = 12, y = 0, width = 12, height = 6
         properties = {
           title   = "Nodes"
-          region  = data.aws_region.current.name
+          region  = data.aws_region.current.id
           period  = 60
           stat    = "Minimum"
           metrics = [for name in ["HealthyHostCount", "UnHealthyHostCount"] : ["AWS/ApplicationELB", name, "TargetGroup", local.target_group, "LoadBalancer", local.load_balancer]]
@@ -122,7 +122,7 @@ resource "aws_cloudwatch_dashboard" "web" {
         type = "metric", x = 0, y = 6, width = 12, height = 6
         properties = {
           title   = "Response time, p99 and longest"
-          region  = data.aws_region.current.name
+          region  = data.aws_region.current.id
           period  = 60
           metrics = [for stat in ["p99", "Maximum"] : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", local.load_balancer, { stat = stat }]]
         }

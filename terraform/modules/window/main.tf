@@ -7,7 +7,7 @@ data "aws_region" "current" {}
 locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
-  region    = data.aws_region.current.name
+  region    = data.aws_region.current.id
 
   # What the documents of modules/agent need to know of the window: when it opens, for how many hours, and where the clock is.
   # at(2026-11-24T02:00:00) and cron(0 2 ? * TUE *)

@@ -1,6 +1,6 @@
 # What AWS would answer, in the shapes that the provider checks.
 mock_data "aws_region" {
-  defaults = { name = "eu-west-1" }
+  defaults = { id = "eu-west-1" }
 }
 
 mock_data "aws_partition" {

@@ -41,7 +41,7 @@ resource "aws_autoscaling_group" "web" {
   vpc_zone_identifier = var.instance_subnet_ids
   # With ELB health checks, the group could replace a node whose service is down for maintenance.
   health_check_type         = "EC2"
-  enabled_metrics           = ["GroupDesiredCapacity"]
+  enabled_metrics           = values(local.group_metrics)
   wait_for_capacity_timeout = "10m"
 
   launch_template {

@@ -1,14 +1,27 @@
 data "aws_region" "current" {}
 
 locals {
+  group_metrics = { standby = "GroupStandbyInstances", total = "GroupTotalInstances", wanted = "GroupDesiredCapacity" }
   load_balancer = aws_lb.web.arn_suffix
   target_group  = aws_lb_target_group.web.arn_suffix
-  # A fixed number, or the metric of the Auto Scaling group's desired capacity.
-  expected = var.auto_scaling == null ? tostring(var.instance_count) : "wanted"
-  smallest = var.auto_scaling == null ? var.instance_count : var.auto_scaling.min_size
+  balancing     = { namespace = "AWS/ApplicationELB", dimensions = { LoadBalancer = local.load_balancer, TargetGroup = local.target_group } }
+  scaling       = { namespace = "AWS/AutoScaling", dimensions = { AutoScalingGroupName = one(aws_autoscaling_group.web[*].name) } }
+
+  # How many nodes should be healthy. Standby lowers the desired capacity, at once; the node is counted as in standby only when
+  # its connections are drained. Until then, the total is what still includes it.
+  expected = var.auto_scaling == null ? tostring(var.instance_count) : "MAX([total, wanted + FILL(standby, 0)])"
+  # With new instances, the desired capacity rises minutes before they are healthy.
+  patience = var.auto_scaling == null ? 2 : 5
+
+  healthy = { healthy = merge(local.balancing, { metric = "HealthyHostCount", stat = "Minimum" }) }
+  nodes   = merge(local.healthy, { for id, metric in local.group_metrics : id => merge(local.scaling, { metric = metric, stat = "Maximum" }) if var.auto_scaling != null })
+  errors = merge(local.nodes, {
+    elb     = { namespace = "AWS/ApplicationELB", dimensions = { LoadBalancer = local.load_balancer }, metric = "HTTPCode_ELB_5XX_Count", stat = "Sum" }
+    targets = merge(local.balancing, { metric = "HTTPCode_Target_5XX_Count", stat = "Sum" })
+  })
 }
 
-# While a node is out of service, fewer nodes than expected are healthy. node-agent exists to prevent any 5XX in that time.
+# node-agent exists to prevent any 5XX while a node is out of service.
 resource "aws_cloudwatch_metric_alarm" "errors_during_maintenance" {
   alarm_name          = "${var.name}-5xx-during-maintenance"
   alarm_description   = "A user got a 5XX while a node was out of service. Run node-agent pause REASON, then node-agent status"
@@ -21,58 +34,22 @@ resource "aws_cloudwatch_metric_alarm" "errors_during_maintenance" {
   metric_query {
     id          = "errors"
     label       = "5XX while a node is out"
-    expression  = "IF(healthy < ${local.expected}, FILL(elb, 0) + FILL(targets, 0), 0)"
+    expression  = "IF(FILL(healthy, 0) < ${local.expected}, FILL(elb, 0) + FILL(targets, 0), 0)"
     return_data = true
   }
 
-  metric_query {
-    id = "elb"
-
-    metric {
-      namespace   = "AWS/ApplicationELB"
-      metric_name = "HTTPCode_ELB_5XX_Count"
-      period      = 60
-      stat        = "Sum"
-      dimensions  = { LoadBalancer = local.load_balancer }
-    }
-  }
-
-  metric_query {
-    id = "targets"
-
-    metric {
-      namespace   = "AWS/ApplicationELB"
-      metric_name = "HTTPCode_Target_5XX_Count"
-      period      = 60
-      stat        = "Sum"
-      dimensions  = { LoadBalancer = local.load_balancer, TargetGroup = local.target_group }
-    }
-  }
-
-  metric_query {
-    id = "healthy"
-
-    metric {
-      namespace   = "AWS/ApplicationELB"
-      metric_name = "HealthyHostCount"
-      period      = 60
-      stat        = "Minimum"
-      dimensions  = { LoadBalancer = local.load_balancer, TargetGroup = local.target_group }
-    }
-  }
-
   dynamic "metric_query" {
-    for_each = aws_autoscaling_group.web[*].name
+    for_each = local.errors
 
     content {
-      id = "wanted"
+      id = metric_query.key
 
       metric {
-        namespace   = "AWS/AutoScaling"
-        metric_name = "GroupDesiredCapacity"
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric
         period      = 60
-        stat        = "Maximum"
-        dimensions  = { AutoScalingGroupName = metric_query.value }
+        stat        = metric_query.value.stat
+        dimensions  = metric_query.value.dimensions
       }
     }
   }
@@ -80,18 +57,36 @@ resource "aws_cloudwatch_metric_alarm" "errors_during_maintenance" {
 
 resource "aws_cloudwatch_metric_alarm" "healthy_hosts" {
   alarm_name          = "${var.name}-too-few-healthy"
-  alarm_description   = "More nodes are unhealthy or out of service than max_unavailable allows"
-  namespace           = "AWS/ApplicationELB"
-  metric_name         = "HealthyHostCount"
-  dimensions          = { LoadBalancer = local.load_balancer, TargetGroup = local.target_group }
-  statistic           = "Minimum"
-  comparison_operator = "LessThanThreshold"
-  threshold           = max(1, local.smallest - var.max_unavailable)
-  period              = 60
-  evaluation_periods  = 2
+  alarm_description   = "More nodes are unhealthy or out of service than max_unavailable allows. Run node-agent status"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.max_unavailable
+  evaluation_periods  = local.patience
   treat_missing_data  = "breaching"
   alarm_actions       = [var.topic_arn]
   ok_actions          = [var.topic_arn]
+
+  metric_query {
+    id          = "out"
+    label       = "Nodes that are not healthy"
+    expression  = "${local.expected} - FILL(healthy, 0)"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.nodes
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric
+        period      = 60
+        stat        = metric_query.value.stat
+        dimensions  = metric_query.value.dimensions
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_dashboard" "web" {

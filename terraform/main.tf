@@ -27,14 +27,18 @@ module "agent" {
 module "fleet" {
   source = "./modules/fleet"
 
+  access_logs              = var.access_logs
   ami_id                   = var.ami_id
   architecture             = var.architecture
   auto_scaling             = var.auto_scaling
   certificate_arn          = var.certificate_arn
+  deletion_protection      = var.deletion_protection
   deregistration_delay     = var.deregistration_delay
+  domain_name              = var.domain_name
   drain_floor              = var.drain_floor
   fleet_tag                = module.agent.fleet_tag
   health_check_path        = var.health_check_path
+  idle_timeout             = var.idle_timeout
   instance_count           = var.instance_count
   instance_policy_arn      = module.agent.instance_policy_arn
   instance_subnet_ids      = coalescelist(var.instance_subnet_ids == null ? [] : var.instance_subnet_ids, var.load_balancer_subnet_ids)
@@ -44,9 +48,11 @@ module "fleet" {
   longest_request          = var.longest_request
   max_unavailable          = var.max_unavailable
   name                     = var.name
+  permissions_boundary     = var.permissions_boundary
   root_volume_gb           = var.root_volume_gb
   service_port             = var.service_port
   service_protocol         = var.service_protocol
+  tags                     = var.tags
   target_group_tags        = module.agent.target_group_tags
   topic_arn                = module.agent.topic_arn
   user_cidrs               = var.user_cidrs

@@ -18,6 +18,11 @@ output "dashboard_name" {
   value       = module.fleet.dashboard_name
 }
 
+output "dns_name" {
+  description = "DNS name of the load balancer, for an alias record."
+  value       = module.fleet.dns_name
+}
+
 output "document_names" {
   description = "Names of the SSM documents, by purpose: drain, install, maintain, rejoin."
   value       = module.agent.document_names
@@ -36,6 +41,26 @@ output "instance_ids" {
 output "instance_policy_json" {
   description = "IAM policy of the nodes."
   value       = module.agent.instance_policy_json
+}
+
+output "instance_role_name" {
+  description = "Name of the nodes' role, for policies of your own."
+  value       = module.fleet.instance_role_name
+}
+
+output "instance_security_group_id" {
+  description = "Security group of the instances, for rules of your own."
+  value       = module.fleet.instance_security_group_id
+}
+
+output "load_balancer_arn" {
+  description = "ARN of the load balancer."
+  value       = module.fleet.load_balancer_arn
+}
+
+output "load_balancer_security_group_id" {
+  description = "Security group of the load balancer."
+  value       = module.fleet.load_balancer_security_group_id
 }
 
 output "operator_policy_arn" {
@@ -59,7 +84,7 @@ output "topic_arn" {
 }
 
 output "url" {
-  description = "URL of the load balancer."
+  description = "URL of the fleet: with a certificate, https and domain_name."
   value       = module.fleet.url
 }
 
@@ -71,4 +96,9 @@ output "window_id" {
 output "window_policy_json" {
   description = "IAM policy of the maintenance window; null without one."
   value       = one(module.window[*].policy_json)
+}
+
+output "zone_id" {
+  description = "Hosted zone ID of the load balancer, for an alias record."
+  value       = module.fleet.zone_id
 }

@@ -1,3 +1,9 @@
+variable "access_logs" {
+  description = "S3 bucket for the load balancer's access logs, and a prefix for their names. The bucket's policy must let Elastic Load Balancing write there. Null: no access logs."
+  type        = object({ bucket = string, prefix = optional(string) })
+  default     = null
+}
+
 variable "ami_id" {
   description = "AMI of the instances. Null: the newest Amazon Linux 2023 AMI at the time an instance is created."
   type        = string
@@ -32,6 +38,13 @@ variable "certificate_arn" {
   default     = null
 }
 
+variable "deletion_protection" {
+  description = "Protect the load balancer from deletion, also from terraform destroy."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "deregistration_delay" {
   description = "Deregistration delay in seconds; at least longest_request and at least drain_floor."
   type        = number
@@ -49,6 +62,12 @@ variable "deregistration_delay" {
   }
 }
 
+variable "domain_name" {
+  description = "Name in the certificate by which users reach the fleet, for output url. Its DNS record, an alias to outputs dns_name and zone_id, is yours. Null: output url has the name of the load balancer, which is in no certificate of yours."
+  type        = string
+  default     = null
+}
+
 variable "drain_floor" {
   description = "Minimum seconds from DeregisterTargets to the end of a drain; requests still arrive for seconds after the call."
   type        = number
@@ -61,6 +80,23 @@ variable "health_check_path" {
   type        = string
   default     = "/healthz"
   nullable    = false
+}
+
+variable "idle_timeout" {
+  description = "Idle timeout of the load balancer in seconds, 1 to 4000; longer than longest_request."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.idle_timeout >= 1 && var.idle_timeout <= 4000
+    error_message = "idle_timeout must be 1 to 4000 seconds."
+  }
+
+  validation {
+    condition     = var.idle_timeout > var.longest_request
+    error_message = "idle_timeout must be longer than longest_request; when no byte arrives for so long, the load balancer answers 504."
+  }
 }
 
 variable "in_flight_url" {
@@ -161,6 +197,12 @@ variable "package_files" {
   nullable    = false
 }
 
+variable "permissions_boundary" {
+  description = "ARN of the IAM policy that bounds the nodes' role. It must allow what output instance_policy_json allows. Null: none."
+  type        = string
+  default     = null
+}
+
 variable "pin_leases" {
   description = "Let IAM pin each lease to its owner, so that a node can write its own lease and no other."
   type        = bool
@@ -186,6 +228,13 @@ variable "service_protocol" {
   description = "Protocol in which the load balancer calls the service and checks its health, HTTP or HTTPS."
   type        = string
   default     = "HTTP"
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of the load balancer, the target group, the instances, their role, security groups and alarms. For all other resources, use default_tags of the provider."
+  type        = map(string)
+  default     = {}
   nullable    = false
 }
 

@@ -42,22 +42,28 @@ run "everything_asked_for" {
   command = apply
 
   variables {
-    ami_id              = "ami-0fedcba9876543210"
-    certificate_arn     = "arn:aws:acm:eu-west-1:123456789012:certificate/0"
-    in_flight_url       = "http://127.0.0.1:8080/in-flight"
-    instance_count      = 5
-    instance_subnet_ids = ["subnet-c"]
-    max_unavailable     = 2
-    notification_emails = ["night@example.com"]
-    package_files       = ["tests/node-agent.rpm"]
-    pin_leases          = true
-    user_cidrs          = ["203.0.113.7/32"]
-    window              = { command = "dnf -y upgrade", schedule = "cron(0 2 ? * TUE *)" }
+    access_logs          = { bucket = "logs", prefix = "hello" }
+    ami_id               = "ami-0fedcba9876543210"
+    certificate_arn      = "arn:aws:acm:eu-west-1:123456789012:certificate/0"
+    deletion_protection  = true
+    domain_name          = "hello.example.com"
+    idle_timeout         = 120
+    in_flight_url        = "http://127.0.0.1:8080/in-flight"
+    instance_count       = 5
+    instance_subnet_ids  = ["subnet-c"]
+    max_unavailable      = 2
+    notification_emails  = ["night@example.com"]
+    package_files        = ["tests/node-agent.rpm"]
+    permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
+    pin_leases           = true
+    tags                 = { team = "web" }
+    user_cidrs           = ["203.0.113.7/32"]
+    window               = { command = "dnf -y upgrade", schedule = "cron(0 2 ? * TUE *)" }
   }
 
   assert {
-    condition     = startswith(output.url, "https://") && output.window_id != null
-    error_message = "HTTPS and a window"
+    condition     = output.url == "https://hello.example.com" && output.window_id != null
+    error_message = "HTTPS by the name in the certificate, and a window"
   }
 
   assert {
@@ -86,6 +92,7 @@ run "no_delay_below_the_longest_request" {
   command = plan
 
   variables {
+    idle_timeout    = 120
     longest_request = 61
   }
 
@@ -120,4 +127,35 @@ run "no_fleet_that_may_be_out_altogether" {
   }
 
   expect_failures = [var.max_unavailable]
+}
+
+run "no_idle_timeout_below_the_longest_request" {
+  command = plan
+
+  variables {
+    idle_timeout    = 30
+    longest_request = 30
+  }
+
+  expect_failures = [var.idle_timeout]
+}
+
+run "no_tags_that_are_the_agents" {
+  command = plan
+
+  module {
+    source = "./modules/fleet"
+  }
+
+  variables {
+    fleet_tag           = { key = "node-agent-fleet", value = "hello" }
+    instance_policy_arn = "arn:aws:iam::123456789012:policy/hello"
+    instance_subnet_ids = ["subnet-a"]
+    tags                = { "node-agent/paused" = "" }
+    target_group_tags   = {}
+    topic_arn           = "arn:aws:sns:eu-west-1:123456789012:hello"
+    user_data           = ""
+  }
+
+  expect_failures = [var.tags]
 }

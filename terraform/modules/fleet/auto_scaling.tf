@@ -7,6 +7,7 @@ resource "aws_launch_template" "web" {
   vpc_security_group_ids = [aws_security_group.instances.id]
   user_data              = base64encode(var.user_data)
   update_default_version = true
+  tags                   = var.tags
 
   iam_instance_profile {
     name = aws_iam_instance_profile.instance.name
@@ -49,16 +50,14 @@ resource "aws_autoscaling_group" "web" {
     version = aws_launch_template.web[0].latest_version
   }
 
-  tag {
-    key                 = "Name"
-    value               = var.name
-    propagate_at_launch = true
-  }
+  dynamic "tag" {
+    for_each = merge(var.tags, { Name = var.name, (var.fleet_tag.key) = var.fleet_tag.value })
 
-  tag {
-    key                 = var.fleet_tag.key
-    value               = var.fleet_tag.value
-    propagate_at_launch = true
+    content {
+      key                 = tag.key
+      value               = tag.value
+      propagate_at_launch = true
+    }
   }
 
   lifecycle {

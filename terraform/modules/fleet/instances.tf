@@ -18,7 +18,7 @@ resource "aws_instance" "web" {
   vpc_security_group_ids = [aws_security_group.instances.id]
   iam_instance_profile   = aws_iam_instance_profile.instance.name
   user_data              = var.user_data
-  tags                   = { Name = "${var.name}-${count.index + 1}", (var.fleet_tag.key) = var.fleet_tag.value }
+  tags                   = merge(var.tags, { Name = "${var.name}-${count.index + 1}", (var.fleet_tag.key) = var.fleet_tag.value })
 
   metadata_options {
     http_endpoint               = "enabled"

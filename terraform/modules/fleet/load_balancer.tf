@@ -5,6 +5,19 @@ resource "aws_lb" "web" {
   subnets                    = var.load_balancer_subnet_ids
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
+  enable_deletion_protection = var.deletion_protection
+  idle_timeout               = var.idle_timeout
+  tags                       = var.tags
+
+  dynamic "access_logs" {
+    for_each = var.access_logs[*]
+
+    content {
+      enabled = true
+      bucket  = access_logs.value.bucket
+      prefix  = access_logs.value.prefix
+    }
+  }
 }
 
 # A change of port or protocol needs a new group. It is filled before the listeners move to it. Make no such change while nodes
@@ -17,7 +30,7 @@ resource "aws_lb_target_group" "web" {
   protocol             = var.service_protocol
   port                 = var.service_port
   deregistration_delay = var.deregistration_delay
-  tags                 = var.target_group_tags
+  tags                 = merge(var.tags, var.target_group_tags)
 
   health_check {
     path                = var.health_check_path

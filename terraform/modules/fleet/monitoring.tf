@@ -30,6 +30,7 @@ resource "aws_cloudwatch_metric_alarm" "errors_during_maintenance" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.topic_arn]
+  tags                = var.tags
 
   metric_query {
     id          = "errors"
@@ -64,6 +65,7 @@ resource "aws_cloudwatch_metric_alarm" "healthy_hosts" {
   treat_missing_data  = "breaching"
   alarm_actions       = [var.topic_arn]
   ok_actions          = [var.topic_arn]
+  tags                = var.tags
 
   metric_query {
     id          = "out"

@@ -1,7 +1,9 @@
 data "aws_partition" "current" {}
 
 resource "aws_iam_role" "instance" {
-  name = "${var.name}-instance"
+  name                 = "${var.name}-instance"
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -25,4 +27,5 @@ resource "aws_iam_role_policy_attachment" "ssm" {
 resource "aws_iam_instance_profile" "instance" {
   name = "${var.name}-instance"
   role = aws_iam_role.instance.name
+  tags = var.tags
 }

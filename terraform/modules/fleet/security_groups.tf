@@ -2,12 +2,14 @@ resource "aws_security_group" "load_balancer" {
   name        = "${var.name}-load-balancer"
   description = "Users to the load balancer, and from there to the instances"
   vpc_id      = var.vpc_id
+  tags        = var.tags
 }
 
 resource "aws_security_group" "instances" {
   name        = "${var.name}-instances"
   description = "The load balancer to the instances, and from there to the AWS API"
   vpc_id      = var.vpc_id
+  tags        = var.tags
 }
 
 locals {

@@ -1,3 +1,9 @@
+variable "access_logs" {
+  description = "S3 bucket for the load balancer's access logs, and a prefix for their names. The bucket's policy must let Elastic Load Balancing write there. Null: no access logs."
+  type        = object({ bucket = string, prefix = optional(string) })
+  default     = null
+}
+
 variable "ami_id" {
   description = "AMI of the instances. Null: the newest Amazon Linux 2023 AMI at the time an instance is created."
   type        = string
@@ -42,6 +48,13 @@ variable "certificate_arn" {
   }
 }
 
+variable "deletion_protection" {
+  description = "Protect the load balancer from deletion, also from terraform destroy."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "deregistration_delay" {
   description = "Deregistration delay in seconds; at least longest_request and at least drain_floor."
   type        = number
@@ -56,6 +69,17 @@ variable "deregistration_delay" {
   validation {
     condition     = var.deregistration_delay >= var.longest_request
     error_message = "deregistration_delay must be at least longest_request; when it ends, the load balancer answers 502 to requests in flight."
+  }
+}
+
+variable "domain_name" {
+  description = "Name in the certificate by which users reach the fleet, for output url. Its DNS record, an alias to outputs dns_name and zone_id, is yours. Null: output url has the name of the load balancer, which is in no certificate of yours."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain_name == null || can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.domain_name))
+    error_message = "domain_name must be a full domain name in lower case, such as shop.example.com."
   }
 }
 
@@ -81,6 +105,23 @@ variable "health_check_path" {
   validation {
     condition     = can(regex("^/[^[:space:]]*$", var.health_check_path))
     error_message = "health_check_path must begin with a slash."
+  }
+}
+
+variable "idle_timeout" {
+  description = "Idle timeout of the load balancer in seconds, 1 to 4000; longer than longest_request."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.idle_timeout >= 1 && var.idle_timeout <= 4000
+    error_message = "idle_timeout must be 1 to 4000 seconds."
+  }
+
+  validation {
+    condition     = var.idle_timeout > var.longest_request
+    error_message = "idle_timeout must be longer than longest_request; when no byte arrives for so long, the load balancer answers 504."
   }
 }
 
@@ -163,6 +204,17 @@ variable "name" {
   }
 }
 
+variable "permissions_boundary" {
+  description = "ARN of the IAM policy that bounds the nodes' role. It must allow what output instance_policy_json allows. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::[^:]*:policy/", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of an IAM policy."
+  }
+}
+
 variable "root_volume_gb" {
   description = "Size of the root volume of an instance."
   type        = number
@@ -191,6 +243,18 @@ variable "service_protocol" {
   validation {
     condition     = contains(["HTTP", "HTTPS"], var.service_protocol)
     error_message = "service_protocol must be HTTP or HTTPS."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the load balancer, the target group, the instances, their role, security groups and alarms. For all other resources, use default_tags of the provider."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(key, "aws:") && !startswith(key, "node-agent") && key != "Name"])
+    error_message = "tags must not set Name, or keys that begin with aws: or node-agent; those are AWS's and the agent's."
   }
 }
 

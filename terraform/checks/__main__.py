@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 AT_A_TIME = 3
 # The slowest ones.
-FIRST = ["test_fleet", "test_auto_scaling", "test_beside"]
+FIRST = ["test_plans", "test_target_group", "test_fleet", "test_auto_scaling", "test_beside"]
 
 
 def check(name):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -70,7 +71,8 @@ class Terraform:
 
     def changes(self, *arguments):
         """The changes that a plan would make; empty if there are none."""
-        plan = f"{self.folder.name}/plan"
+        # Several plans may be made at a time.
+        plan = f"{self.folder.name}/plan-{threading.get_ident()}"
         self.call("plan", "-input=false", self.state, f"-out={plan}", *arguments)
         planned = json.loads(run("terraform", self.chdir, "show", "-json", plan, env=self.env))
         changed = [change for change in planned["resource_changes"] if change["change"]["actions"] not in (["no-op"], ["read"])]

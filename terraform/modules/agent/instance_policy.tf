@@ -83,7 +83,7 @@ locals {
 
 resource "aws_iam_policy" "instance" {
   # IAM is global, so the name has the region in it.
-  name        = "${var.name}-node-agent-${data.aws_region.current.name}"
+  name        = "${var.name}-node-agent-${data.aws_region.current.id}"
   description = "What node-agent on the nodes of ${var.name} may do"
   policy      = jsonencode({ Version = "2012-10-17", Statement = local.instance_statements })
 }

@@ -1,7 +1,7 @@
 # For operators: read the state, pause the fleet, repair leases that no agent will release, and send the documents that run no
 # command of theirs. Attach it to their role. Whoever may send maintain or install is root on the nodes, so it leaves them out.
 resource "aws_iam_policy" "operator" {
-  name        = "${var.name}-node-agent-operator-${data.aws_region.current.name}"
+  name        = "${var.name}-node-agent-operator-${data.aws_region.current.id}"
   description = "node-agent status, pause, unpause, lease break, clear and gc for ${var.name}, and its documents that run no command"
   policy = jsonencode({
     Version = "2012-10-17"
@@ -33,7 +33,7 @@ resource "aws_iam_policy" "operator" {
         Sid       = "ToNodesOfTheFleet"
         Effect    = "Allow"
         Action    = "ssm:SendCommand"
-        Resource  = "arn:${local.partition}:ec2:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:instance/*"
+        Resource  = "arn:${local.partition}:ec2:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:instance/*"
         Condition = { StringEquals = { "ssm:resourceTag/${local.fleet_tag.key}" = local.fleet_tag.value } }
       },
       {

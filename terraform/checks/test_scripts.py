@@ -15,7 +15,7 @@ SCRIPTS = TERRAFORM / "modules/agent/scripts"
 CONFIG = 'target_groups = ["web"]\n'
 PROGRAMS = {
     "aws": 'touch "${@: -1}"',
-    "rpm": 'case $1 in -qp) echo node-agent-1 ;; *) grep -q installed "$CALLS" ;; esac',
+    "rpm": 'case $1 in -qp) echo "node-agent 1-1 noarch ${@: -1}" ;; *) grep -q installed "$CALLS" ;; esac',
     "dnf": 'echo installed "$@" >>"$CALLS"',
     "systemctl": 'echo systemctl "$@" >>"$CALLS"',
     "node-agent": 'exit "${BUSY:-0}"',
@@ -35,7 +35,7 @@ class Scripts(unittest.TestCase):
         self.state = self.root / "var/lib/node-agent"
 
     def script(self, name, config=CONFIG, **more):
-        env = environment(PATH=f"{self.folder}:{os.environ['PATH']}", CALLS=self.calls, ROOT=self.root, CONFIG_BASE64=base64.b64encode(config.encode()).decode(), PACKAGES="s3://bucket/packages/node-agent-1.rpm", **more)
+        env = environment(PATH=f"{self.folder}:{os.environ['PATH']}", CALLS=self.calls, ROOT=self.root, PACKAGES="s3://bucket/packages/node-agent-1.rpm", **{"CONFIG_BASE64": base64.b64encode(config.encode()).decode(), **more})
         return subprocess.run(["bash", SCRIPTS / name], env=env, capture_output=True, text=True)
 
     def test_an_installation_twice_is_one(self):
@@ -45,6 +45,10 @@ class Scripts(unittest.TestCase):
         self.assertEqual((self.root / "etc/node-agent/config.toml").read_text(), CONFIG)
         self.assertEqual(self.calls.read_text().count("installed"), 1)
         self.assertIn("start --no-block node-agent.service", self.calls.read_text())
+
+    def test_settings_that_cannot_be_decoded_stop_it_before_the_services_start(self):
+        self.assertNotEqual(self.script("install", CONFIG_BASE64="?").returncode, 0)
+        self.assertNotIn("systemctl", self.calls.read_text())
 
     def test_an_image_build_starts_nothing(self):
         self.assertEqual(self.script("install", BAKE="1").returncode, 0)

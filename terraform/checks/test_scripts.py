@@ -83,6 +83,22 @@ class Scripts(unittest.TestCase):
         self.script("install", config='instance_id = "i-0123456789abcdef0"\n', BAKE="1")
         self.assertIn("an instance id is left", self.script("clean-image").stderr)
 
+    def test_packages_are_built_for_the_architecture_whatever_the_builder_calls_it(self):
+        copy = self.folder / "scripts/package"
+        for path in ("scripts/package", "cargo", "cargo-deb", "cargo-generate-rpm", "target/tools/python/bin/cargo-zigbuild", "uname"):
+            program = self.folder / path
+            program.parent.mkdir(parents=True, exist_ok=True)
+            program.write_text('#!/usr/bin/env bash\necho "$@" >>"$CALLS"\n')
+            program.chmod(0o755)
+        copy.write_text((ROOT / "scripts/package").read_text())
+        for machine, built in {"x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "amd64": "x86_64", "riscv64": None}.items():
+            (self.folder / "uname").write_text(f"#!/bin/sh\necho {machine}\n")
+            self.calls.write_text("")
+            done = subprocess.run([copy], env=environment(PATH=f"{self.folder}:{os.environ['PATH']}", CALLS=self.calls), capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0 if built else 2, done.stderr)
+            targets = {word.removesuffix(".2.26") for word in self.calls.read_text().split() if "-unknown-linux-gnu" in word}
+            self.assertEqual(targets, {f"{built}-unknown-linux-gnu"} if built else set())
+
     def test_watch_names_hosts_and_errors(self):
         answers = iter([200, 502, 200])
 

@@ -191,7 +191,7 @@ variable "notification_emails" {
 }
 
 variable "package_files" {
-  description = "Local packages to upload to the artefact bucket, such as node-agent.rpm; nodes install them from there. Empty: the image already has them."
+  description = "Local packages to upload to the artefact bucket, such as node-agent.rpm; nodes install them from there. Of several versions of a package, nodes install the newest for their architecture. Empty: the image already has them."
   type        = list(string)
   default     = []
   nullable    = false

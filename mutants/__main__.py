@@ -69,6 +69,20 @@ def table(mutants, accepted):
         print(f"{name:34}{sum(states.values()):>11}" + "".join(f"{states[column]:>11}" for column in columns[1:]))
 
 
+def traced(programs, mutants, each):
+    """The tests and what they pass: from the last run, if it was of these programs."""
+    digest = hashlib.sha256(json.dumps([each, [mutant["name"] for mutant in mutants]]).encode())
+    for _, program, _ in programs:
+        digest.update(Path(program).read_bytes())
+    file = build.ROOM / "traced.json"
+    last = json.loads(file.read_text()) if file.exists() else {}
+    if last.get("digest") != digest.hexdigest():
+        tests = [{**vars(test), "folder": str(test.folder), "passes": sorted(test.passes)} for test in judge.traced(programs, each)]
+        last = {"digest": digest.hexdigest(), "tests": tests}
+        file.write_text(json.dumps(last))
+    return [judge.Test(**{**test, "passes": set(test["passes"])}) for test in last["tests"]]
+
+
 def main():
     arguments = argparse.ArgumentParser(prog="scripts/mutants")
     arguments.add_argument("files", nargs="*", metavar="FILE", help="judge the mutants of these files or folders")
@@ -106,17 +120,21 @@ def main():
     packages += ["rehearsal"] if "node-agent" in packages else []
     programs = [program for program in build.tests(packages, QUICK if asked.changed and "node-agent" in packages else []) if program[0].split("::")[1] not in NO_JUDGES]
     print(f"built after {time.monotonic() - began:.0f} s: {Counter(mutant['state'] for mutant in mutants)}", flush=True)
-    tests = list(judge.traced(programs, each=not asked.changed))
+    tests = traced(programs, mutants, each=not asked.changed)
     print(f"{len(tests)} tests traced after {time.monotonic() - began:.0f} s", flush=True)
 
     def work(mutant):
         return judge.verdict(mutant, tests) if time.monotonic() - began < limit else (mutant, None, "")
 
+    done = 0
     todo = [mutant for mutant in mutants if mutant["state"] == "switched" and "verdict" not in mutant]
     for mutant, verdict, by in judge.in_parallel(work, todo):
         if verdict is None:
             continue
         mutant["verdict"], mutant["by"] = verdict, by
+        done += 1
+        if done % 100 == 0:
+            print(f"{done} of {len(todo)} after {time.monotonic() - began:.0f} s", flush=True)
         if verdict in ("killed", "hangs"):
             before[key(mutant)] = (verdict, by)
             RESULTS.write_text(json.dumps(before))

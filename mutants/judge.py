@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 AT_A_TIME = os.cpu_count() or 1
+# For a mutant that survives, tests that take this many seconds are run, the quickest first.
+ENOUGH = float(os.environ.get("TESTS_S", "40"))
 # A mutant that makes a test this much slower has hung it.
 SLOWER, AT_LEAST = 10, 30
 MEMORY = 12 << 30
@@ -84,8 +86,8 @@ def verdict(mutant, tests):
     left = sorted((test for test in tests if mutant["id"] in test.passes), key=lambda test: test.seconds)
     if not left:
         return mutant, "unreached", ""
-    at_once = 0.3
-    while left:
+    at_once, spent = 0.3, 0.0
+    while left and spent < ENOUGH:
         # The quickest tests of one program, more of them each time.
         some, seconds = [left[0]], left[0].seconds
         for test in left[1:]:
@@ -93,6 +95,7 @@ def verdict(mutant, tests):
                 some.append(test)
                 seconds += test.seconds
         left = [test for test in left if test not in some]
+        spent += seconds
         at_once = min(2 * at_once, 8)
         code, printed = run(some, AT_LEAST + SLOWER * seconds, MUTANT=str(mutant["id"]))
         if code == 0:

@@ -181,4 +181,29 @@ mod tests {
         assert_eq!(alb.update_auto_scaling_group("fleet", Some(1), Some(5)), Ok(()));
         assert_eq!(sizes(), Some((1, 5)));
     }
+
+    #[tokio::test]
+    async fn instances_enter_standby_together_or_not_at_all() {
+        let alb = LocalAlb::new(Settings::default());
+        let instances = ["a", "b", "c"].map(|id| (id.to_owned(), "InService".to_owned())).into();
+        alb.set_auto_scaling_group(
+            "fleet",
+            AutoScalingGroup { min: 1, desired: 3, instances, ..AutoScalingGroup::default() },
+        );
+        let refused = |ids: &[&str], part: &str| {
+            let why = alb.enter_standby("fleet", ids, true).unwrap_err();
+            assert!(why.contains(part), "{why}");
+            let group = alb.auto_scaling_group("fleet").unwrap();
+            assert_eq!(group.desired, 3);
+            assert!(group.instances.values().all(|state| state == "InService"), "{group:?}");
+        };
+        refused(&["a", "b", "c"], "To place into standby 3 instance");
+        refused(&["a", "x"], "The instance x is not part of Auto Scaling group fleet");
+        assert_eq!(alb.enter_standby("fleet", &["a", "b"], true), Ok(()));
+        assert_eq!(alb.auto_scaling_group("fleet").map(|group| group.desired), Some(1));
+        let why = alb.enter_standby("fleet", &["a"], false).unwrap_err();
+        assert_eq!(why, "The instance a is not in InService.");
+        assert_eq!(alb.enter_standby("fleet", &["c"], false), Ok(()));
+        assert_eq!(alb.auto_scaling_group("fleet").map(|group| group.desired), Some(1));
+    }
 }

@@ -70,10 +70,10 @@ def table(mutants, accepted):
 
 
 def traced(programs, mutants, each):
-    """The tests and what they pass: from the last run, if it was of these programs."""
+    """The tests and what they pass: from the last run, if it was of the same sources."""
     digest = hashlib.sha256(json.dumps([each, [mutant["name"] for mutant in mutants]]).encode())
-    for _, program, _ in programs:
-        digest.update(Path(program).read_bytes())
+    for file in sorted(build.TREE.rglob("*.rs")):
+        digest.update(file.read_bytes())
     file = build.ROOM / "traced.json"
     last = json.loads(file.read_text()) if file.exists() else {}
     if last.get("digest") != digest.hexdigest():

@@ -83,7 +83,9 @@ def traced(programs, each):
 
 def verdict(mutant, tests):
     """What becomes of a mutant: (mutant, "killed" | "hangs" | "survived" | "unreached", by which test)."""
-    left = sorted((test for test in tests if mutant["id"] in test.passes), key=lambda test: test.seconds)
+    # Those of its own package come first: the others reach it on their way to something else.
+    order = lambda test: (not test.suite.startswith(mutant["package"]), test.seconds)
+    left = sorted((test for test in tests if mutant["id"] in test.passes), key=order)
     if not left:
         return mutant, "unreached", ""
     at_once, spent = 0.3, 0.0

@@ -36,6 +36,7 @@ module "fleet" {
   deregistration_delay     = var.deregistration_delay
   domain_name              = var.domain_name
   drain_floor              = var.drain_floor
+  egress_ports             = var.egress_ports
   fleet_tag                = module.agent.fleet_tag
   health_check_path        = var.health_check_path
   idle_timeout             = var.idle_timeout
@@ -49,6 +50,7 @@ module "fleet" {
   max_unavailable          = var.max_unavailable
   name                     = var.name
   permissions_boundary     = var.permissions_boundary
+  root_device_name         = var.root_device_name
   root_volume_gb           = var.root_volume_gb
   service_port             = var.service_port
   service_protocol         = var.service_protocol

@@ -75,6 +75,18 @@ variable "drain_floor" {
   nullable    = false
 }
 
+variable "egress_ports" {
+  description = "TCP ports that instances may connect to. 443 serves the AWS API and the repositories of Amazon Linux; mirrors of Debian and Ubuntu need 80, too."
+  type        = set(number)
+  default     = [443]
+  nullable    = false
+
+  validation {
+    condition     = contains(var.egress_ports, 443) && alltrue([for port in var.egress_ports : port >= 1 && port <= 65535])
+    error_message = "egress_ports must contain 443, for the AWS API, and only ports from 1 to 65535."
+  }
+}
+
 variable "health_check_path" {
   description = "Path of the health check. The load balancer uses it, and so does the agent before it registers the node."
   type        = string
@@ -208,6 +220,18 @@ variable "pin_leases" {
   type        = bool
   default     = false
   nullable    = false
+}
+
+variable "root_device_name" {
+  description = "Name of the root device in the image, such as /dev/xvda for Amazon Linux and Debian, and /dev/sda1 for Ubuntu. With fixed instances, AWS finds it."
+  type        = string
+  default     = "/dev/xvda"
+  nullable    = false
+
+  validation {
+    condition     = startswith(var.root_device_name, "/dev/")
+    error_message = "root_device_name must be a device, such as /dev/xvda."
+  }
 }
 
 variable "root_volume_gb" {

@@ -179,6 +179,21 @@ mod tests {
         assert_eq!(ask(now + Duration::from_secs(1)), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn each_kind_of_call_has_a_bucket_of_its_own_unless_one_is_shared() {
+        let once = Bucket { burst: 1.0, per_second: 0.0 };
+        let calls =
+            ["RegisterTargets", "DeregisterTargets", "AddTags", "RemoveTags", "ModifyRule", "DescribeTags"];
+        let throttled = |shared| {
+            let buckets = Buckets { targets: once, tags: once, modify: once, describe: once, shared };
+            let mut fate = Fate::new(Faults { throttle: Some(buckets), ..Faults::default() });
+            let mut random = StdRng::seed_from_u64(1);
+            calls.map(|action| fate.decide(action, Instant::now(), &mut random).is_some())
+        };
+        assert_eq!(throttled(None), [false, true, false, true, false, false]);
+        assert_eq!(throttled(Some(once)), [false, true, true, true, true, true]);
+    }
+
     #[test]
     fn a_scripted_fault_hits_the_next_calls_of_its_action_only() {
         let mut fate = Fate::new(Faults::default());

@@ -4,10 +4,12 @@ import atexit
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -83,6 +85,30 @@ class Terraform:
 
     def destroy(self, *arguments):
         return self.call("destroy", "-auto-approve", "-input=false", self.state, *arguments)
+
+
+class Provider:
+    """The provider of Terraform, started once for many plans: most of a plan is its start. Ends with the test."""
+
+    def __init__(self, terraform):
+        (program,) = Path(terraform.env["TF_DATA_DIR"]).glob("providers/*/*/aws/*/*/terraform-provider-aws_*")
+        self.printed = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([program, "-debug"], stdout=self.printed, stderr=subprocess.STDOUT, env=terraform.env)
+        terraform.env["TF_REATTACH_PROVIDERS"] = self.address()
+
+    def address(self):
+        began = time.monotonic()
+        while time.monotonic() - began < 60 and self.process.poll() is None:
+            self.printed.seek(0)
+            if found := re.search("TF_REATTACH_PROVIDERS='(.*)'", self.printed.read()):
+                return found[1]
+            time.sleep(0.1)
+        raise AssertionError(f"the provider did not start: exit code {self.process.poll()}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.printed.close()
 
 
 class Aws:

@@ -20,7 +20,7 @@ resource "aws_launch_template" "web" {
   }
 
   block_device_mappings {
-    device_name = "/dev/xvda"
+    device_name = var.root_device_name
 
     ebs {
       encrypted   = true

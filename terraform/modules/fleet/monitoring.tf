@@ -8,7 +8,7 @@ locals {
   scaling       = { namespace = "AWS/AutoScaling", dimensions = { AutoScalingGroupName = one(aws_autoscaling_group.web[*].name) } }
 
   # How many nodes should be healthy. Standby lowers the desired capacity, at once; the node is counted as in standby only when
-  # its connections are drained. Until then, the total is what still includes it.
+  # its connections are drained. Until then, the total should still include it; AWS's page of these metrics does not say.
   expected = var.auto_scaling == null ? tostring(var.instance_count) : "MAX([total, wanted + FILL(standby, 0)])"
   # With new instances, the desired capacity rises minutes before they are healthy.
   patience = var.auto_scaling == null ? 2 : 5

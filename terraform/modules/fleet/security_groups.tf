@@ -62,11 +62,18 @@ resource "aws_vpc_security_group_ingress_rule" "instances_from_load_balancer" {
   }
 }
 
-resource "aws_vpc_security_group_egress_rule" "instances_to_https" {
+resource "aws_vpc_security_group_egress_rule" "instances" {
+  for_each = toset([for port in var.egress_ports : tostring(port)])
+
   security_group_id = aws_security_group.instances.id
   description       = "The AWS API, Systems Manager and package repositories"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
+  from_port         = each.value
+  to_port           = each.value
+}
+
+moved {
+  from = aws_vpc_security_group_egress_rule.instances_to_https
+  to   = aws_vpc_security_group_egress_rule.instances["443"]
 }

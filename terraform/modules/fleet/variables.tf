@@ -96,6 +96,18 @@ variable "fleet_tag" {
   nullable    = false
 }
 
+variable "egress_ports" {
+  description = "TCP ports that instances may connect to. 443 serves the AWS API and the repositories of Amazon Linux; mirrors of Debian and Ubuntu need 80, too."
+  type        = set(number)
+  default     = [443]
+  nullable    = false
+
+  validation {
+    condition     = contains(var.egress_ports, 443) && alltrue([for port in var.egress_ports : port >= 1 && port <= 65535])
+    error_message = "egress_ports must contain 443, for the AWS API, and only ports from 1 to 65535."
+  }
+}
+
 variable "health_check_path" {
   description = "Path of the health check. The load balancer uses it, and so does the agent before it registers the node."
   type        = string
@@ -212,6 +224,18 @@ variable "permissions_boundary" {
   validation {
     condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::[^:]*:policy/", var.permissions_boundary))
     error_message = "permissions_boundary must be the ARN of an IAM policy."
+  }
+}
+
+variable "root_device_name" {
+  description = "Name of the root device in the image, such as /dev/xvda for Amazon Linux and Debian, and /dev/sda1 for Ubuntu. With fixed instances, AWS finds it."
+  type        = string
+  default     = "/dev/xvda"
+  nullable    = false
+
+  validation {
+    condition     = startswith(var.root_device_name, "/dev/")
+    error_message = "root_device_name must be a device, such as /dev/xvda."
   }
 }
 

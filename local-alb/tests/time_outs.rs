@@ -162,3 +162,27 @@ async fn a_target_that_hangs_is_checked_as_often_as_any_other() {
     let shortest = began.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
     assert!(shortest < interval + patience / 2, "{shortest:?}");
 }
+
+#[tokio::test]
+async fn a_target_that_is_registered_again_is_checked_no_more_often_than_before() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = service.local_addr().unwrap().port();
+    let interval = Duration::from_millis(300);
+    let settings = group("demo", &[("i-0a000001", port)]);
+    let health_check = HealthCheck { interval, timeout: interval / 2, ..settings.health_check };
+    let alb = support::alb();
+    alb.add_instance(instance("i-0a000001"));
+    let arn = alb.create_target_group(TargetGroupSettings { health_check, ..settings }).unwrap();
+    for _ in 0..3 {
+        drop(service.accept().await.unwrap());
+        alb.deregister(&arn, "i-0a000001", port);
+        alb.register(&arn, "i-0a000001", port);
+    }
+    // What was under way when it was registered again may still come.
+    tokio::time::sleep(interval).await;
+    let (began, mut checks) = (tokio::time::Instant::now(), 0);
+    while tokio::time::timeout_at(began + interval * 5, service.accept()).await.is_ok() {
+        checks += 1;
+    }
+    assert!((1..=7).contains(&checks), "{checks} checks in 5 intervals");
+}

@@ -275,6 +275,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_new_target_that_fails_its_checks_never_counts_as_healthy() {
+        let story = registered().after(2).fail().is(TargetHealth::InitialHealthChecking);
+        story.fail().is(TargetHealth::Unhealthy(Probe::Status(503)));
+    }
+
+    #[test]
+    fn each_health_has_the_reason_and_the_description_that_aws_gives() {
+        for (health, reason, description) in [
+            (
+                TargetHealth::RegistrationInProgress,
+                "Elb.RegistrationInProgress",
+                "Target registration is in progress",
+            ),
+            (
+                TargetHealth::InitialHealthChecking,
+                "Elb.InitialHealthChecking",
+                "Initial health checks in progress",
+            ),
+            (TargetHealth::Healthy, "", ""),
+            (
+                TargetHealth::Unhealthy(Probe::Status(503)),
+                "Target.ResponseCodeMismatch",
+                "Health checks failed with these codes: [503]",
+            ),
+            (TargetHealth::Unhealthy(Probe::TimedOut), "Target.Timeout", "Request timed out"),
+            (
+                TargetHealth::Draining,
+                "Target.DeregistrationInProgress",
+                "Target deregistration is in progress",
+            ),
+        ] {
+            assert_eq!((health.reason(), health.description().as_str()), (reason, description));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn draining_lasts_for_the_whole_delay_even_when_idle() {
         let story = registered().after(2).pass().deregister().is(TargetHealth::Draining);
         story.after(59).is(TargetHealth::Draining).after(1).is(TargetHealth::NotRegistered);

@@ -68,5 +68,19 @@ mod tests {
         assert_eq!((line.at(after(4)), line.at(after(20))), (Some(&"a"), Some(&"c")));
         line.set(after(2000), "d");
         assert_eq!(line.at(after(1999)), Some(&"c"));
+        assert_eq!(line.entries, [(after(5), "c"), (after(2000), "d")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_keeps_what_the_most_stale_read_may_still_show() {
+        let start = Instant::now();
+        let mut line = Timeline::default();
+        let second = start + Duration::from_secs(1);
+        line.set(start, "a");
+        line.set(second, "b");
+        line.set(second + KEPT, "c");
+        assert_eq!(line.at(start), Some(&"a"), "it was current until the second value, which is not too old");
+        assert_eq!(line.settled(second + KEPT * 2), None);
+        assert_eq!(line.settled(second + KEPT * 2 + Duration::from_millis(1)), Some(&"c"));
     }
 }

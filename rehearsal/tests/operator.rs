@@ -129,6 +129,25 @@ async fn gc_removes_what_is_not_registered_and_keeps_what_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn gc_keeps_all_leases_of_an_instance_that_is_registered_in_one_group() {
+    let estate = estate().await.on_a_laptop().with("NODE_AGENT_TARGET_GROUPS", "web,api");
+    let api = estate.alb.create_target_group(estate::quick_group("api", Vec::new())).unwrap();
+    for number in [1, 8] {
+        estate.alb.set_tag(&api, &estate::lease_key(number), HELD);
+    }
+    let run = estate.agent(&["lease", "gc", NODE, &node(8)]).await;
+    run.says(
+        1,
+        &[
+            "is healthy in this group, so it is not terminated",
+            "api: removed node-agent/lease/i-0a000000000000008",
+        ],
+    );
+    assert_eq!(estate.alb.tags(&api).keys().filter(|key| key.contains("/lease/")).count(), 1);
+    assert!(estate.alb.tags(&api).contains_key(&estate::lease_key(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gc_without_ids_says_how_to_find_them() {
     let estate = estate().await.on_a_laptop();
     estate.agent(&["lease", "gc"]).await.says(0, &["no leases in web"]);

@@ -226,8 +226,15 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_that_cannot_be_read_takes_a_slot_and_names_no_time() {
+        let blocked = blocks(&group(&[("lease/a", "v7 p=resting")]), now());
+        says(&blocked, &[("a is unreadable and uses one of 1 slot", "find out what wrote this tag")]);
+    }
+
+    #[test]
     fn only_failed_nodes_count_as_failures() {
-        let tags = [("lease/a", "v1 p=failed e=1"), ("lease/b", "v1 p=waiting e=1 t=1")];
+        let (failed, waiting) = ("v1 p=failed e=1", "v1 p=waiting e=1 t=1");
+        let tags = [("lease/a", failed), ("lease/b", waiting), ("lease/c", waiting)];
         says(&blocks(&group(&tags), now()), &[("a is failed", "lease clear a")]);
     }
 

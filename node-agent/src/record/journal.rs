@@ -302,9 +302,30 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_idle_without_a_maintenance_on_record_and_not_when_nobody_can_tell() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(is_idle(dir.path()), "there is no record");
+        journal(dir.path(), "i-1").save().unwrap();
+        assert!(is_idle(dir.path()));
+        let mut busy = journal(dir.path(), "i-1");
+        busy.record.operation = Some(crate::record::operation::tests::operation());
+        busy.save().unwrap();
+        assert!(!is_idle(dir.path()));
+        std::fs::remove_file(dir.path().join(RECORD)).unwrap();
+        std::fs::create_dir(dir.path().join(RECORD)).unwrap();
+        assert!(read(dir.path()).is_err() && !is_idle(dir.path()), "it cannot be read");
+    }
+
+    #[test]
     fn the_record_of_another_instance_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         journal(dir.path(), "i-baked").save().unwrap();
+        let opened = Journal::open(dir.path()).unwrap();
+        assert!(opened.foreign_to("i-baked").is_none());
+        assert!(
+            matches!(opened.foreign_to("i-new"), Some(JournalError::Foreign { of, .. }) if of == "i-baked")
+        );
+        drop(opened);
         assert_eq!(journal(dir.path(), "i-new").record, Record::new("i-new", "eu-west-1"));
         assert!(dir.path().join("foreign-i-baked.json").exists());
         assert_eq!(read(dir.path()).unwrap(), None);

@@ -166,3 +166,13 @@ fn a_repaired_node_has_not_failed_on_its_way_back_but_its_command_has() {
     assert_eq!(resumed(Phase::Reboot, 1), Verdict::Succeeded);
     assert_eq!(resumed(Phase::Reboot, 0), Verdict::FailedButRestored);
 }
+
+#[test]
+fn a_registration_that_is_forgotten_no_longer_counts_as_one_that_joined() {
+    let [ours, joined] = ["i-1", "10.0.0.1"].map(|id| crate::aws::target_group::Target::new(id, 80));
+    let mut group = Group { pairs: vec![ours.clone()], ..group_left() };
+    assert!(group.join(&joined) && !group.join(&joined) && !group.join(&ours));
+    assert!(group.is_older_than_others(&ours) && !group.is_older_than_others(&joined));
+    assert_eq!(group.forget(|target| *target == joined), [joined.clone()]);
+    assert_eq!((group.pairs.as_slice(), group.is_older_than_others(&ours)), (&[ours][..], false));
+}

@@ -2,6 +2,7 @@
 
 use crate::fleet::{Builder, Fleet, PORT, finished, fleet, seconds, until, within};
 use local_alb::Fault;
+use node_agent::lease::{LeaseState, LeaseTag, Reading};
 use node_agent::maintenance::context::End;
 use node_agent::record::Verdict;
 use node_agent::record::phase::Phase;
@@ -143,12 +144,62 @@ async fn a_node_in_the_queue_shows_that_it_lives() {
     let _running = fleet.nodes[0].begun(fleet.nodes[0].run(&["patch"]), Phase::AcquireLease).await;
     until(|| fleet.lease(0).is_some()).await;
     for _ in 0..3 {
-        let before = fleet.lease(0).unwrap();
-        assert!(before.contains("p=waiting"), "{before}");
+        let before = place(&fleet);
         // Others take an entry for dead that does not change for six minutes.
         sleep(5 * MINUTE).await;
-        assert_ne!(fleet.lease(0), Some(before));
+        let after = place(&fleet);
+        assert_eq!((after.ticket, &after.nonce), (before.ticket, &before.nonce), "it keeps its place");
+        assert!(after.sequence > before.sequence, "{before} {after}");
     }
+}
+
+/// The place of the first node in the queue.
+fn place(fleet: &Fleet) -> LeaseTag {
+    match Reading::parse(&fleet.lease(0).unwrap()) {
+        Reading::Tag(tag) if tag.state == LeaseState::Waiting => tag,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_throttled_place_in_the_queue_is_taken_a_moment_later() {
+    let fleet = fleet().start().await;
+    fleet.alb.set_tag(&fleet.arn, "node-agent/lease/i-other", "v1 p=held e=1 k=1");
+    fleet.alb.script("AddTags", Fault::Throttled, 1);
+    let _running = fleet.nodes[0].begun(fleet.nodes[0].run(&["patch"]), Phase::AcquireLease).await;
+    until(|| fleet.calls("AddTags").len() == 1).await;
+    within(Duration::from_secs(10), || fleet.lease(0).is_some()).await;
+    assert_eq!(place(&fleet).ticket, 1);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_for_whose_place_there_is_no_room_waits_outside_the_queue() {
+    let fleet = fleet().start().await;
+    let other = "node-agent/lease/i-other";
+    fleet.alb.set_tag(&fleet.arn, other, "v1 p=held e=1 k=1");
+    fleet.alb.script("AddTags", Fault::Throttled, 5);
+    let running = fleet.nodes[0].begun(fleet.nodes[0].run(&["patch"]), Phase::AcquireLease).await;
+    until(|| fleet.calls("AddTags").len() == 1).await;
+    // The last room goes before it tries again.
+    let owners: Vec<_> = (0..49).map(|number| format!("owner-{number}")).collect();
+    owners.iter().for_each(|key| fleet.alb.set_tag(&fleet.arn, key, "x"));
+    until(|| fleet.calls("AddTags").len() == 6).await;
+    sleep(MINUTE).await;
+    assert_eq!((fleet.nodes[0].phase(), fleet.lease(0)), (Some(Phase::AcquireLease), None));
+    owners.iter().map(String::as_str).chain([other]).for_each(|key| fleet.alb.remove_tag(&fleet.arn, key));
+    assert_eq!(finished(running.await.unwrap()).verdict, Verdict::Succeeded);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_node_that_may_no_longer_refresh_its_place_gives_it_up() {
+    let fleet = fleet().start().await;
+    fleet.alb.set_tag(&fleet.arn, "node-agent/lease/i-other", "v1 p=held e=1 k=1");
+    let running = fleet.nodes[0].begun(fleet.nodes[0].run(&["patch"]), Phase::AcquireLease).await;
+    until(|| fleet.lease(0).is_some()).await;
+    fleet.alb.script("AddTags", Fault::AccessDenied, 1000);
+    let ended = finished(running.await.unwrap());
+    assert_eq!((ended.verdict, ended.exit_code), (Verdict::NothingChanged, 2), "{ended:?}");
+    assert_eq!(fleet.lease(0), None);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -134,4 +134,5 @@ async fn without_the_permission_to_write_tags_it_ends_and_says_so() {
     assert_eq!((finished.verdict, finished.exit_code), (Verdict::NothingChanged, 2), "{finished:?}");
     assert!(finished.reason.unwrap().contains("AccessDenied"));
     assert_eq!(fleet.calls("DeregisterTargets").len(), 0);
+    assert_eq!(fleet.calls("RemoveTags").len(), 0, "no tag was written, so there is none to remove");
 }

@@ -3,6 +3,7 @@
 use crate::fleet::{finished, fleet, seconds, within};
 use local_alb::{Fault, Faults};
 use node_agent::record::Verdict;
+use node_agent::record::phase::Phase;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +22,23 @@ async fn a_group_without_room_for_a_lease_is_tried_less_and_less_often() {
     let tried = fleet.calls("AddTags").len();
     // Once a minute at the longest, with jitter.
     assert!((25..100).contains(&tried), "{tried} times in half an hour");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_lease_that_cannot_be_written_is_tried_less_and_less_often() {
+    // A claim of a free slot, and a place in the queue behind another node.
+    for other in [None, Some("v1 p=held e=1 k=1")] {
+        let fleet = fleet().start().await;
+        if let Some(other) = other {
+            fleet.alb.set_tag(&fleet.arn, "node-agent/lease/i-other", other);
+        }
+        fleet.alb.script("AddTags", Fault::ServerError, 10_000);
+        let _running = fleet.nodes[0].begun(fleet.nodes[0].run(&["patch"]), Phase::AcquireLease).await;
+        sleep(Duration::from_secs(600)).await;
+        let tried = fleet.calls("AddTags").len();
+        // Each call is made a few times by the SDK. Once a minute at the longest.
+        assert!((5..80).contains(&tried), "{tried} times in ten minutes, behind {other:?}");
+    }
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -24,8 +24,8 @@ ROOT = build.ROOT
 # What decides about a node, and the model of AWS that the tests believe.
 DECIDES = [f"node-agent/src/{part}" for part in ("exit.rs", "lease", "record", "maintenance", "agent")]
 DECIDES += [f"local-alb/src/{part}" for part in ("model", "health.rs", "faults.rs", "auto_scaling.rs")]
-# Tests of the sources and of the pages, which would see the switches.
-NO_JUDGES = ("tidy", "pages", "failure_modes", "configuration_page", "units", "lame_duck")
+# A test of the sources, which would see the switches, and one of hello-service alone.
+NO_JUDGES = ("tidy", "lame_duck")
 # For a change: the quick ones.
 QUICK = ["--lib", *(part for suite in ("record", "lease_model", "shutdown", "staying", "registered_again", "maintenance") for part in ("--test", suite))]
 RESULTS = build.ROOM / "results.json"

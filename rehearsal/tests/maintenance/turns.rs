@@ -136,3 +136,16 @@ async fn without_the_permission_to_write_tags_it_ends_and_says_so() {
     assert_eq!(fleet.calls("DeregisterTargets").len(), 0);
     assert_eq!(fleet.calls("RemoveTags").len(), 0, "no tag was written, so there is none to remove");
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn only_the_lease_of_a_target_by_address_names_its_target() {
+    for (builder, by_address) in [(fleet(), false), (fleet().by_address(), true)] {
+        let fleet = builder.start().await;
+        let node = &fleet.nodes[0];
+        let running = node.begun(node.run(&["patch"]), Phase::Drain).await;
+        let lease = fleet.lease(0).unwrap();
+        let named = by_address.then(|| format!("i={}", node.target_id));
+        assert_eq!(lease.split(' ').find(|field| field.starts_with("i=")), named.as_deref(), "{lease}");
+        running.await.unwrap();
+    }
+}

@@ -36,7 +36,6 @@ resource "terraform_data" "service_port" {
 
 resource "aws_vpc_security_group_egress_rule" "load_balancer_to_instances" {
   security_group_id            = aws_security_group.load_balancer.id
-  description                  = "Requests and health checks to the service"
   referenced_security_group_id = aws_security_group.instances.id
   ip_protocol                  = "tcp"
   from_port                    = var.service_port
@@ -50,7 +49,6 @@ resource "aws_vpc_security_group_egress_rule" "load_balancer_to_instances" {
 
 resource "aws_vpc_security_group_ingress_rule" "instances_from_load_balancer" {
   security_group_id            = aws_security_group.instances.id
-  description                  = "Requests and health checks from the load balancer"
   referenced_security_group_id = aws_security_group.load_balancer.id
   ip_protocol                  = "tcp"
   from_port                    = var.service_port

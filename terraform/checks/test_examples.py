@@ -14,7 +14,7 @@ from programs import REGION, TERRAFORM, Terraform, built, environment, run
 
 PACKAGE = TERRAFORM / "tests/node-agent.rpm"
 # rpm reports the package as not installed; dnf keeps what it was given.
-FAKES = {"rpm": "exit 1", "dnf": 'cp "${@: -1}" "$ROOT/installed"', "systemctl": "true"}
+FAKES = {"rpm": '[ "$1" = -qp ] && echo "node-agent 0.1.0-1 $(uname -m) ${@: -1}"', "dnf": 'cp "${@: -1}" "$ROOT/installed"', "systemctl": "true"}
 
 
 class Examples(ExistingFleet):

@@ -1,20 +1,6 @@
 # The parts by themselves, for estates that exist.
 mock_provider "aws" {
-  mock_data "aws_region" {
-    defaults = { id = "eu-west-1" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/web" }
-  }
+  source = "./tests/mocks"
 }
 
 run "parts_against_a_group_that_exists" {

@@ -1,4 +1,6 @@
-"""Every variable has a type, every variable and output a description, and nothing is declared that nothing uses."""
+"""Every variable has a type, every variable and output a description, nothing is declared that nothing uses, and what is global
+has its region in its name.
+"""
 
 import json
 import re
@@ -27,7 +29,16 @@ def problems(folder):
     found = [f'variable "{name}" has no type' for name, body in variables.items() if body.get("type", "any") in ("any", "${any}")]
     found += [f'{kind} "{name}" has no description' for kind, named in (("variable", variables), ("output", outputs)) for name, body in named.items() if body.get("description", '""') == '""']
     found += [f"{'.'.join((kind, *labels))} is not used" for (kind, labels, _) in blocks if kind in ("variable", "local", "data") and unused(kind, *labels)]
+    found += [f"{kind}.{label} has one name in all regions" for (kind, label, name) in global_names(configuration) if not re.search(r"region|aws_iam_role\.", name)]
     return sorted(found)
+
+
+def global_names(configuration):
+    """The names that AWS wants to be unique in an account, not only in a region."""
+    arguments = {"aws_cloudwatch_dashboard": "dashboard_name", "aws_iam_instance_profile": "name", "aws_iam_policy": "name", "aws_iam_role": "name"}
+    for kind, labels, body in configuration.blocks:
+        if kind == "resource" and labels[0] in arguments and arguments[labels[0]] in body:
+            yield *labels, body[arguments[labels[0]]]
 
 
 class Declarations(unittest.TestCase):
@@ -82,6 +93,26 @@ class Declarations(unittest.TestCase):
             "variable.bare is not used",
             "variable.used_too is not used",
         ])
+
+    def test_a_global_name_without_its_region_is_found(self):
+        self.assertEqual(self.found_in('''
+            data "aws_region" "current" {}
+            resource "aws_cloudwatch_dashboard" "web" {
+              dashboard_name = "web"
+            }
+            resource "aws_iam_role" "window" {
+              name = "window-${data.aws_region.current.id}"
+            }
+            resource "aws_iam_instance_profile" "window" {
+              name = aws_iam_role.window.name
+            }
+            resource "aws_iam_policy" "nodes" {
+              name = "nodes"
+            }
+            resource "aws_iam_role" "named_by_aws" {
+              name_prefix = "web-"
+            }
+        '''), ["aws_cloudwatch_dashboard.web has one name in all regions", "aws_iam_policy.nodes has one name in all regions"])
 
     def test_a_name_that_begins_another_is_no_use_of_it(self):
         self.assertEqual(self.found_in('''

@@ -92,7 +92,9 @@ resource "aws_cloudwatch_metric_alarm" "healthy_hosts" {
 }
 
 resource "aws_cloudwatch_dashboard" "web" {
-  dashboard_name = var.name
+  # Dashboards are global in an account:
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+  dashboard_name = "${var.name}-${data.aws_region.current.id}"
   dashboard_body = jsonencode({
     widgets = [
       {

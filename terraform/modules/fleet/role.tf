@@ -1,7 +1,8 @@
 data "aws_partition" "current" {}
 
 resource "aws_iam_role" "instance" {
-  name                 = "${var.name}-instance"
+  # IAM is global, so the name has the region in it.
+  name                 = "${var.name}-instance-${data.aws_region.current.id}"
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
   assume_role_policy = jsonencode({
@@ -25,7 +26,7 @@ resource "aws_iam_role_policy_attachment" "ssm" {
 }
 
 resource "aws_iam_instance_profile" "instance" {
-  name = "${var.name}-instance"
+  name = aws_iam_role.instance.name
   role = aws_iam_role.instance.name
   tags = var.tags
 }

@@ -26,8 +26,11 @@ DECIDES = [f"node-agent/src/{part}" for part in ("exit.rs", "lease", "record", "
 DECIDES += [f"local-alb/src/{part}" for part in ("model", "health.rs", "faults.rs", "auto_scaling.rs")]
 # A test of the sources, which would see the switches, and one of hello-service alone.
 NO_JUDGES = ("tidy", "lame_duck")
-# For a change: the quick ones.
-QUICK = ["--lib", *(part for suite in ("record", "lease_model", "shutdown", "staying", "registered_again", "maintenance") for part in ("--test", suite))]
+# For a change: the quick ones, by the package that they judge.
+QUICK = {
+    "node-agent": ("record", "lease_model", "shutdown", "staying", "registered_again", "maintenance"),
+    "local-alb": ("api", "draining", "fail_open", "time_outs"),
+}
 RESULTS = build.ROOM / "results.json"
 
 
@@ -60,7 +63,10 @@ def of_alias(mutant):
 
 def of(folders):
     files = subprocess.run(["git", "ls-files", "--", *folders], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [file for file in files if file.endswith(".rs") and not file.endswith("/tests.rs")]
+    sources = [file for file in files if file.endswith(".rs") and not file.endswith("/tests.rs")]
+    if not sources:
+        raise SystemExit(f"failed to find sources to change in {' '.join(folders)}: name Rust files or folders of this repository")
+    return sources
 
 
 def module(mutant):
@@ -101,6 +107,7 @@ def main():
     asked = arguments.parse_args()
     began, limit = time.monotonic(), float(os.environ.get("LIMIT_S", "180" if asked.changed else "inf"))
 
+    # The quick suites judge what decides, and little else.
     mutants = listed(of(asked.files or DECIDES), asked.changed)
     print(f"{len(mutants)} mutants", flush=True)
     most = int(os.environ.get("MOST", "100"))
@@ -129,7 +136,8 @@ def main():
     build.switched(mutants)
     packages = sorted({mutant["package"] for mutant in mutants})
     packages += ["rehearsal"] if "node-agent" in packages else []
-    programs = [program for program in build.tests(packages, QUICK if asked.changed and "node-agent" in packages else []) if program[0].split("::")[1] not in NO_JUDGES]
+    suites = ["--lib", *(f"--test={suite}" for package in packages for suite in QUICK.get(package, ()))] if asked.changed else []
+    programs = [program for program in build.tests(packages, suites) if program[0].split("::")[1] not in NO_JUDGES]
     print(f"built after {time.monotonic() - began:.0f} s: {Counter(mutant['state'] for mutant in mutants)}", flush=True)
     tests = traced(programs, mutants, each=not asked.changed)
     print(f"{len(tests)} tests traced after {time.monotonic() - began:.0f} s", flush=True)
@@ -156,7 +164,9 @@ def main():
     untried = sum(mutant["state"] == "switched" and "verdict" not in mutant for mutant in mutants)
     if untried:
         print(f"skipped: {untried} mutants were not tried within {limit:.0f} s")
-    survivors = [m for m in mutants if m.get("verdict") in ("survived", "unreached") and not accepted(m)]
+    # What the quick suites do not reach, others may judge.
+    bad = ("survived",) if asked.changed else ("survived", "unreached")
+    survivors = [mutant for mutant in mutants if mutant.get("verdict") in bad and not accepted(mutant)]
     print(f"{len(survivors)} survived, after {time.monotonic() - began:.0f} s")
     return 1 if survivors else 0
 

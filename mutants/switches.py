@@ -132,13 +132,10 @@ class Source:
         for mutant in mutants:
             value = b"false" if mutant["genre"] == "MatchArm" else mutant["replacement"].encode()
             condition = b"(" + branch(mutant, value) + b" else { " + condition + b" })"
-        shape = pattern.children[0] if guard is None else None
-        if guard is not None:
-            keyword = next(child for child in pattern.children if child.type == "if")
-            head = self.text[node.start_byte : keyword.start_byte]
-        else:
-            head = self.text[node.start_byte : shape.end_byte if len(pattern.children) == 1 else pattern.end_byte] + b" "
-        out, last = head + b"if " + condition, pattern.end_byte
+        # The pattern without its guard.
+        keyword = next((child for child in pattern.children if child.type == "if"), None)
+        head = self.text[node.start_byte : pattern.end_byte if keyword is None else keyword.start_byte]
+        out, last = head + b" if " + condition, pattern.end_byte
         for child in node.children:
             if child.start_byte >= pattern.end_byte:
                 out += self.text[last : child.start_byte] + self.render(child)
